@@ -1,0 +1,38 @@
+# The two commands of the README are `make demo` and `make test`; neither needs root.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STORE  ?= sqlite
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check faults bench clean
+
+$(STAMP): pyproject.toml requirements/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "secmon needs Python 3.11 or newer (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python venv is missing (Debian: apt install python3-venv)" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## set everything up and run the main job once on the shipped logs
+	$(BIN)/secmon demo --store $(STORE)
+
+test: $(STAMP)  ## set everything up and pass the tests
+	$(BIN)/python -m pytest -n auto
+
+check: $(STAMP)  ## everything that needs no running server: style, types, layers, content, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sigma check --fail-on-issues --fail-on-error -x attacktag -x d3_fendtag rules
+	$(BIN)/secmon rules test --json > /dev/null
+
+faults: $(STAMP)  ## the long form of the fault loops: SIGKILL in the middle of an import, 200 times
+	SECMON_FAULT_LOOPS=200 $(BIN)/python -m pytest -n auto tests/faults -m "slow or not slow"
+
+bench: $(STAMP)  ## µs per stage, and the whole pipeline
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

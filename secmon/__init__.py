@@ -1,0 +1,1 @@
+"""secmon: a monitor of network security and data compliance for education authorities."""

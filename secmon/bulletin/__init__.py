@@ -1,0 +1,1 @@
+"""Composition of official documents (通报、报告). Pure."""

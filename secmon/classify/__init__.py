@@ -1,0 +1,1 @@
+"""Classifier: personal and important data in text. Pure."""

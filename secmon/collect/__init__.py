@@ -1,0 +1,1 @@
+"""Sources of records: one file a kind of source, each implementing ports.Collector."""

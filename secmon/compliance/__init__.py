@@ -1,0 +1,1 @@
+"""Decisions about controls: assessments and their evidence. Pure."""

@@ -1,0 +1,1 @@
+"""Reads rules, classifiers, playbooks and frameworks: shipped folders first, then the operator's overlays."""

@@ -1,0 +1,1 @@
+"""When things happen: scheduler, processes, signals, health, the control socket."""

@@ -1,0 +1,1 @@
+"""Vocabulary: frozen values that every layer speaks. Pure."""

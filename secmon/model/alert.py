@@ -1,0 +1,139 @@
+"""Alerts: what an operator triages.
+
+Alert = rule × group key × floored grouping window; its content is the set of moments at which the rule (for a
+correlation: its condition) was satisfied, a pure function of the stored hits, whatever the order of arrival.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from secmon.model.event import Value
+from secmon.model.hit import Level
+
+MAX_SAMPLES = 20
+
+
+class AlertState(StrEnum):
+    """The five states (contracts: states)."""
+
+    NEW = "new"
+    ACKNOWLEDGED = "acknowledged"
+    INVESTIGATING = "investigating"
+    CONTAINED = "contained"
+    CLOSED = "closed"
+
+
+class CloseReason(StrEnum):
+    """Why an alert was closed (also for cases); the Chinese terms are in `CLOSE_REASON_ZH`."""
+
+    FALSE_POSITIVE = "false_positive"
+    TRUE_POSITIVE_WITH_IMPACT = "true_positive_with_impact"
+    TRUE_POSITIVE_WITHOUT_IMPACT = "true_positive_without_impact"
+    LEGITIMATE = "legitimate"
+    AUTHORISED_TEST = "authorised_test"
+    SUPERIOR_INSPECTION = "superior_inspection"
+    DUPLICATE = "duplicate"
+    NOT_APPLICABLE = "not_applicable"
+    UNKNOWN = "unknown"
+
+
+CLOSE_REASON_ZH = {
+    CloseReason.FALSE_POSITIVE: "误报",
+    CloseReason.TRUE_POSITIVE_WITH_IMPACT: "真实-已造成影响",
+    CloseReason.TRUE_POSITIVE_WITHOUT_IMPACT: "真实-未造成影响",
+    CloseReason.LEGITIMATE: "合法业务",
+    CloseReason.AUTHORISED_TEST: "授权测试/演练",
+    CloseReason.SUPERIOR_INSPECTION: "上级检测",
+    CloseReason.DUPLICATE: "重复",
+    CloseReason.NOT_APPLICABLE: "不适用",
+    CloseReason.UNKNOWN: "无法判定",
+}
+
+ALERT_STATE_ZH = {
+    AlertState.NEW: "新建",
+    AlertState.ACKNOWLEDGED: "已确认",
+    AlertState.INVESTIGATING: "研判中",
+    AlertState.CONTAINED: "已遏制",
+    AlertState.CLOSED: "已关闭",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertContent:
+    """What the stored hits say: the part of an alert that no person writes.
+
+    Args:
+        count: number of satisfied moments.
+        first: earliest satisfied moment.
+        last: latest satisfied moment.
+        level: highest level among its hits.
+        samples: ids of the earliest events, at most `MAX_SAMPLES`.
+        signatures: signatures of its hits, sorted, at most 200; beyond that one more entry "…".
+        captured: values for the reason sentence, of the earliest hit.
+        unit_ids: units of its events, sorted.
+        asset_ids: assets of its events, sorted.
+        counts_by_unit: satisfied moments per unit, for viewers who see a part of the tree ("" = unmapped).
+    """
+
+    count: int
+    first: datetime
+    last: datetime
+    level: Level
+    samples: tuple[str, ...]
+    signatures: tuple[str, ...] = ()
+    captured: dict[str, Value] = field(default_factory=dict)
+    unit_ids: tuple[str, ...] = ()
+    asset_ids: tuple[str, ...] = ()
+    counts_by_unit: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertStep:
+    """One entry of an alert's history."""
+
+    at: datetime
+    by: str
+    action: str
+    from_state: str = ""
+    to_state: str = ""
+    reason: str = ""
+    note: str = ""
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert at its current revision.
+
+    Args:
+        group: the group key's values.
+        window_from: start of the grouping window.
+        revision: raised by every change of content.
+        closed_revision: the revision that was closed, 0 if never.
+        closed_signatures: the signatures it had then.
+        closed_level: the level it had then.
+        continued_after_close: satisfied moments that came after closing and did not reopen it.
+        history: all steps so far.
+    """
+
+    id: str
+    rule_id: str
+    rule_name: str
+    rule_title_zh: str
+    rule_kind: str
+    group: dict[str, Value]
+    window_from: datetime
+    content: AlertContent
+    revision: int = 1
+    state: AlertState = AlertState.NEW
+    owner: str = ""
+    close_reason: CloseReason | None = None
+    closed_revision: int = 0
+    closed_signatures: tuple[str, ...] = ()
+    closed_level: Level | None = None
+    continued_after_close: int = 0
+    techniques: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    reason: str = ""
+    history: tuple[AlertStep, ...] = ()

@@ -1,0 +1,1 @@
+"""Notifiers: one file a channel, each implementing ports.Notifier."""

@@ -1,0 +1,1 @@
+"""Records to ECS events: one file a log source. Pure."""

@@ -1,0 +1,1 @@
+"""In which order a batch goes: frame, parse, enrich, classify and mask, detect, encode."""

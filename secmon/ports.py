@@ -1,0 +1,266 @@
+"""What the outside must offer. Every method takes first who asks and what part of the tree they may see.
+
+Adapters: `store` (EventLog, Records, Vault), `collect` (Collector), `notify` (Notifier), `render` (Renderer),
+`clock` (Clock). One contract test suite runs against every adapter of a port: tests/contracts/.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+from secmon.model.access import Access
+from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
+from secmon.model.document import OfficialDocument
+from secmon.model.event import Event
+from secmon.model.hit import Hit
+from secmon.model.record import Document, Page, RecordQuery
+from secmon.model.stream import Checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events.
+
+    Args:
+        since: earliest `@timestamp`, inclusive.
+        until: latest `@timestamp`, exclusive.
+        equals: field → accepted values, compared as text; a multi-valued field matches if any value does.
+        present: fields that must be there.
+        text: a phrase that must stand in any text of the event (`model.text`).
+        ascending: order by (`@timestamp`, event id).
+        limit: most events to return; None for all.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    equals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
+    text: str = ""
+    ascending: bool = True
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitQuery:
+    """Which hits; fields as in `EventQuery`. `key` is one of `Hit.keys`."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    rule_ids: tuple[str, ...] = ()
+    alert_id: str = ""
+    key: str = ""
+    asset_id: str = ""
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingQuery:
+    """Which findings; fields as in `EventQuery`."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    data_class: str = ""
+    asset_id: str = ""
+    event_ids: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+class EventLog(Protocol):
+    """Events, hits and findings in partitions of ingest day × retention class."""
+
+    def commit(self, access: Access, batch: Batch) -> BatchRow:
+        """Make a batch durable: all of it or nothing; idempotent by id.
+
+        An event whose id is already there with the same digest belongs to an unfinished attempt of the same
+        batch and is passed over; the batch row of an earlier attempt is returned as it stands.
+
+        Raises:
+            StoreError: an id is there with another digest (nothing of the batch is stored).
+            StoreUnavailableError: it cannot be written now; try again later.
+        """
+        ...
+
+    def batch(self, access: Access, *, day: date, retention: str, stream: str, number: int) -> BatchRow | None:
+        """Return the row of one batch if it was made durable, None otherwise: recovery asks this."""
+        ...
+
+    def batches(self, access: Access, *, since: datetime | None = None) -> Iterator[BatchRow]:
+        """Yield batch rows by (partition, stream, number); `since` compares `received_at`."""
+        ...
+
+    def events(self, access: Access, query: EventQuery) -> Iterator[Event]:
+        """Yield events in order; only those in scope."""
+        ...
+
+    def events_by_id(self, access: Access, ids: Sequence[str]) -> list[Event]:
+        """Return the events with these ids, in this order; those out of scope or gone are left out."""
+        ...
+
+    def count(self, access: Access, query: EventQuery, *, by: str = "") -> dict[str, int]:
+        """Return counts of events by the text of one field ("" where absent); by="" gives {"": total}."""
+        ...
+
+    def hits(self, access: Access, query: HitQuery) -> Iterator[Hit]:
+        """Yield hits by (`at`, event id, rule id); only those in scope."""
+        ...
+
+    def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
+        """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them.
+
+        `mark` is the adapter's own; "" stands before everything. With no new batch the same mark comes back.
+        """
+        ...
+
+    def findings(self, access: Access, query: FindingQuery) -> Iterator[EventFinding]:
+        """Yield findings by (`at`, event id); only those in scope."""
+        ...
+
+    def count_findings(self, access: Access, query: FindingQuery) -> dict[str, int]:
+        """Return counts of findings by class."""
+        ...
+
+    def partitions(self, access: Access) -> list[Partition]:
+        """Return all partitions, oldest first."""
+        ...
+
+    def drop_partition(self, access: Access, day: date, retention: str) -> None:
+        """Remove one partition as a whole. The caller has checked retention and legal holds."""
+        ...
+
+    def digest(self, access: Access) -> dict[str, str]:
+        """Return SHA-256 (hex) of the sorted sets "events", "hits" and "findings".
+
+        Without `event.ingested`, receive times and process ids: equal after any crash and on every store.
+        """
+        ...
+
+    def check(self, access: Access, *, deep: bool = False) -> list[str]:
+        """Return the problems of the store's own integrity; empty is good. `deep` reads everything."""
+        ...
+
+
+class Records(Protocol):
+    """Small versioned documents with compare-and-swap. History is a document of its own, never an overwrite."""
+
+    def get(self, access: Access, kind: str, id: str) -> Document | None:  # noqa: A002
+        """Return a document, read by id (never stale), or None if it is not there or out of scope."""
+        ...
+
+    def create(self, access: Access, document: Document) -> Document:
+        """Store a new document and return it with version 1.
+
+        Raises:
+            ConflictError: the id is taken.
+        """
+        ...
+
+    def replace(self, access: Access, document: Document) -> Document:
+        """Replace the version `document.version` and return the next one.
+
+        Raises:
+            ConflictError: it has another version by now.
+            NotFoundError: it is not there.
+        """
+        ...
+
+    def delete(self, access: Access, kind: str, id: str) -> None:  # noqa: A002
+        """Remove a document; nothing happens if it is not there. Only sessions and one-time links are removed."""
+        ...
+
+    def find(self, access: Access, query: RecordQuery) -> Page:
+        """Return one page of the documents in scope."""
+        ...
+
+    def count(self, access: Access, query: RecordQuery, *, by: str = "") -> dict[str, int]:
+        """Return counts by the value of one key ("" where absent); by="" gives {"": total}."""
+        ...
+
+
+class Vault(Protocol):
+    """Keeps raw bytes unreadable without the key file (AEAD)."""
+
+    def seal(self, data: bytes, *, purpose: str) -> bytes:
+        """Return the sealed bytes; `purpose` is bound to them as associated data."""
+        ...
+
+    def open(self, sealed: bytes, *, purpose: str) -> bytes:
+        """Return the bytes again.
+
+        Raises:
+            StoreError: wrong key, wrong purpose or changed bytes.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Bytes of a stream from its checkpoint's position on.
+
+    Args:
+        checkpoint: the stream's committed state that these bytes follow.
+        data: the bytes.
+        at_end: nothing follows for now and the last record may be taken as complete.
+    """
+
+    checkpoint: Checkpoint
+    data: bytes
+    at_end: bool
+
+
+class Collector(Protocol):
+    """One source: finds its streams and reads them; it never moves a checkpoint itself."""
+
+    @property
+    def source(self) -> str:
+        """The source's id."""
+        ...
+
+    def streams(self, access: Access, known: Sequence[Checkpoint]) -> list[Checkpoint]:
+        """Return the streams that are there now, each with its committed state or a new one."""
+        ...
+
+    def read(self, access: Access, checkpoint: Checkpoint, *, max_bytes: int) -> Chunk | None:
+        """Return what follows the checkpoint's position, None if there is nothing now."""
+        ...
+
+    def problems(self) -> list[str]:
+        """Return what keeps it from reading, as "place: problem (remedy)"; empty is good."""
+        ...
+
+
+class Notifier(Protocol):
+    """One channel that tells people something: only a number, a deadline and a link leave the house."""
+
+    def send(self, access: Access, *, key: str, subject: str, link: str) -> None:
+        """Deliver once per idempotency key.
+
+        Raises:
+            SecmonError: it was not delivered; `retryable` says whether to try again.
+        """
+        ...
+
+
+class Renderer(Protocol):
+    """Writes an official document in one format; the same document gives the same bytes."""
+
+    @property
+    def format(self) -> str:
+        """File name ending: "html", "docx" or "pdf"."""
+        ...
+
+    def render(self, access: Access, document: OfficialDocument) -> bytes:
+        """Return the file's bytes."""
+        ...
+
+
+class Clock(Protocol):
+    """The only clock."""
+
+    def now(self) -> datetime:
+        """Return the aware UTC time."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never go back, for time-outs and leases."""
+        ...

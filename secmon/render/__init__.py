@@ -1,0 +1,1 @@
+"""Writers of documents: HTML, DOCX and PDF from one model."""

@@ -1,0 +1,1 @@
+"""Sigma: rules, matching, correlations. match.py is the definition, index.py the fast engine. Pure."""

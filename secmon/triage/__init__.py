@@ -1,0 +1,1 @@
+"""Decisions about alerts: grouping, revisions, states, reopening. Pure."""

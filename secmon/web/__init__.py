@@ -1,0 +1,1 @@
+"""Console: one module a page; each page also answers as JSON."""

@@ -1,0 +1,28 @@
+"""What every test shares, and which groups of tests ran."""
+
+import os
+
+import pytest
+
+# group marker → what switches it on
+_GROUPS = {
+    "elasticsearch": "SECMON_ES_URL",
+    "public_rules": "SECMON_PUBLIC_RULES",
+    "corpora": "SECMON_CORPORA",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the groups whose data or server is not there; the summary names them."""
+    for item in items:
+        for marker, variable in _GROUPS.items():
+            if item.get_closest_marker(marker) and not os.environ.get(variable):
+                item.add_marker(pytest.mark.skip(reason=f"{marker}: {variable} is not set"))
+
+
+def pytest_report_header() -> list[str]:
+    """Say which groups run."""
+    return [
+        f"group {marker}: {'runs' if os.environ.get(variable) else f'does not run ({variable} is not set)'}"
+        for marker, variable in _GROUPS.items()
+    ]
