@@ -1,1 +1,310 @@
-"""In which order a batch goes: frame, parse, enrich, classify and mask, detect, encode."""
+"""In which order a batch goes: decode and parse → finish → enrich → classify and mask → detect → encode.
+
+Pure: the same frames under the same stages give the same result, whichever process works them.
+Masking stands before detection and storage, so that rules, evidence and back-tests read the same event for ever.
+"""
+
+import hmac
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Protocol
+
+import orjson
+
+from secmon.errors import ParseError
+from secmon.model.asset import Asset, AssetRegister
+from secmon.model.batch import INDEXED_FIELDS, Counts, DeadLetter, EventFinding, StoredEvent
+from secmon.model.event import (
+    ECS_VERSION,
+    Dropped,
+    Event,
+    Frame,
+    ParseContext,
+    Record,
+    Scalar,
+    Value,
+    format_time,
+    from_micros,
+    parse_time,
+    to_micros,
+)
+from secmon.model.hit import Finding, Hit
+from secmon.model.ids import event_id
+from secmon.parse.encoding import decode
+from secmon.parse.kind import Kind
+from secmon.sigma.hits import make_hits
+from secmon.sigma.rule import Rule
+from secmon.sigma.ruleset import RuleSet
+
+DIGEST_BYTES = 16
+MAX_MASKED_LINE = 500
+
+
+class Matcher(Protocol):
+    """What finds the rules an event satisfies: `sigma.index.Engine`, or the definition in `sigma.match`."""
+
+    def match(self, event: Event) -> Sequence[Rule]:
+        """Return the rules, by rule id."""
+        ...
+
+
+class Classifying(Protocol):
+    """What finds and masks personal data: `classify.classifier.Classifier`."""
+
+    def classify_events(self, events: Sequence[Event]) -> list[tuple[Event, list[Finding]]]:
+        """Return each event masked, with its findings."""
+        ...
+
+    def mask_text(self, text: str) -> str:
+        """Return a text masked by the same policy."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """What is the same for all batches of one stream.
+
+    Args:
+        source: the source's id.
+        generation: the generation's id.
+        kind: how its bytes are read.
+        zone: time zone of its clock.
+        place: path or name of the stream, for `log.file.path`; empty for none.
+        asset: id of the asset that an event belongs to where the register cannot tell.
+        unit: id of the unit likewise.
+    """
+
+    source: str
+    generation: str
+    kind: Kind
+    zone: tzinfo
+    place: str = ""
+    asset: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """What the batches of all streams share.
+
+    Args:
+        register: assets and how events find theirs.
+        classifier: masks and finds; None leaves events as they are (`secmon detect` without `--classify`).
+        engine: matches rules.
+        ruleset: the rules it matches.
+        record_key: key of `event.hash`.
+    """
+
+    register: AssetRegister
+    classifier: Classifying | None
+    engine: Matcher | None
+    ruleset: RuleSet | None
+    record_key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processed:
+    """What became of some frames; the counts add up: received = stored + dead-lettered + dropped."""
+
+    events: tuple[StoredEvent, ...]
+    hits: tuple[Hit, ...]
+    findings: tuple[EventFinding, ...]
+    dead_letters: tuple[DeadLetter, ...]
+    counts: Counts
+    encodings: dict[str, int] = field(default_factory=dict)
+    first: datetime | None = None
+    last: datetime | None = None
+    skew_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Parsed:
+    """Frames after parsing: events with the frame they came from, and what became of the others."""
+
+    events: list[tuple[Event, Frame, int]] = field(default_factory=list)
+    malformed: list[tuple[Frame, str, ParseError]] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    encodings: Counter[str] = field(default_factory=Counter)
+    records: int = 0
+
+
+def parse_frames(frames: Sequence[Frame], lane: Lane, *, now: datetime) -> Parsed:
+    """Decode and parse frames; each record yields events, one malformed entry, or a counted drop."""
+    parsed, context, parse = Parsed(), ParseContext(lane.zone, now), lane.kind.parse
+    where = lane.place or lane.source
+    for frame in frames:
+        text, encoding = decode(frame.raw)
+        parsed.encodings[encoding] += 1
+        try:
+            result = parse(Record(text, f"{where}:record {frame.number}", encoding), context)
+        except ParseError as error:
+            parsed.malformed.append((frame, text, error))
+            continue
+        if isinstance(result, Dropped):
+            parsed.dropped[result.reason] += 1
+            continue
+        parsed.records += 1
+        for sub_index, event in enumerate(result):
+            _finish(event, frame, lane, text, encoding)
+            parsed.events.append((event, frame, sub_index))
+    return parsed
+
+
+def _finish(event: Event, frame: Frame, lane: Lane, text: str, encoding: str) -> None:
+    """Add what every event has, whatever its parser."""
+    kind = lane.kind
+    event.setdefault("event.kind", "event")
+    event.setdefault("event.dataset", kind.dataset)
+    event.setdefault("event.module", kind.module)
+    event["ecs.version"] = ECS_VERSION
+    event["event.original"] = text
+    if lane.place:
+        event["log.file.path"] = lane.place
+    if encoding != "utf-8":
+        event["secmon.encoding"] = encoding
+    if frame.truncated:
+        event["log.flags"] = ["truncated"]
+
+
+def process(frames: Sequence[Frame], lane: Lane, stages: Stages, *, prefix: bytes, received_at: datetime) -> Processed:
+    """Take frames through all stages.
+
+    Args:
+        frames: records of one stream, in order.
+        lane: the stream.
+        stages: what all streams share.
+        prefix: first 8 bytes of their event ids (`ids.stream_prefix`).
+        received_at: when they were received.
+    """
+    parsed = parse_frames(frames, lane, now=received_at)
+    ingested = format_time(received_at)
+    events: list[Event] = []
+    ids: list[bytes] = []
+    for event, frame, sub_index in parsed.events:
+        identity = event_id(prefix, frame.offset, sub_index)
+        event["event.id"] = identity.hex()
+        event["event.ingested"] = ingested
+        _enrich(event, lane, stages.register)
+        events.append(event)
+        ids.append(identity)
+    digests = [_digest(stages.record_key, frame.raw) for _, frame, _ in parsed.events]
+    findings: list[EventFinding] = []
+    if stages.classifier is not None:
+        events, findings = _classified(events, stages.classifier)
+    hits: list[Hit] = []
+    if stages.engine is not None and stages.ruleset is not None:
+        for event in events:
+            if rules := stages.engine.match(event):
+                hits.extend(make_hits(stages.ruleset, event, rules))
+    stored = [_encode(event, identity, digest) for event, identity, digest in zip(events, ids, digests, strict=True)]
+    times = [event.time for event in stored]
+    skews = [(to_micros(received_at) - time) / 1e6 for time in times]
+    return Processed(
+        events=tuple(stored),
+        hits=tuple(hits),
+        findings=tuple(findings),
+        dead_letters=tuple(
+            _dead_letter(entry, lane, stages, prefix=prefix, received_at=received_at) for entry in parsed.malformed
+        ),
+        counts=Counts(
+            received=len(frames),
+            stored=parsed.records,
+            dead_lettered=len(parsed.malformed),
+            dropped=dict(parsed.dropped),
+            events=len(stored),
+        ),
+        encodings=dict(parsed.encodings),
+        first=from_micros(min(times)) if times else None,
+        last=from_micros(max(times)) if times else None,
+        skew_s=min(skews) if skews else 0.0,
+    )
+
+
+def _enrich(event: Event, lane: Lane, register: AssetRegister) -> None:
+    """Name the asset and the unit an event belongs to (`Unit` tree and `Asset` register)."""
+    asset: Asset | None = register.find(event) if register.assets else None
+    if asset is None and lane.asset:
+        asset = register.assets.get(lane.asset)
+    if asset is not None:
+        event["asset.id"] = asset.id
+        event["unit.id"] = asset.unit
+    elif lane.unit:
+        event["unit.id"] = lane.unit
+
+
+def _classified(events: list[Event], classifier: Classifying) -> tuple[list[Event], list[EventFinding]]:
+    masked: list[Event] = []
+    findings: list[EventFinding] = []
+    for event, found in classifier.classify_events(events):
+        masked.append(event)
+        if found:
+            at = parse_time(str(event["@timestamp"]))
+            unit, asset = _text(event, "unit.id"), _text(event, "asset.id")
+            findings.extend(EventFinding(str(event["event.id"]), at, unit, asset, finding) for finding in found)
+    return masked, findings
+
+
+def _text(event: Event, name: str) -> str | None:
+    value = event.get(name)
+    return None if value is None else str(value)
+
+
+def _digest(key: bytes, raw: bytes) -> bytes:
+    """Keyed: a plain hash of a short line could be guessed."""
+    return hmac.digest(key, raw, "sha256")[:DIGEST_BYTES]
+
+
+def _encode(event: Event, identity: bytes, digest: bytes) -> StoredEvent:
+    event["event.hash"] = digest.hex()
+    try:
+        body = orjson.dumps(event)
+    except TypeError:
+        # Lone surrogates out of JSON escapes, or integers beyond 64 bits: kept visible, never lost.
+        event = {name: _storable(value) for name, value in event.items()}
+        body = orjson.dumps(event)
+    columns = tuple(_column(event.get(name)) for name in INDEXED_FIELDS)
+    time = to_micros(datetime.fromisoformat(str(event["@timestamp"])))
+    return StoredEvent(identity, time, digest, body, columns)
+
+
+def _storable(value: Value) -> Value:
+    if isinstance(value, list):
+        return [_storable_scalar(item) for item in value]
+    return _storable_scalar(value)
+
+
+def _storable_scalar(value: Scalar) -> Scalar:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
+        return str(value)
+    return value
+
+
+def _column(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return "\x1f".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _dead_letter(
+    entry: tuple[Frame, str, ParseError], lane: Lane, stages: Stages, *, prefix: bytes, received_at: datetime
+) -> DeadLetter:
+    frame, text, error = entry
+    masked = stages.classifier.mask_text(text) if stages.classifier is not None else ""
+    return DeadLetter(
+        id=event_id(prefix, frame.offset).hex(),
+        source=lane.source,
+        kind=lane.kind.name,
+        generation=lane.generation,
+        offset=frame.offset,
+        number=frame.number,
+        line=frame.line,
+        place=f"{lane.source}:record {frame.number}",
+        received_at=received_at,
+        problem=error.problem,
+        raw=frame.raw,
+        masked=masked[:MAX_MASKED_LINE],
+    )

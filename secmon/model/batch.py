@@ -131,6 +131,7 @@ class Batch:
         offset_to: offset behind its last byte.
         ruleset: digest of the rule set that was applied.
         counts: accounting of this batch.
+        state: the stream's checkpoint after this batch as JSON, opaque to stores: recovery rolls forward with it.
     """
 
     source: str
@@ -144,10 +145,10 @@ class Batch:
     ruleset: str
     received_at: datetime
     counts: Counts
+    state: str = ""
     events: tuple[StoredEvent, ...] = ()
     hits: tuple[Hit, ...] = ()
     findings: tuple[EventFinding, ...] = ()
-    dead_letters: tuple[DeadLetter, ...] = ()
 
     @property
     def stream(self) -> str:
@@ -173,6 +174,7 @@ class BatchRow:
     hits: int
     first_event: datetime | None
     last_event: datetime | None
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ in the one form of `format_time`.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
 Scalar = str | int | float | bool
@@ -95,3 +95,8 @@ def to_micros(moment: datetime) -> int:
     """Return whole microseconds since 1970-01-01T00:00:00Z, exactly."""
     delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the aware UTC time of whole microseconds since the epoch."""
+    return _EPOCH + timedelta(microseconds=micros)
