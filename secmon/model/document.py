@@ -69,8 +69,9 @@ class OfficialDocument:
 
     Args:
         kind: machine name, such as "warning" or "self-assessment".
-        issuer: 发文机关 for the head, such as "示例市教育局文件" or the unit's name.
-        number: 发文字号; empty until the OA gives it.
+        issuer: 发文机关 for the head, such as "示例市教育局文件" or the unit's name; of a 简报 with a masthead, 编发单位.
+        masthead: 刊名 of a 简报, such as "网络安全专报"; empty: the issuer stands there.
+        number: 发文字号, of a 简报 "2026年第1期（总第1期）"; empty until the OA gives it.
         signer: 签发人; empty until signed.
         title: title lines, joined by line breaks where the office wants them.
         addressee: 主送机关 without the colon; empty for a report.
@@ -82,7 +83,8 @@ class OfficialDocument:
         note: 附注 without brackets.
         copies_to: 抄送.
         printed_by: 印发机关.
-        footer: lines at the very end: sources, confidence legend, digest.
+        distribution: 报尾 of a 简报: ("报", who), ("送", who), ("发", who).
+        footer: small lines behind the text, above 版记 or 报尾: sources, confidence legend, digest.
         meta: values that a machine reader wants, printed nowhere.
     """
 
@@ -91,6 +93,7 @@ class OfficialDocument:
     title: str
     blocks: tuple[Block, ...]
     issuer: str = ""
+    masthead: str = ""
     number: str = ""
     signer: str = ""
     show_signer: bool = False
@@ -103,21 +106,41 @@ class OfficialDocument:
     note: str = ""
     copies_to: str = ""
     printed_by: str = ""
+    distribution: tuple[tuple[str, str], ...] = ()
     footer: tuple[str, ...] = ()
     meta: Mapping[str, str] = field(default_factory=dict)
 
     def texts(self) -> Iterator[str]:
         """Yield every text in reading order, without layout: the writers must show exactly these."""
-        yield from filter(None, (self.notice, self.issuer, self.number, self.title))
-        for name, value in self.cover:
-            yield from filter(None, (name, value))
+        yield from filter(None, self._head_texts())
+        yield from filter(None, (self.title, *(text for row in self.cover for text in row)))
+        if self.layout is Layout.REPORT:
+            yield from filter(None, (self.signature, self.date))
         if self.addressee:
             yield self.addressee
         for block in self.blocks:
             yield from _block_texts(block)
         yield from self.attachments
-        yield from filter(None, (self.signature, self.date, self.note, self.copies_to, self.printed_by))
+        yield from filter(None, (*self._closing_texts(), self.note))
         yield from self.footer
+        yield from filter(None, (self.copies_to, self.printed_by))
+        for name, who in self.distribution:
+            yield from filter(None, (name, who))
+
+    def _head_texts(self) -> tuple[str, ...]:
+        """Return what stands above the title; a 简报 names its 编发单位 and its date there."""
+        if self.layout is Layout.BRIEFING:
+            publisher = self.issuer if self.masthead else self.signature
+            return (self.notice, self.masthead or self.issuer, self.number, publisher, self.date)
+        return (self.notice, self.issuer, self.number, self.signer if self.show_signer else "")
+
+    def _closing_texts(self) -> tuple[str, ...]:
+        """Return 署名 and 成文日期 where they stand behind the text; a report has them on its cover."""
+        if self.layout is Layout.REPORT:
+            return ()
+        if self.layout is Layout.BRIEFING:
+            return (self.signature if self.masthead else "",)
+        return (self.signature, self.date)
 
 
 def _block_texts(block: Block) -> Iterator[str]:
