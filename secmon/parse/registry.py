@@ -1,0 +1,7 @@
+"""The kinds of sources. Adding one: its module, one line here, one folder in test_corpora/ (docs/parsers.md)."""
+
+from secmon.parse.kind import Kind
+
+_ALL: tuple[Kind, ...] = ()
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
