@@ -71,9 +71,8 @@ class Dropped:
 def format_time(moment: datetime) -> str:
     """Return an aware time as RFC 3339 UTC: milliseconds, or microseconds where they say more."""
     utc = moment.astimezone(UTC)
-    text = utc.strftime("%Y-%m-%dT%H:%M:%S") if utc.year > 999 else utc.isoformat()[:19]  # noqa: PLR2004
-    micros = utc.microsecond
-    return f"{text}.{micros:06d}Z" if micros % 1000 else f"{text}.{micros // 1000:03d}Z"
+    # isoformat and cutting off "+00:00" is twice as fast as strftime, and fills years up to four digits.
+    return utc.isoformat(timespec="microseconds" if utc.microsecond % 1000 else "milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:
