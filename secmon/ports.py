@@ -201,11 +201,13 @@ class Chunk:
         checkpoint: the stream's committed state that these bytes follow.
         data: the bytes.
         at_end: nothing follows for now and the last record may be taken as complete.
+        before: the last up to 256 bytes before them, for `model.fingerprint.advance`.
     """
 
     checkpoint: Checkpoint
     data: bytes
     at_end: bool
+    before: bytes = b""
 
 
 class Collector(Protocol):
