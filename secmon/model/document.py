@@ -69,7 +69,8 @@ class OfficialDocument:
 
     Args:
         kind: machine name, such as "warning" or "self-assessment".
-        issuer: 发文机关 for the head, such as "示例市教育局文件" or the unit's name; of a 简报 with a masthead, 编发单位.
+        issuer: 发文机关 for the head, such as "示例市教育局文件" or the unit's name;
+            of a 简报 with a masthead, 编发单位.
         masthead: 刊名 of a 简报, such as "网络安全专报"; empty: the issuer stands there.
         number: 发文字号, of a 简报 "2026年第1期（总第1期）"; empty until the OA gives it.
         signer: 签发人; empty until signed.

@@ -1,1 +1,1 @@
-"""Writers of documents: HTML, DOCX and PDF from one model."""
+"""Writers of official documents: one model, three formats with the same text (docs/documents.md)."""
