@@ -32,13 +32,13 @@ def clf_time(stamp: str) -> str:
     month = _MONTHS.get(stamp[3:6])
     if month is None:
         raise ValueError("no such month")
-    return _utc_text(datetime.fromisoformat(f"{stamp[7:11]}-{month:02d}-{stamp[:2]}T{stamp[12:20]}{stamp[21:]}"))
+    return _utc_text(_iso(f"{stamp[7:11]}-{month:02d}-{stamp[:2]}T{stamp[12:20]}{stamp[21:]}"))
 
 
 @lru_cache(maxsize=_STAMPS)
 def rfc3339_time(stamp: str, zone: tzinfo) -> str:
     """Read `2026-09-07T08:01:09.424+08:00` or `2026-09-07 08:01:09,424`; without an offset it is in `zone`."""
-    moment = datetime.fromisoformat(stamp.replace(",", ".", 1))
+    moment = _iso(stamp.replace(",", ".", 1))
     return _utc_text(moment if moment.tzinfo is not None else moment.replace(tzinfo=zone))
 
 
@@ -98,13 +98,21 @@ def java_date(stamp: str, zone: tzinfo) -> datetime:
     if found is None or month is None:
         raise ValueError("not a Java date")
     if found[5]:
-        return datetime.fromisoformat(f"{found[6]}-{month:02d}-{found[2]}T{found[3]}{found[5]}")
-    local = datetime.fromisoformat(f"{found[6]}-{month:02d}-{found[2]}T{found[3]}")
+        return _iso(f"{found[6]}-{month:02d}-{found[2]}T{found[3]}{found[5]}")
+    local = _iso(f"{found[6]}-{month:02d}-{found[2]}T{found[3]}")
     return local.replace(tzinfo=_JAVA_ZONES.get(found[4], zone))
+
+
+def _iso(text: str) -> datetime:
+    """Read ISO 8601; Python's own message would quote the record."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("no such time") from None
 
 
 def _utc_text(moment: datetime) -> str:
     try:
         return format_time(moment)
     except OverflowError as error:
-        raise ValueError("out of range") from error
+        raise ValueError("no such time") from error

@@ -53,7 +53,7 @@ def test_rfc_3339_with_and_without_offset(stamp: str, expected: str) -> None:
 
 
 def test_a_time_before_the_first_year_is_refused() -> None:
-    with pytest.raises(ValueError, match="out of range"):
+    with pytest.raises(ValueError, match="no such time"):
         rfc3339_time("0001-01-01T00:00:00+08:00", SHANGHAI)
 
 
