@@ -1,0 +1,267 @@
+"""One YAML document → one compiled rule, or the reason why not, with its line.
+
+pySigma parses and validates the rule, applies pipelines and modifiers; then the condition tree is translated
+(`conditions.py`), and what our events call the fields is put in (`fields.py`).
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sigma.conditions import ConditionItem, ConditionSelector
+from sigma.exceptions import SigmaError
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaRule, SigmaRuleBase
+
+from secmon.model.hit import Level
+from secmon.sigma.conditions import Placeholders, Translator, UnsupportedError, joined
+from secmon.sigma.custom import Custom, CustomError, read_custom
+from secmon.sigma.documents import Path, YamlDocument
+from secmon.sigma.fields import TAXONOMIES, FieldMap, field_map
+from secmon.sigma.locate import line_of_error, line_of_field
+from secmon.sigma.routing import route
+from secmon.sigma.rule import DEFAULT_GROUP_BY, LogSource, ProblemState, Rule
+from secmon.sigma.tree import Node, Or, fields_of
+
+# Part of every rule's digest: raise it when the meaning of compiled rules changes.
+ENGINE_VERSION = "1"
+MAX_CONDITION = 10_000
+
+
+class RuleError(Exception):
+    """A rule cannot run.
+
+    Args:
+        problem: what is wrong, on one line.
+        line: where.
+        hint: what to do about it.
+        state: "broken" or "unroutable".
+    """
+
+    def __init__(self, problem: str, line: int, *, hint: str = "", state: ProblemState = "broken") -> None:
+        super().__init__(problem)
+        self.problem, self.line, self.hint, self.state = problem, line, hint, state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What rules are compiled with.
+
+    Args:
+        pipelines: pySigma processing pipelines, applied in order before our own field names.
+        placeholders: values for `expand`.
+    """
+
+    pipelines: Sequence[ProcessingPipeline] = ()
+    placeholders: Placeholders = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule, and what correlations over it need to know.
+
+    Args:
+        rule: the rule.
+        reference: its Sigma `name`, by which correlations may refer to it; "" if it has none.
+        field_map: its names of fields → names in events.
+    """
+
+    rule: Rule
+    reference: str
+    field_map: FieldMap
+
+
+def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
+    """Compile a rule over single events.
+
+    Raises:
+        RuleError: it is wrong, cannot be evaluated exactly, or no source of ours has such a log.
+    """
+    _refuse_traps(document)
+    sigma = _parsed(document, settings)
+    custom = custom_of(document)
+    source = _log_source(sigma)
+    taxonomy = sigma.taxonomy
+    if taxonomy not in TAXONOMIES:
+        hint = "map its fields with --pipeline, or use ECS names and `taxonomy: ecs`"
+        raise RuleError(f"the taxonomy {taxonomy} is not known", document.line_of("taxonomy"), hint=hint)
+    if route(source) is None:
+        line, hint = document.line_of("logsource"), "docs/rules.md lists the log sources that are read"
+        raise RuleError(f"no source has the log source {source}", line, hint=hint, state="unroutable")
+    mapping = field_map(source, taxonomy)
+    tree = _tree(document, sigma, Translator(mapping, settings.placeholders))
+    group_by = custom.group_by if custom.group_by is not None else DEFAULT_GROUP_BY
+    rule = Rule(
+        id=rule_id(document, sigma),
+        name=sigma.title,
+        title_zh=custom.title_zh,
+        level=level_of(sigma),
+        path=document.path,
+        line=document.line,
+        digest=digest_of(tree, source, group_by, custom.group_window),
+        techniques=techniques_of(sigma),
+        controls=custom.controls,
+        logsource=source,
+        tree=tree,
+        fields=fields_of(tree),
+        group_by=group_by,
+        group_window=custom.group_window,
+        reason=custom.reason,
+        reason_fields=custom.reason_fields,
+        playbook=custom.playbook,
+    )
+    return CompiledRule(rule, str(sigma.name or ""), mapping)
+
+
+def custom_of(document: YamlDocument) -> Custom:
+    """Read the block `custom.secmon`.
+
+    Raises:
+        RuleError: it is wrong.
+    """
+    try:
+        return read_custom(document)
+    except CustomError as error:
+        line = document.line_of("custom", "secmon", *error.path)
+        raise RuleError(error.problem, line, hint=error.hint) from error
+
+
+def rule_id(document: YamlDocument, sigma: SigmaRuleBase) -> str:
+    """Return a rule's id; one without is named after its name or title, so that the id survives a move."""
+    if sigma.id is not None:
+        return str(sigma.id)
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"secmon:{document.data.get('name') or sigma.title}"))
+
+
+def level_of(sigma: SigmaRuleBase) -> Level:
+    """Return a rule's level; Sigma lets it be left out, and then it is medium."""
+    return Level(sigma.level.name.lower()) if sigma.level else Level.MEDIUM
+
+
+def techniques_of(sigma: SigmaRuleBase) -> tuple[str, ...]:
+    """Return the ATT&CK technique ids among a rule's tags."""
+    names = (tag.name for tag in sigma.tags if tag.namespace == "attack")
+    return tuple(sorted({name.upper() for name in names if name[:1] in "tT" and name[1:2].isdigit()}))
+
+
+def digest_of(*parts: object) -> str:
+    """Return 32 hex over what a rule does (every part has one repr) and the engine's version."""
+    text = "\x1e".join([ENGINE_VERSION, *map(repr, parts)])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error of pySigma on one line, without Python's own noise."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _parsed(document: YamlDocument, settings: Settings) -> SigmaRule:
+    try:
+        sigma = SigmaRule.from_dict(document.data)
+        for pipeline in settings.pipelines:
+            pipeline.apply(sigma)
+    except SigmaError as error:
+        raise RuleError(one_line(error), line_of_error(document, error)) from error
+    except Exception as error:  # pySigma meets malformed input with whatever Python raises
+        problem = f"pySigma cannot read the rule ({type(error).__name__})"
+        raise RuleError(problem, line_of_error(document, error)) from error
+    return sigma
+
+
+def _log_source(sigma: SigmaRule) -> LogSource:
+    def clean(value: str | None) -> str:
+        return str(value or "").strip().lower()
+
+    found = sigma.logsource
+    return LogSource(clean(found.product), clean(found.category), clean(found.service))
+
+
+def _tree(document: YamlDocument, sigma: SigmaRule, translator: Translator) -> Node:
+    """Return the tree of all conditions of a rule; a list of conditions matches where any of them does."""
+    nodes: list[Node | None] = []
+    try:
+        for condition in sigma.detection.parsed_condition:
+            _refuse_empty_selectors(document, condition.parse(postprocess=False), sigma)
+            nodes.append(translator.node(condition.parsed))
+    except UnsupportedError as error:
+        raise RuleError(error.problem, line_of_field(document, error.field), hint=error.hint) from error
+    except SigmaError as error:
+        raise RuleError(one_line(error), line_of_error(document, error)) from error
+    except (AttributeError, TypeError, RecursionError) as error:
+        raise RuleError("pySigma cannot read the condition", document.line_of("detection", "condition")) from error
+    tree = joined(Or, nodes)
+    if tree is None:
+        raise RuleError("the condition holds nothing", document.line_of("detection", "condition"))
+    return tree
+
+
+def _refuse_empty_selectors(document: YamlDocument, parsed: Any, sigma: SigmaRule) -> None:
+    """Refuse `1 of filter_*` where no detection is called so: it would silently count as nothing."""
+    for selector in _selectors(parsed):
+        if not selector.resolve_referenced_detections(sigma.detection):
+            line = document.line_of("detection", "condition")
+            raise RuleError(f"no detection fits the pattern {selector.pattern} of the condition", line)
+
+
+def _selectors(node: Any) -> Iterator[ConditionSelector]:
+    if isinstance(node, ConditionSelector):
+        yield node
+    elif isinstance(node, ConditionItem):
+        for child in node.args:
+            yield from _selectors(child)
+
+
+_ENCODERS = frozenset({"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be", "cidr", "fieldref"})
+
+
+def _refuse_traps(document: YamlDocument) -> None:
+    """Refuse what pySigma would read as something else than is written."""
+    data = document.data
+    if "action" in data:
+        line = document.line_of("action")
+        raise RuleError("`action` documents are not supported", line, hint="write every rule in full")
+    detection = data.get("detection")
+    if not isinstance(detection, dict):
+        return
+    if "timeframe" in detection:
+        line, hint = document.line_of("detection", "timeframe"), "write a correlation rule with a timespan"
+        raise RuleError("`timeframe` was replaced by correlations in Sigma 2", line, hint=hint)
+    conditions = detection.get("condition")
+    for condition in conditions if isinstance(conditions, list) else [conditions]:
+        if not isinstance(condition, str) or len(condition) > MAX_CONDITION:
+            line = document.line_of("detection", "condition")
+            raise RuleError("the condition is missing, not a text, or too long", line)
+    for path, value in _items(detection, ("detection",)):
+        _refuse_modifiers(str(path[-1]), value, document.line_of(*path))
+
+
+def _items(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield every key and value below `data`, with its path."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield (*path, key), value
+            yield from _items(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _items(value, (*path, index))
+
+
+def _refuse_modifiers(key: str, value: Any, line: int) -> None:
+    """Refuse chains whose result pySigma 1.5 gets wrong without a word."""
+    _, *modifiers = key.split("|")
+    values = value if isinstance(value, list) else [value]
+    if "expand" in modifiers and not _ENCODERS.isdisjoint(modifiers):
+        raise RuleError("`expand` does not go together with an encoding, cidr or fieldref", line)
+    if "re" in modifiers and any(each is None for each in values):
+        raise RuleError("a regular expression is missing", line)
+    if "cased" in modifiers and "windash" in modifiers[modifiers.index("cased") :]:
+        raise RuleError("`windash` after `cased` loses the case", line, hint="write windash|cased")
+    if not {"base64", "base64offset"}.isdisjoint(modifiers):
+        texts = [each for each in values if isinstance(each, str)]
+        if any("\\*" in text or "\\?" in text for text in texts):
+            raise RuleError("base64 of an escaped wildcard is not supported", line, hint="encode the value yourself")
+        if "base64offset" in modifiers and not all(text.isascii() for text in texts):
+            hint = "encode the value yourself"
+            raise RuleError("base64offset of text outside ASCII is not supported", line, hint=hint)

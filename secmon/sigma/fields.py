@@ -1,0 +1,167 @@
+"""What a rule's field names are called in our events; applied when a rule is compiled, never per event.
+
+Taxonomy `sigma` (the default): per log source a table of Sigma's names. A name may stand for several event fields
+(a Sysmon and an audit field, say): the rule then sees the values of all of them.
+Taxonomy `ecs`: names as they stand. Any other taxonomy is refused on the rule.
+
+Windows: every EventData value stands verbatim under `winlog.event_data.<Name>`, so that no mapping splits, merges
+or loses a value; only the System fields have names of their own. Sources: Sigma taxonomy (appendix of the
+specification), the field lists of Windows audit events 4657, 4688, 4689 and 5156.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from secmon.sigma.rule import LogSource
+
+FieldMap = Callable[[str], tuple[str, ...]]
+
+TAXONOMIES = ("sigma", "ecs")
+
+
+class UnknownFieldError(LookupError):
+    """The taxonomy has no such field for this log source; its argument is the name."""
+
+
+_WINDOWS_SYSTEM: Mapping[str, tuple[str, ...]] = {
+    "EventID": ("event.code",),
+    "Channel": ("winlog.channel",),
+    "Provider_Name": ("winlog.provider_name",),
+    "ProviderName": ("winlog.provider_name", "winlog.event_data.ProviderName"),
+    "Computer": ("winlog.computer_name",),
+    "ComputerName": ("winlog.computer_name", "winlog.event_data.ComputerName"),
+    "EventRecordID": ("winlog.record_id",),
+    "Level": ("winlog.level", "winlog.event_data.Level"),
+    "Keywords": ("winlog.keywords", "winlog.event_data.Keywords"),
+    "Task": ("winlog.task", "winlog.event_data.Task"),
+    "Opcode": ("winlog.opcode", "winlog.event_data.Opcode"),
+    "Message": ("message", "winlog.event_data.Message"),
+}
+
+# Fields of Windows audit events that mean what Sysmon's field of another name means, by category.
+_AUDIT: Mapping[str, Mapping[str, str]] = {
+    "process_creation": {
+        "Image": "NewProcessName",
+        "ParentImage": "ParentProcessName",
+        "User": "SubjectUserName",
+        "LogonId": "SubjectLogonId",
+    },
+    "process_termination": {"Image": "ProcessName"},
+    "network_connection": {
+        "Image": "Application",
+        "SourceIp": "SourceAddress",
+        "DestinationIp": "DestAddress",
+        "DestinationPort": "DestPort",
+    },
+    "registry_event": {"TargetObject": "ObjectName", "Details": "NewValue", "Image": "ProcessName"},
+    "registry_set": {"TargetObject": "ObjectName", "Details": "NewValue", "Image": "ProcessName"},
+}
+
+_HUMPS = re.compile("(?<=[a-z])(?=[A-Z])")
+
+_WEB: Mapping[str, tuple[str, ...]] = {
+    "c-ip": ("source.ip",),
+    "c-uri": ("url.original",),
+    "cs-uri": ("url.original",),
+    "c-uri-extension": ("url.extension",),
+    "c-uri-query": ("url.query",),
+    "c-uri-stem": ("url.path",),
+    "c-useragent": ("user_agent.original",),
+    "cs-bytes": ("http.request.bytes",),
+    "cs-content-type": ("http.request.mime_type",),
+    "cs-host": ("url.domain",),
+    "cs-method": ("http.request.method",),
+    "cs-referer": ("http.request.referrer",),
+    "cs-referrer": ("http.request.referrer",),
+    "cs-uri-query": ("url.query",),
+    "cs-uri-stem": ("url.path",),
+    "cs-user-agent": ("user_agent.original",),
+    "cs-username": ("user.name",),
+    "cs-version": ("http.version",),
+    "sc-bytes": ("http.response.body.bytes", "http.response.bytes"),
+    "sc-status": ("http.response.status_code",),
+    "src_ip": ("source.ip",),
+    "dst_ip": ("destination.ip",),
+}
+
+_DNS: Mapping[str, tuple[str, ...]] = {
+    "query": ("dns.question.name",),
+    "QueryName": ("dns.question.name",),
+    "record_type": ("dns.question.type",),
+    "answer": ("dns.answers.data", "dns.resolved_ip"),
+    "src_ip": ("source.ip",),
+    "dst_ip": ("destination.ip",),
+}
+
+_IDS: Mapping[str, tuple[str, ...]] = {
+    "src_ip": ("source.ip",),
+    "src_port": ("source.port",),
+    "dst_ip": ("destination.ip",),
+    "dst_port": ("destination.port",),
+    "proto": ("network.transport",),
+    "signature": ("rule.name",),
+    "signature_id": ("rule.id",),
+}
+
+_LINUX: Mapping[str, tuple[str, ...]] = {
+    "USER": ("user.effective.name", "user.target.name"),
+    "TTY": ("process.tty.name",),
+    "PWD": ("process.working_directory",),
+    "COMMAND": ("process.command_line",),
+    "src_ip": ("source.ip",),
+}
+
+
+def field_map(source: LogSource, taxonomy: str) -> FieldMap:
+    """Return the function from a rule's field name to event fields.
+
+    It raises UnknownFieldError for a name that the taxonomy does not have for this log source. A name with a
+    dot is taken as one of our events' own names (a processing pipeline may have put it there).
+    """
+    if taxonomy == "ecs":
+        return _as_it_stands
+    if source.product == "windows":
+        return _windows(source)
+    table = _table(source)
+
+    def mapped(name: str) -> tuple[str, ...]:
+        if name in table:
+            return table[name]
+        if "." in name or name in {"message", "@timestamp"}:
+            return (name,)
+        raise UnknownFieldError(name)
+
+    return mapped
+
+
+def _as_it_stands(name: str) -> tuple[str, ...]:
+    return (name,)
+
+
+def _table(source: LogSource) -> Mapping[str, tuple[str, ...]]:
+    if source.category == "webserver":
+        return _WEB
+    if source.category == "dns":
+        return _DNS
+    if source.category == "ids":
+        return _IDS
+    return _LINUX if source.product == "linux" else {}
+
+
+def _windows(source: LogSource) -> FieldMap:
+    audit = _AUDIT.get(source.category, {})
+
+    def mapped(name: str) -> tuple[str, ...]:
+        if name in _WINDOWS_SYSTEM:
+            return _WINDOWS_SYSTEM[name]
+        if name.startswith(("winlog.", "event.")) or name == "@timestamp":
+            return (name,)
+        names = [name]
+        if name in audit:
+            names.append(audit[name])
+        # Sigma writes names without the spaces that some providers use: ThreatName for "Threat Name".
+        if (spaced := _HUMPS.sub(" ", name.replace("_", " "))) != name and source.service == "windefend":
+            names.append(spaced)
+        return tuple(f"winlog.event_data.{each}" for each in names)
+
+    return mapped

@@ -1,0 +1,191 @@
+"""The definition of what a rule matches: slow, obvious, one function per kind of node.
+
+The fast engine (`index.py`) must agree with this module on every rule and every event.
+Semantics: Sigma specification 2.1 and our contracts. Strings compare by Unicode simple lower-casing of both sides;
+a number is equal to its own text form; a field with several values matches if any of them does; for an absent
+field `null` is true and every other comparison false.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from secmon.model.event import Event
+from secmon.sigma import regexes
+from secmon.sigma.routing import route
+from secmon.sigma.rule import LogSource, Rule
+from secmon.sigma.tree import (
+    ANY_CHARACTER,
+    ANY_TEXT,
+    And,
+    Cidr,
+    Compare,
+    Exists,
+    FieldReference,
+    FieldRelation,
+    Keyword,
+    KeywordRegex,
+    Node,
+    Not,
+    Null,
+    Operator,
+    Or,
+    Pattern,
+    Regex,
+    Text,
+    TimePart,
+    ValueAtom,
+    is_searched,
+)
+from secmon.sigma.values import fold, number_of, texts_of
+
+
+def matches(rule: Rule, event: Event) -> bool:
+    """Tell whether a rule matches an event: it is of the rule's log source, and the condition holds."""
+    return accepts(rule.logsource, event) and holds(rule.tree, event)
+
+
+def accepts(source: LogSource, event: Event) -> bool:
+    """Tell whether an event is of a log source; False for one without a route."""
+    found = route(source)
+    return found is not None and found.accepts(event)
+
+
+def holds(node: Node, event: Event) -> bool:  # noqa: PLR0911  one return for each kind of node
+    """Tell whether a condition holds for an event."""
+    if isinstance(node, And):
+        return all(holds(child, event) for child in node.nodes)
+    if isinstance(node, Or):
+        return any(holds(child, event) for child in node.nodes)
+    if isinstance(node, Not):
+        return not holds(node.node, event)
+    if isinstance(node, Null):
+        return not has_value(event, node.field)
+    if isinstance(node, Exists):
+        return has_value(event, node.field)
+    if isinstance(node, FieldReference):
+        return _related(node, event)
+    if isinstance(node, Keyword | KeywordRegex):
+        return any(_contains(node, text) for text in searched_texts(event))
+    return any(value_holds(node, text) for text in texts_of(event.get(node.field)))
+
+
+def has_value(event: Event, field: str) -> bool:
+    """Tell whether a field is there with at least one value; the empty string is one."""
+    return next(texts_of(event.get(field)), None) is not None
+
+
+def searched_texts(event: Event) -> list[str]:
+    """Return the text of every value that keywords look at."""
+    return [text for field, value in event.items() if is_searched(field) for text in texts_of(value)]
+
+
+def value_holds(atom: ValueAtom, text: str) -> bool:
+    """Tell whether one value, in text form, satisfies an atom."""
+    match atom:
+        case Text():
+            return _fits(atom.pattern, text, cased=atom.cased)
+        case Regex():
+            return regexes.finds(atom.expression, atom.flags, text)
+        case Compare():
+            number = number_of(text) if atom.part is None else _time_part(text, atom.part)
+            return number is not None and _COMPARE[atom.operator](number, atom.number)
+        case Cidr():
+            return _in_network(text, atom.network)
+
+
+_COMPARE: dict[Operator, Callable[[float, float], bool]] = {
+    Operator.LT: lambda value, limit: value < limit,
+    Operator.LTE: lambda value, limit: value <= limit,
+    Operator.GT: lambda value, limit: value > limit,
+    Operator.GTE: lambda value, limit: value >= limit,
+    Operator.EQ: lambda value, limit: value == limit,
+    Operator.NEQ: lambda value, limit: value != limit,
+}
+
+
+def _contains(atom: Keyword | KeywordRegex, text: str) -> bool:
+    if isinstance(atom, KeywordRegex):
+        return regexes.finds(atom.expression, atom.flags, text)
+    return _fits((ANY_TEXT, *atom.pattern, ANY_TEXT), text, cased=atom.cased)
+
+
+def _fits(pattern: Pattern, text: str, *, cased: bool) -> bool:
+    """Tell whether a pattern describes the whole text."""
+    value = text if cased else fold(text)
+    tokens: list[str | None] = []  # a character, None for "*", "" for "?"
+    for part in pattern:
+        if part == ANY_TEXT:
+            tokens.append(None)
+        elif part == ANY_CHARACTER:
+            tokens.append("")
+        elif isinstance(part, str):
+            tokens.extend(part if cased else fold(part))
+    return _glob(tokens, value)
+
+
+def _glob(tokens: list[str | None], text: str) -> bool:
+    """Match with backtracking to the last "*" only, which is enough."""
+    at = token = 0
+    star, resume = -1, 0
+    while at < len(text):
+        current = tokens[token] if token < len(tokens) else "\0\0"  # no character is this
+        if current is None:
+            star, resume = token, at
+            token += 1
+        elif current in ("", text[at]):
+            token += 1
+            at += 1
+        elif star >= 0:
+            resume += 1
+            token, at = star + 1, resume
+        else:
+            return False
+    return all(rest is None for rest in tokens[token:])
+
+
+def _time_part(text: str, part: TimePart) -> int | None:
+    """Return a part of the time that a text is (RFC 3339 or ISO 8601; without an offset it is UTC)."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    try:
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # the year 1 or 9999, shifted out of the calendar
+        return None
+    return utc.isocalendar().week if part is TimePart.WEEK else int(getattr(utc, part.value))
+
+
+@lru_cache(maxsize=4096)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text)
+
+
+def _in_network(text: str, network: str) -> bool:
+    """Tell whether a text is an address in a network; an IPv4-mapped IPv6 address is also its IPv4 address."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    wanted = _network(network)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return address in wanted or (mapped is not None and mapped in wanted)
+
+
+def _related(atom: FieldReference, event: Event) -> bool:
+    others = [fold(text) for text in texts_of(event.get(atom.other))]
+    return any(
+        _RELATION[atom.relation](value, other)
+        for value in map(fold, texts_of(event.get(atom.field)))
+        for other in others
+    )
+
+
+_RELATION: dict[FieldRelation, Callable[[str, str], bool]] = {
+    FieldRelation.EQUAL: str.__eq__,
+    FieldRelation.STARTS: str.startswith,
+    FieldRelation.ENDS: str.endswith,
+    FieldRelation.CONTAINS: str.__contains__,
+}

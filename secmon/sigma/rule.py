@@ -1,0 +1,192 @@
+"""What a rule is once it is compiled: frozen, free of pySigma, ready to be sent to another process."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from secmon.model.hit import Level
+from secmon.sigma.tree import Node, Operator
+
+DEFAULT_GROUP_WINDOW = timedelta(hours=1)
+DEFAULT_GROUP_BY = ("host.name",)
+
+ProblemState = Literal["broken", "unroutable"]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """One file of rules, read by somebody else.
+
+    Args:
+        path: as problems shall name it.
+        text: its content; may hold several YAML documents.
+    """
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RuleProblem:
+    """Why a rule does not run.
+
+    Args:
+        path: its file.
+        line: line of the offending key, from 1.
+        rule_id: the rule's id as far as it could be read, or "".
+        state: "broken" (wrong in itself) or "unroutable" (no source of ours has such a log).
+        problem: what is wrong, on one line.
+        hint: what to do about it, or "".
+        name: the rule's title as far as it could be read, or "".
+    """
+
+    path: str
+    line: int
+    rule_id: str
+    state: ProblemState
+    problem: str
+    hint: str = ""
+    name: str = ""
+
+    @property
+    def text(self) -> str:
+        """`PATH:LINE: problem (hint)`."""
+        return f"{self.path}:{self.line}: {self.problem}" + (f" ({self.hint})" if self.hint else "")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LogSource:
+    """A rule's log source, in lower case; "" where the rule says nothing."""
+
+    product: str = ""
+    category: str = ""
+    service: str = ""
+
+    def __str__(self) -> str:
+        named = {"product": self.product, "category": self.category, "service": self.service}
+        return ", ".join(f"{key} {value}" for key, value in named.items() if value)
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """How a hit of a rule counts towards one correlation.
+
+    Args:
+        correlation_id: the correlation rule.
+        group: for each name of its group-by, the event fields that may hold the value; the first one present does.
+        values: the same for the fields whose distinct values it counts.
+    """
+
+    correlation_id: str
+    group: tuple[tuple[str, tuple[str, ...]], ...]
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A compiled rule over single events.
+
+    Args:
+        id: UUID.
+        name: its title.
+        title_zh: its title in Chinese, or "".
+        path: its file.
+        line: the line its document starts on.
+        digest: 32 hex of SHA-256 over the compiled tree, the log source, grouping and the engine's version.
+        techniques: ATT&CK ids from its tags, such as "T1110.003", sorted.
+        controls: ids of compliance controls that its hits touch.
+        logsource: which events it is for.
+        tree: its condition.
+        fields: event fields that its condition looks at, sorted.
+        group_by: fields that make its alerts' group key.
+        group_window: width of its alerts' grouping window.
+        reason: template of an alert's reason sentence, `{field}` for values; "" if it has none.
+        reason_fields: the fields of that template.
+        playbook: id of the playbook to offer, or "".
+        generates: it makes hits and alerts of its own; False for a base rule whose correlation has `generate: false`.
+        keys: the correlations that its hits count towards.
+        captures: name → event fields, of every value that its correlations and their reasons need in a hit.
+    """
+
+    id: str
+    name: str
+    title_zh: str = ""
+    level: Level
+    path: str
+    line: int
+    digest: str
+    techniques: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    logsource: LogSource
+    tree: Node
+    fields: tuple[str, ...]
+    group_by: tuple[str, ...] = DEFAULT_GROUP_BY
+    group_window: timedelta = DEFAULT_GROUP_WINDOW
+    reason: str = ""
+    reason_fields: tuple[str, ...] = ()
+    playbook: str = ""
+    generates: bool = True
+    keys: tuple[KeySpec, ...] = ()
+    captures: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+CorrelationType = Literal["event_count", "value_count"]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The condition of a correlation: its count compares like this with a number."""
+
+    operator: Operator
+    number: int
+
+    def holds(self, count: int) -> bool:
+        """Tell whether a count satisfies the condition."""
+        return _COMPARE[self.operator](count, self.number)
+
+
+_COMPARE = {
+    Operator.LT: int.__lt__,
+    Operator.LTE: int.__le__,
+    Operator.GT: int.__gt__,
+    Operator.GTE: int.__ge__,
+    Operator.EQ: int.__eq__,
+    Operator.NEQ: int.__ne__,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrelationRule:
+    """A compiled correlation over the hits of its base rules; most fields as in `Rule`.
+
+    Args:
+        name: its title.
+        type: what is counted in the window.
+        rule_ids: ids of its base rules, sorted.
+        group_by: names of its group key, as its hits and alerts show them (aliases included).
+        timespan: width of its sliding window, half-open: (t − timespan, t].
+        threshold: the condition.
+        value_fields: the fields whose distinct values `value_count` counts, as the rule names them.
+        generate: its base rules make hits and alerts of their own as well.
+    """
+
+    id: str
+    name: str
+    title_zh: str = ""
+    level: Level
+    path: str
+    line: int
+    digest: str
+    techniques: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    type: CorrelationType
+    rule_ids: tuple[str, ...]
+    group_by: tuple[str, ...] = ()
+    timespan: timedelta
+    threshold: Threshold
+    value_fields: tuple[str, ...] = ()
+    generate: bool = False
+    group_window: timedelta = DEFAULT_GROUP_WINDOW
+    reason: str = ""
+    reason_fields: tuple[str, ...] = ()
+    playbook: str = ""

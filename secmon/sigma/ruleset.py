@@ -1,0 +1,190 @@
+"""All rules of a detection run: loaded, linked, and those that do not run with the reason why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sigma.exceptions import SigmaError
+from sigma.processing.pipeline import ProcessingPipeline
+
+from secmon.errors import ContentError
+from secmon.sigma.compile import CompiledRule, RuleError, Settings, compile_rule, digest_of, one_line
+from secmon.sigma.conditions import Placeholders
+from secmon.sigma.correlations import compile_correlation
+from secmon.sigma.documents import YamlDocument, documents
+from secmon.sigma.rule import CorrelationRule, KeySpec, ProblemState, Rule, RuleFile, RuleProblem
+
+Captures = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Rules that run, and those that do not.
+
+    Args:
+        rules: rules over single events, by id.
+        correlations: correlations, by id.
+        problems: what does not run, by file and line.
+        digest: 32 hex over the digests of all that runs.
+        by_id: every rule and correlation that runs.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    correlations: tuple[CorrelationRule, ...] = ()
+    problems: tuple[RuleProblem, ...] = ()
+    digest: str = ""
+    by_id: Mapping[str, Rule | CorrelationRule] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Loader:
+    settings: Settings
+    rules: dict[str, CompiledRule] = field(default_factory=dict)
+    pending: dict[str, YamlDocument] = field(default_factory=dict)
+    correlations: dict[str, CorrelationRule] = field(default_factory=dict)
+    problems: list[RuleProblem] = field(default_factory=list)
+
+    def read(self, file: RuleFile) -> None:
+        """Compile the rules of a file and put its correlations aside: their base rules may come later."""
+        seen: set[str] = set()
+        try:
+            for document in documents(file.path, file.text):
+                self.take(document, seen)
+        except ContentError as error:
+            line = error.where.rpartition(":")[2]
+            self.problems.append(
+                RuleProblem(file.path, int(line) if line.isdigit() else 1, "", "broken", error.problem, error.hint)
+            )
+
+    def take(self, document: YamlDocument, seen: set[str]) -> None:
+        try:
+            _refuse_strangers(document)
+            if "correlation" in document.data:
+                self.put_aside(document, seen)
+                return
+            compiled = compile_rule(document, self.settings)
+            self.refuse_twin(document, compiled.rule.id, seen)
+            self.forget(compiled.rule.id)
+            self.rules[compiled.rule.id] = compiled
+        except RuleError as error:
+            self.report(document, error)
+
+    def put_aside(self, document: YamlDocument, seen: set[str]) -> None:
+        identity = str(document.data.get("id") or document.data.get("name") or document.data.get("title") or "")
+        self.refuse_twin(document, identity, seen)
+        self.forget(identity)
+        self.pending[identity] = document
+
+    def refuse_twin(self, document: YamlDocument, identity: str, seen: set[str]) -> None:
+        """Refuse a second rule of one id in a file; in another file it replaces the first (an overlay does)."""
+        nameless = "id" not in document.data
+        if identity in seen or (nameless and (identity in self.rules or identity in self.pending)):
+            hint = "give the rule an id of its own"
+            raise RuleError("another rule has the same id", document.line_of("id"), hint=hint)
+        seen.add(identity)
+
+    def forget(self, identity: str) -> None:
+        self.rules.pop(identity, None)
+        self.pending.pop(identity, None)
+
+    def link(self) -> None:
+        """Compile the correlations, now that every rule is there."""
+        bases = dict(self.rules)
+        for compiled in self.rules.values():
+            if compiled.reference:
+                bases.setdefault(compiled.reference, compiled)
+        for document in self.pending.values():
+            try:
+                correlation, specs = compile_correlation(document, bases)
+                self.capture(document, correlation, specs)
+            except RuleError as error:
+                self.report(document, error)
+                self.silence(document, bases)
+            else:
+                self.correlations[correlation.id] = correlation
+
+    def capture(self, document: YamlDocument, correlation: CorrelationRule, specs: Mapping[str, KeySpec]) -> None:
+        """Tell the base rules what their hits must carry."""
+        linked: dict[str, Rule] = {}
+        for base_id, spec in specs.items():
+            rule = self.rules[base_id].rule
+            reasons = tuple((name, (name,)) for name in correlation.reason_fields if name not in dict(spec.group))
+            captures = dict(rule.captures)
+            for name, fields in (*spec.group, *spec.values, *reasons):
+                if captures.setdefault(name, fields) != fields:
+                    problem = f"the name {name} means another field in another correlation over the same rule"
+                    raise RuleError(problem, document.line_of("correlation"), hint="use another alias")
+            linked[base_id] = replace(
+                rule,
+                keys=(*rule.keys, spec),
+                captures=tuple(captures.items()),
+                generates=rule.generates and correlation.generate,
+            )
+        for base_id, rule in linked.items():
+            self.rules[base_id] = replace(self.rules[base_id], rule=rule)
+
+    def silence(self, document: YamlDocument, bases: Mapping[str, CompiledRule]) -> None:
+        """Keep base rules of a broken correlation from crying out on every event: that was never their purpose."""
+        block = document.data["correlation"]
+        if not isinstance(block, dict) or block.get("generate") is True:
+            return
+        named = block.get("rules")
+        for reference in named if isinstance(named, list) else [named]:
+            base = bases.get(str(reference))
+            if base is not None:
+                current = self.rules[base.rule.id]
+                self.rules[base.rule.id] = replace(current, rule=replace(current.rule, generates=False))
+
+    def report(self, document: YamlDocument, error: RuleError) -> None:
+        data = document.data if isinstance(document.data, dict) else {}
+        identity, name = str(data.get("id") or ""), str(data.get("title") or "")
+        state: ProblemState = error.state
+        self.problems.append(RuleProblem(document.path, error.line, identity, state, error.problem, error.hint, name))
+
+    def result(self) -> RuleSet:
+        rules = tuple(sorted((each.rule for each in self.rules.values()), key=lambda rule: rule.id))
+        correlations = tuple(sorted(self.correlations.values(), key=lambda rule: rule.id))
+        everything: tuple[Rule | CorrelationRule, ...] = (*rules, *correlations)
+        return RuleSet(
+            rules=rules,
+            correlations=correlations,
+            problems=tuple(sorted(self.problems)),
+            digest=digest_of(sorted((rule.id, rule.digest) for rule in everything)),
+            by_id={rule.id: rule for rule in everything},
+        )
+
+
+def _refuse_strangers(document: YamlDocument) -> None:
+    if not isinstance(document.data, dict):
+        raise RuleError("a rule is a mapping of keys to values", document.line)
+    if "filter" in document.data:
+        raise RuleError("Sigma filters are not supported yet", document.line_of("filter"))
+
+
+def load_rules(
+    files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = (), placeholders: Placeholders | None = None
+) -> RuleSet:
+    """Compile every rule of some files; one broken rule never stops the others.
+
+    Args:
+        files: in order; a rule of a later file replaces one of the same id in an earlier file.
+        pipelines: pySigma processing pipelines (YAML), applied in order.
+        placeholders: values for the modifier `expand`, by name.
+
+    Raises:
+        ContentError: a pipeline is wrong; without it every rule would mean something else.
+    """
+    settings = Settings(pipelines=[_pipeline(file) for file in pipelines], placeholders=placeholders or {})
+    loader = _Loader(settings)
+    for file in files:
+        loader.read(file)
+    loader.link()
+    return loader.result()
+
+
+def _pipeline(file: RuleFile) -> ProcessingPipeline:
+    try:
+        return ProcessingPipeline.from_yaml(file.text)
+    except SigmaError as error:
+        raise ContentError("the pipeline is wrong: " + one_line(error), where=file.path) from error
+    except Exception as error:  # pySigma meets malformed input with whatever Python raises
+        raise ContentError(f"the pipeline cannot be read ({type(error).__name__})", where=file.path) from error
