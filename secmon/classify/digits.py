@@ -1,0 +1,170 @@
+"""Digit runs of a byte buffer and the cheap vector tests that most of them fail. A superset of the validators."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secmon.classify.definition import Definition
+
+Bytes = NDArray[np.uint8]
+Places = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_WORD = np.zeros(256, dtype=np.bool_)
+_WORD[list(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = True
+_HEX = np.zeros(256, dtype=np.bool_)
+_HEX[list(b"0123456789ABCDEFabcdef")] = True
+_CONTROL_LETTER = np.zeros(256, dtype=np.bool_)
+_CONTROL_LETTER[list(b"nrtbf")] = True
+
+_ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int64)
+_ID_CHECK = np.frombuffer(b"10X98765432", dtype=np.uint8)
+_PAD = 24  # so that neighbours of the first and last run can be looked at
+_LONGEST = 19
+_COUNTRY = {13: b"86", 15: b"0086"}
+_MOBILE_LENGTH = 11
+
+
+class DigitRuns:
+    """What digit runs may mean.
+
+    Args:
+        classes: (bit, definition) of the classes that consist of digits.
+    """
+
+    def __init__(self, classes: Sequence[tuple[int, Definition]]) -> None:
+        self.bits = 0
+        self.by_length: dict[int, list[tuple[int, str]]] = {}
+        for bit, definition in classes:
+            self.bits |= bit
+            for length in definition.digits:
+                self.by_length.setdefault(length, []).append((bit, definition.validator))
+        # The runs of 18 characters may end in X, so 17 digits are enough to look.
+        self.shortest = min((n - (n == _ID_CHARACTERS) for n in self.by_length), default=0)
+
+
+_ID_CHARACTERS = 18
+
+
+def digit_runs(buffer: bytes, wanted: DigitRuns) -> tuple[Places, Places]:
+    """Return (offset, bits) of the digit runs that may be values."""
+    if not wanted.by_length or not buffer:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    padded = b"\n" * _PAD + buffer + b"\n" * _PAD
+    data = np.frombuffer(padded, dtype=np.uint8)
+    starts, ends = _runs(data, wanted.shortest)
+    if not starts.size:
+        return starts, starts
+    touched = _after_escape(data, starts)
+    lengths = ends - starts
+    right = data[ends]
+    is_x = (right | 0x20) == ord("x")
+    closed = ~_WORD[right] | (is_x & (lengths == _ID_CHARACTERS - 1) & ~_WORD[data[ends + 1]])
+    open_left = ~_WORD[data[starts - 1]]
+    bits = np.where(touched, wanted.bits, 0)
+    plain = ~touched & open_left & closed & (lengths <= _LONGEST)
+    for length in np.unique(lengths[plain]).tolist():
+        chosen = np.flatnonzero(plain & (lengths == length))
+        bits[chosen] |= _bits_of(data, starts[chosen], length, wanted, is_x[chosen])
+    kept = bits != 0
+    return starts[kept] - _PAD, bits[kept]
+
+
+def _runs(data: Bytes, shortest: int) -> tuple[Places, Places]:
+    """Return start and end of every maximal run of at least `shortest` digits.
+
+    `window[i]` says that digits stand from i to i + size; doubling the size takes few passes over the data.
+    """
+    is_digit = (data - np.uint8(48)) < np.uint8(10)
+    window, size = is_digit, 1
+    while size < shortest:
+        step = min(size, shortest - size)
+        window = window[:-step] & window[step:]
+        size += step
+    inside = np.flatnonzero(window)
+    if not inside.size:
+        return inside, inside
+    breaks = np.flatnonzero(np.diff(inside) > 1)
+    starts = inside[np.concatenate(([0], breaks + 1))]
+    ends = inside[np.concatenate((breaks, [inside.size - 1]))] + shortest
+    return starts.astype(np.int64), ends.astype(np.int64)
+
+
+def _after_escape(data: Bytes, starts: Places) -> Mask:
+    r"""Tell which runs touch an escape (%3D, \u53f7, \n): part of the run may belong to it."""
+    one, two, three = data[starts - 1], data[starts - 2], data[starts - 3]
+    percent = ord("%")
+    touched: Mask = (one == percent) | ((two == percent) & _HEX[one]) | ((three == percent) & _HEX[one] & _HEX[two])
+    touched |= _CONTROL_LETTER[one] & (two == ord("\\"))
+    hexes = np.ones(starts.size, dtype=np.bool_)
+    for back in range(1, 6):
+        touched |= hexes & (data[starts - back] == ord("u")) & (data[starts - back - 1] == ord("\\"))
+        hexes &= _HEX[data[starts - back]]
+    return touched
+
+
+def _bits_of(data: Bytes, starts: Places, length: int, wanted: DigitRuns, is_x: Mask) -> Places:
+    """Return the bits of the classes that runs of one length may be."""
+    bits = np.zeros(starts.size, dtype=np.int64)
+    digits = data[starts[:, None] + np.arange(length + 1)].astype(np.int64) - 48
+    for bit, validator in wanted.by_length.get(length, ()):
+        bits |= np.where(_TESTS.get(validator, _always)(digits, length), bit, 0)
+    if length == _ID_CHARACTERS - 1 and is_x.any():
+        for bit, validator in wanted.by_length.get(_ID_CHARACTERS, ()):
+            if validator != "bank_card":
+                bits |= np.where(is_x & _TESTS.get(validator, _always)(digits, _ID_CHARACTERS), bit, 0)
+    if prefix := _COUNTRY.get(length):
+        has_prefix = np.all(digits[:, : len(prefix)] == np.frombuffer(prefix, np.uint8) - 48, axis=1)
+        for bit, validator in wanted.by_length.get(_MOBILE_LENGTH, ()):
+            passed = _TESTS.get(validator, _always)(digits[:, len(prefix) :], _MOBILE_LENGTH)
+            bits |= np.where(has_prefix & passed, bit, 0)
+    return bits
+
+
+def _always(digits: Places, length: int) -> Mask:
+    del length
+    return np.ones(len(digits), dtype=np.bool_)
+
+
+def _resident_id(digits: Places, length: int) -> Mask:
+    """Check character and a possible month; the area table is left to the validator."""
+    del length
+    check = _ID_CHECK[(digits[:, :17] @ _ID_WEIGHTS) % 11]
+    month = digits[:, 10] * 10 + digits[:, 11]
+    last = digits[:, 17] + 48
+    last = np.where(last == ord("x"), ord("X"), last)
+    passed: Mask = (check == last) & (month >= 1) & (month <= 12)  # noqa: PLR2004
+    return passed
+
+
+def _short_id(digits: Places, length: int) -> Mask:
+    del length
+    month = digits[:, 8] * 10 + digits[:, 9]
+    passed: Mask = (month >= 1) & (month <= 12)  # noqa: PLR2004
+    return passed
+
+
+def _mobile(digits: Places, length: int) -> Mask:
+    del length
+    passed: Mask = (digits[:, 0] == 1) & (digits[:, 1] >= 3)  # noqa: PLR2004  segments begin at 13
+    return passed
+
+
+def _bank_card(digits: Places, length: int) -> Mask:
+    numbers = digits[:, :length].copy()
+    doubled = numbers[:, length - 2 :: -2] * 2
+    doubled -= 9 * (doubled > 9)  # noqa: PLR2004  a digit
+    total = numbers[:, length - 1 :: -2].sum(axis=1) + doubled.sum(axis=1)
+    first = digits[:, 0]
+    passed: Mask = (total % 10 == 0) & ((first >= 3) & (first <= 6) | (first == 9))  # noqa: PLR2004
+    return passed
+
+
+_TESTS: dict[str, Callable[[Places, int], Mask]] = {
+    "cn_id18": _resident_id,
+    "hkmotw_residence": _resident_id,
+    "cn_id15": _short_id,
+    "mobile": _mobile,
+    "bank_card": _bank_card,
+}
