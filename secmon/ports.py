@@ -66,6 +66,27 @@ class FindingQuery:
     limit: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a set of events looks like without reading each of them.
+
+    Args:
+        count: how many.
+        by: text of one field → how many ("" where absent); empty if no field was asked for.
+        days: calendar days with at least one, in the time zone that was asked for.
+        first: earliest `@timestamp`.
+        last: latest `@timestamp`.
+        event_ids: the earliest ones, by (`@timestamp`, id).
+    """
+
+    count: int = 0
+    by: Mapping[str, int] = field(default_factory=dict)
+    days: frozenset[date] = frozenset()
+    first: datetime | None = None
+    last: datetime | None = None
+    event_ids: tuple[str, ...] = ()
+
+
 class EventLog(Protocol):
     """Events, hits and findings in partitions of ingest day × retention class."""
 
@@ -99,6 +120,20 @@ class EventLog(Protocol):
 
     def count(self, access: Access, query: EventQuery, *, by: str = "") -> dict[str, int]:
         """Return counts of events by the text of one field ("" where absent); by="" gives {"": total}."""
+        ...
+
+    def profile(
+        self, access: Access, query: EventQuery, *, by: str = "", utc_offset_s: int = 0, ids: int = 20
+    ) -> Profile:
+        """Return the profile of the events in scope; `query.limit` and its order do not apply.
+
+        Args:
+            access: who asks.
+            query: which events.
+            by: field whose values are counted apart.
+            utc_offset_s: seconds east of UTC of the calendar that days are counted in.
+            ids: most event ids to return.
+        """
         ...
 
     def hits(self, access: Access, query: HitQuery) -> Iterator[Hit]:

@@ -1,1 +1,191 @@
 """Settings to concrete collectors, stores, notifiers and writers: the only place that chooses."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from secmon.app.installation import Installation, Source
+from secmon.classify.classifier import Classifier
+from secmon.classify.definition import load_definitions
+from secmon.clock import SystemClock
+from secmon.config import Settings
+from secmon.content import classifier_files, framework_files, rule_files
+from secmon.errors import ConfigError, ContentError
+from secmon.model.asset import AssetRegister
+from secmon.model.registers import parse_assets, parse_units
+from secmon.model.unit import UnitTree
+from secmon.parse.registry import KINDS
+from secmon.pipeline import Stages
+from secmon.ports import Clock, Collector, Renderer
+from secmon.sigma.index import Engine
+from secmon.sigma.rule import RuleFile
+from secmon.sigma.ruleset import RuleSet, load_rules
+from secmon.store.keys import load_or_make_key
+from secmon.store.lock import WriterLock
+from secmon.store.sqlite.eventlog import SqliteEventLog
+from secmon.store.sqlite.records import SqliteRecords
+from secmon.store.vault import FileVault
+
+KEY_BYTES = 32
+NO_RULES = RuleSet()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Content and registers, and what was wrong with them."""
+
+    tree: UnitTree
+    register: AssetRegister
+    ruleset: RuleSet
+    definitions: tuple[object, ...]
+    problems: tuple[str, ...]
+
+
+def key_paths(settings: Settings) -> tuple[Path, Path, Path]:
+    """Return the key files: tokens, vault, record digests."""
+    return settings["keys.pii_file"], settings["keys.vault_file"], settings.state / "keys" / "record.key"
+
+
+def load_registers(settings: Settings) -> tuple[UnitTree, AssetRegister, list[ContentError]]:
+    """Read units.yaml and assets.csv; a wrong line never stops the others."""
+    errors: list[ContentError] = []
+    tree, register = UnitTree(), AssetRegister()
+    if path := settings["registers.units"]:
+        tree, found = parse_units(str(path), _read(path))
+        errors += found
+    if path := settings["registers.assets"]:
+        register, found = parse_assets(str(path), _read(path), tree)
+        errors += found
+    return tree, register, errors
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "see [registers] in the settings"
+        raise ConfigError("the register cannot be read: " + type(error).__name__, where=str(path), hint=hint) from error
+
+
+def load_rule_set(settings: Settings) -> tuple[RuleSet, list[str]]:
+    """Read and compile the rules; what is broken or unroutable is named, the others go on."""
+    files, errors = rule_files(settings["content.rules"])
+    ruleset = load_rules([RuleFile(path, text) for path, text in files])
+    return ruleset, [str(error) for error in errors] + [problem.text for problem in ruleset.problems]
+
+
+def make_stages(settings: Settings) -> Stages:
+    """Build the pure stages: registers, classifier, rule engine. Worker processes call this too."""
+    return _stages(settings)[0]
+
+
+def _stages(settings: Settings) -> tuple[Stages, UnitTree, tuple[str, ...]]:
+    tree, register, register_errors = load_registers(settings)
+    ruleset, rule_problems = load_rule_set(settings)
+    files, file_errors = classifier_files(settings["content.classifiers"])
+    definitions, definition_errors = load_definitions(files)
+    pii, _, record = key_paths(settings)
+    classifier = Classifier(
+        definitions, token_key=load_or_make_key(pii, KEY_BYTES), policy=settings.mask, today=_today()
+    )
+    stages = Stages(
+        register=register,
+        classifier=classifier,
+        engine=Engine(ruleset),
+        ruleset=ruleset,
+        record_key=load_or_make_key(record, KEY_BYTES),
+    )
+    problems = [str(error) for error in (*register_errors, *file_errors, *definition_errors)] + rule_problems
+    return stages, tree, tuple(problems)
+
+
+def _today() -> date:
+    return SystemClock().now().date()
+
+
+@contextmanager
+def opened(
+    settings: Settings, *, writable: bool, content: bool = True, clock: Clock | None = None
+) -> Iterator[Installation]:
+    """Open an installation and close it again.
+
+    Args:
+        settings: checked settings.
+        writable: take the writer lock; without it nothing can be changed.
+        content: load rules and classifiers; commands that only read or triage do without.
+        clock: another clock than the machine's, for tests and the demo.
+
+    Raises:
+        StoreUnavailableError: another process writes, or the store cannot be opened now.
+        StoreError: the store is damaged or newer than this program.
+    """
+    state = settings.state
+    with ExitStack() as stack:
+        if writable:
+            stack.enter_context(WriterLock(state / "writer.lock"))
+        elif not (state / "control.db").exists():
+            raise ConfigError("nothing is stored here yet", where=str(state), hint="run secmon up or secmon import")
+        log = SqliteEventLog(state / "events", writable=writable)
+        stack.callback(log.close)
+        records = SqliteRecords(state / "control.db", writable=writable)
+        stack.callback(records.close)
+        pii, vault, record = key_paths(settings)
+        if content:
+            stages, tree, problems = _stages(settings)
+        else:
+            tree, register, errors = load_registers(settings)
+            problems = tuple(map(str, errors))
+            stages = Stages(register=register, classifier=None, engine=None, ruleset=None, record_key=b"")
+        yield Installation(
+            log=log,
+            records=records,
+            vault=FileVault(load_or_make_key(vault, KEY_BYTES)),
+            clock=clock or SystemClock(),
+            stages=stages,
+            ruleset=stages.ruleset or NO_RULES,
+            tree=tree,
+            register=stages.register,
+            zone=settings["secmon.zone"],
+            retention_days=settings["store.retention_days"],
+            sources=sources_of(settings),
+            renderers=renderers(settings),
+            framework_texts=tuple(framework_files(settings["content.frameworks"])[0]),
+            anchor=_anchor(state / "audit.head"),
+            problems=problems,
+        )
+
+
+def sources_of(settings: Settings) -> dict[str, Source]:
+    """Return the configured sources.
+
+    Raises:
+        ConfigError: a source is of a kind that nobody knows.
+    """
+    sources: dict[str, Source] = {}
+    for one in settings.sources:
+        if one.kind not in KINDS:
+            raise ConfigError(
+                "source {name} is of the unknown kind {kind}",
+                hint="kinds: {kinds}",
+                values={"name": one.name, "kind": one.kind, "kinds": ", ".join(sorted(KINDS))},
+            )
+        sources[one.name] = Source(
+            name=one.name,
+            kind=one.kind,
+            zone=one.zone or settings["secmon.zone"],
+            asset=one.asset,
+            unit=one.unit,
+            silent_after=one.silent_after,
+        )
+    return sources
+
+
+def _anchor(path: Path):  # noqa: ANN202
+    def write(head: str) -> None:
+        temporary = path.with_suffix(".new")
+        temporary.write_text(head, encoding="utf-8")
+        temporary.replace(path)
+
+    return write

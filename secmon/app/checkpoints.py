@@ -1,0 +1,68 @@
+"""Checkpoints as documents: how far each stream is committed."""
+
+from dataclasses import replace
+
+import msgspec
+
+from secmon.app.installation import Installation
+from secmon.model.access import Access
+from secmon.model.record import Document, RecordQuery
+from secmon.model.stream import Checkpoint
+
+KIND = "checkpoint"
+
+
+def load(house: Installation, access: Access, source: str, generation: str) -> Checkpoint | None:
+    """Return one stream's checkpoint, or None."""
+    document = house.records.get(access, KIND, _id(source, generation))
+    return _checkpoint(document) if document else None
+
+
+def load_all(house: Installation, access: Access, source: str | None = None) -> list[Checkpoint]:
+    """Return all checkpoints, or those of one source, by id."""
+    equals = {"source": (source,)} if source is not None else {}
+    found: list[Checkpoint] = []
+    cursor = ""
+    while True:
+        page = house.records.find(access, RecordQuery(kind=KIND, equals=equals, limit=500, after=cursor))
+        found.extend(_checkpoint(document) for document in page.documents)
+        cursor = page.cursor
+        if not cursor:
+            return found
+
+
+def save(house: Installation, access: Access, checkpoint: Checkpoint) -> Checkpoint:
+    """Compare-and-swap: store the checkpoint over the version it was read with.
+
+    Raises:
+        ConflictError: somebody else moved the stream meanwhile; nothing of ours counts.
+    """
+    document = Document(
+        kind=KIND,
+        id=_id(checkpoint.source, checkpoint.generation),
+        version=checkpoint.version,
+        body=to_body(checkpoint),
+        keys={"source": checkpoint.source},
+    )
+    saved = house.records.replace(access, document) if checkpoint.version else house.records.create(access, document)
+    return replace(checkpoint, version=saved.version)
+
+
+def to_body(checkpoint: Checkpoint) -> dict[str, object]:
+    """Return a checkpoint as a JSON object, without its version."""
+    body: dict[str, object] = msgspec.to_builtins(checkpoint)
+    del body["version"]
+    return body
+
+
+def from_body(body: object, version: int) -> Checkpoint:
+    """Return the checkpoint a JSON object holds."""
+    return msgspec.convert({**body, "version": version} if isinstance(body, dict) else body, Checkpoint)
+
+
+def _checkpoint(document: Document) -> Checkpoint:
+    return from_body(document.body, document.version)
+
+
+def _id(source: str, generation: str) -> str:
+    return f"{source}:{generation}"

@@ -1,0 +1,262 @@
+"""Reading one stream into the store: batch, commit, checkpoint, exact accounting (design rules 1–5).
+
+Commit order: (a) dead letters, then events, hits, findings and the batch row into one partition; (b) compare-and-swap
+of the checkpoint; (c) the next batch, which is the acknowledgement of a stream that is read by offset. A crash
+between (a) and (b) leaves a batch row that `recover` rolls forward: nothing is worked twice, nothing counted twice.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final
+
+import orjson
+
+from secmon.app import checkpoints, deadletters
+from secmon.app.installation import Installation
+from secmon.app.streams import lane_of
+from secmon.app.work import Work
+from secmon.errors import StoreError
+from secmon.model.access import Access
+from secmon.model.batch import Batch, BatchRow, Counts
+from secmon.model.event import Frame
+from secmon.model.fingerprint import advance
+from secmon.model.ids import stream_prefix
+from secmon.model.stream import Checkpoint, Position
+from secmon.pipeline import Lane, Processed
+from secmon.ports import Chunk, Collector
+
+CHUNK_BYTES: Final = 4 << 20
+BATCH_RECORDS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A batch that is being worked: its result, and the checkpoint it leads to (counts still to be added)."""
+
+    result: Future[Processed]
+    ahead: Checkpoint
+    offset_from: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One committed step of a stream.
+
+    Args:
+        checkpoint: the stream's committed state.
+        counts: what this step added to the account.
+        hits: hits in it.
+        findings: findings in it, by class.
+    """
+
+    checkpoint: Checkpoint
+    counts: Counts
+    hits: int
+    findings: dict[str, int]
+
+
+def recover(house: Installation, access: Access) -> int:
+    """Roll forward every stream whose last batch is durable while its checkpoint stands before it."""
+    forwarded = 0
+    for checkpoint in checkpoints.load_all(house, access):
+        row = _durable(house, access, checkpoint)
+        if row is not None:
+            checkpoints.save(house, access, _after(row, checkpoint))
+            forwarded += 1
+    return forwarded
+
+
+def _durable(house: Installation, access: Access, checkpoint: Checkpoint) -> BatchRow | None:
+    stream = f"{checkpoint.source}:{checkpoint.generation}"
+    return house.log.batch(
+        access,
+        day=checkpoint.day,
+        retention=checkpoint.retention,
+        stream=stream,
+        number=checkpoint.batch + 1,
+    )
+
+
+def _after(row: BatchRow, checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoints.from_body(orjson.loads(row.state), checkpoint.version)
+
+
+def ingest_stream(
+    house: Installation,
+    access: Access,
+    collector: Collector,
+    start: Checkpoint,
+    *,
+    work: Work,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Progress]:
+    """Read a stream until nothing follows for now; yield each committed step.
+
+    Args:
+        house: the installation.
+        access: whose job it is.
+        collector: reads the stream.
+        start: the stream's committed state (`Collector.streams`), stored by now or new.
+        work: who works the records.
+        stop: asked between batches; True ends after what is in flight.
+
+    Raises:
+        ConflictError: another writer moved the stream; nothing in flight counts.
+        StoreUnavailableError: the store cannot be written now; nothing in flight counts.
+    """
+    yield from _Reader(house, access, collector, work).run(_opened(house, access, start), stop)
+
+
+def _opened(house: Installation, access: Access, checkpoint: Checkpoint) -> Checkpoint:
+    """Store a new stream's checkpoint before its first batch, so that recovery knows the stream."""
+    today = _today(house)
+    if checkpoint.version == 0:
+        fresh = replace(checkpoint, day=today, ruleset=house.ruleset.digest)
+        return checkpoints.save(house, access, fresh)
+    return checkpoint
+
+
+def _today(house: Installation) -> date:
+    """Return the partition day: the ingest day in UTC, whatever the records say."""
+    return house.clock.now().date()
+
+
+class _Reader:
+    """Keeps a few batches of one stream ahead in work and commits them in order."""
+
+    def __init__(self, house: Installation, access: Access, collector: Collector, work: Work) -> None:
+        self._house, self._access, self._collector, self._work = house, access, collector, work
+        self._pending: deque[_Pending] = deque()
+
+    def run(self, committed: Checkpoint, stop: Callable[[], bool]) -> Iterator[Progress]:
+        ahead = committed
+        while not stop():
+            if ahead.day != _today(self._house) or ahead.ruleset != self._house.ruleset.digest:
+                ahead = committed = self._turned((yield from self._drain(committed)))
+            chunk = self._collector.read(self._access, ahead, max_bytes=CHUNK_BYTES)
+            moved = self._submit(chunk, ahead) if chunk is not None else ahead
+            if moved.position == ahead.position:
+                break  # nothing new, or only the beginning of a record
+            ahead = moved
+            while len(self._pending) >= self._work.ahead:
+                committed = yield from self._commit_one(committed)
+        yield from self._drain(committed)
+
+    def _turned(self, committed: Checkpoint) -> Checkpoint:
+        """Commit the change of day or rules before a batch under them: the checkpoint names both."""
+        turned = replace(committed, day=_today(self._house), ruleset=self._house.ruleset.digest)
+        return checkpoints.save(self._house, self._access, turned)
+
+    def _submit(self, chunk: Chunk, ahead: Checkpoint) -> Checkpoint:
+        kind = self._lane(ahead).kind
+        # A chunk may stand on a corrected checkpoint (a longer head, a new place); it is the one to go on from.
+        base = chunk.checkpoint
+        framing = kind.frame(chunk.data, base.position, chunk.at_end)
+        if framing.position == base.position:
+            return ahead
+        received_at = self._house.clock.now()
+        frames = framing.frames
+        cuts = [*range(BATCH_RECORDS, len(frames), BATCH_RECORDS), len(frames)]
+        start, moved = 0, base
+        for cut in cuts:
+            position = framing.position if cut == len(frames) else _before(frames[cut])
+            part = frames[start:cut]
+            data, before = _rest(chunk, base, moved)
+            reached = advance(moved, position, before=before, data=data)
+            self._pending.append(
+                _Pending(self._worked(part, reached, received_at), reached, moved.position.offset, received_at)
+            )
+            start, moved = cut, reached
+        return moved
+
+    def _worked(self, frames: tuple[Frame, ...], reached: Checkpoint, received_at: datetime) -> Future[Processed]:
+        prefix = stream_prefix(reached.day, reached.source, reached.generation)
+        return self._work.submit(frames, self._lane(reached), prefix=prefix, received_at=received_at)
+
+    def _lane(self, checkpoint: Checkpoint) -> Lane:
+        return lane_of(self._house, checkpoint.source, checkpoint.kind, checkpoint.generation, checkpoint.place)
+
+    def _drain(self, committed: Checkpoint) -> Generator[Progress, None, Checkpoint]:
+        while self._pending:
+            committed = yield from self._commit_one(committed)
+        return committed
+
+    def _commit_one(self, committed: Checkpoint) -> Generator[Progress, None, Checkpoint]:
+        pending = self._pending.popleft()
+        result = pending.result.result()
+        deadletters.keep(self._house, self._access, result.dead_letters)
+        after = _reached(pending, committed, result)
+        batch = Batch(
+            source=committed.source,
+            generation=committed.generation,
+            number=after.batch,
+            epoch=after.epoch,
+            day=pending.ahead.day,
+            retention=pending.ahead.retention,
+            offset_from=pending.offset_from,
+            offset_to=after.position.offset,
+            ruleset=pending.ahead.ruleset,
+            received_at=pending.received_at,
+            counts=result.counts,
+            state=orjson.dumps(checkpoints.to_body(after)).decode(),
+            events=result.events,
+            hits=result.hits,
+            findings=result.findings,
+        )
+        row = self._house.log.commit(self._access, batch)
+        if row.offset_to != after.position.offset:
+            raise StoreError(
+                "batch {number} of this stream is in the store with another end",
+                where=after.source,
+                hint="restart secmon: it rolls the stream forward",
+                values={"number": after.batch},
+            )
+        saved = checkpoints.save(self._house, self._access, after)
+        findings: dict[str, int] = {}
+        for one in result.findings:
+            findings[one.finding.data_class] = findings.get(one.finding.data_class, 0) + 1
+        yield Progress(saved, result.counts, len(result.hits), findings)
+        return saved
+
+
+def _before(frame: Frame) -> Position:
+    """Return the position that stands right before a frame."""
+    return Position(offset=frame.offset, number=frame.number - 1, line=max(frame.line - 1, 0))
+
+
+def _rest(chunk: Chunk, base: Checkpoint, moved: Checkpoint) -> tuple[bytes, bytes]:
+    """Return the chunk's data behind a position inside it, and the bytes before that."""
+    done = moved.position.offset - base.position.offset
+    if done == 0:
+        return chunk.data, chunk.before
+    return chunk.data[done:], (chunk.before + chunk.data[:done])[-1024:]
+
+
+def _reached(pending: _Pending, committed: Checkpoint, result: Processed) -> Checkpoint:
+    """Return the checkpoint after a batch: its position and fingerprints, with the account brought forward."""
+    encodings = dict(committed.encodings)
+    for name, count in result.encodings.items():
+        encodings[name] = encodings.get(name, 0) + count
+    return replace(
+        pending.ahead,
+        batch=committed.batch + 1,
+        counts=committed.counts + result.counts,
+        encodings=encodings,
+        first_event=_earliest(committed.first_event, result.first),
+        last_event=_latest(committed.last_event, result.last),
+        last_received=pending.received_at,
+        skew_s=result.skew_s if result.events else committed.skew_s,
+        version=committed.version,
+    )
+
+
+def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one and other else one or other
+
+
+def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one and other else one or other

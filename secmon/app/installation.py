@@ -1,0 +1,58 @@
+"""What every use case works with: ports, content and registers of one installation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta, tzinfo
+
+from secmon.model.asset import AssetRegister
+from secmon.model.unit import UnitTree
+from secmon.pipeline import Stages
+from secmon.ports import Clock, EventLog, Records, Renderer, Vault
+from secmon.sigma.ruleset import RuleSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One configured source.
+
+    Args:
+        name: its id.
+        kind: kind of its records.
+        zone: time zone of its clock.
+        asset: asset of its events where the register cannot tell.
+        unit: unit of its events likewise.
+        silent_after: how long it may send nothing.
+    """
+
+    name: str
+    kind: str
+    zone: tzinfo
+    asset: str = ""
+    unit: str = ""
+    silent_after: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Everything a use case may touch, chosen by `wiring`.
+
+    Args:
+        anchor: keeps the audit head outside the store, so that a truncated chain shows.
+        problems: what is wrong with content and registers, as "place: problem (remedy)".
+    """
+
+    log: EventLog
+    records: Records
+    vault: Vault
+    clock: Clock
+    stages: Stages
+    ruleset: RuleSet
+    tree: UnitTree
+    register: AssetRegister
+    zone: tzinfo
+    retention_days: int
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    renderers: Mapping[str, Renderer] = field(default_factory=dict)
+    framework_texts: tuple[tuple[str, str], ...] = ()
+    anchor: Callable[[str], None] = lambda _head: None
+    problems: tuple[str, ...] = ()

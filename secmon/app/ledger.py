@@ -1,0 +1,77 @@
+"""Windows of scheduled work: what is due is asked of the ledger, never of a timer.
+
+A late, missed or doubled timer loses nothing: each task has windows of fixed length since the Unix epoch, and a
+window is done when its row says so.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from secmon.app.installation import Installation
+from secmon.errors import ConflictError
+from secmon.model.access import Access
+from secmon.model.event import format_time
+from secmon.model.ids import window_start
+from secmon.model.record import Body, Document
+
+KIND = "window"
+MAX_CATCH_UP = 400
+"""Most windows of one task that are made up for in one go, oldest first; the rest follow at the next tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window of a task, half-open."""
+
+    task: str
+    since: datetime
+    until: datetime
+
+    @property
+    def id(self) -> str:
+        """Identity of the window."""
+        return f"{self.task}:{format_time(self.since)}"
+
+
+def due(house: Installation, access: Access, task: str, length: timedelta) -> Iterator[Window]:
+    """Yield the windows of a task that have ended and are not done, oldest first.
+
+    A task that never ran owes the window that has just ended, not the whole past.
+    """
+    now = house.clock.now()
+    end = window_start(now, length)
+    head = house.records.get(access, "task", task)
+    start = datetime.fromisoformat(head.body["done_until"]) if head else end - length
+    for number in range(MAX_CATCH_UP):
+        since = start + number * length
+        if since + length > end:
+            return
+        window = Window(task, since, since + length)
+        if house.records.get(access, KIND, window.id) is None:
+            yield window
+
+
+def finish(house: Installation, access: Access, window: Window, state: str, result: Body) -> None:
+    """Write a window's row, then move the task's head behind it; doing it twice changes nothing."""
+    body = {
+        "task": window.task,
+        "from": format_time(window.since),
+        "to": format_time(window.until),
+        "state": state,
+        "at": format_time(house.clock.now()),
+        "result": result,
+    }
+    keys = {"task": window.task, "from": body["from"], "state": state}
+    with contextlib.suppress(ConflictError):  # done by somebody else, or by us before a crash
+        house.records.create(access, Document(kind=KIND, id=window.id, body=body, keys=keys))
+    head = house.records.get(access, "task", window.task)
+    done = {"done_until": format_time(window.until)}
+    try:
+        if head is None:
+            house.records.create(access, Document(kind="task", id=window.task, body=done))
+        elif head.body["done_until"] < done["done_until"]:
+            house.records.replace(access, Document(kind="task", id=window.task, body=done, version=head.version))
+    except ConflictError:
+        return  # another one moved it; the row stands

@@ -1,0 +1,146 @@
+"""What can be wrong with an installation, and what to do about it: `secmon doctor`, /readyz and the console."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from secmon.errors import SecmonError
+
+State = Literal["ok", "warn", "fail", "not_run"]
+
+MIN_PYTHON = (3, 11)
+RESERVE_BYTES = 1 << 30
+RESERVE_SHARE = 0.05
+OLDEST_PLAUSIBLE = datetime(2025, 1, 1, tzinfo=UTC)
+ESSENTIAL = frozenset({"store", "disk_space", "reading", "scheduler", "keys"})
+"""Checks without which the daemon must not take records; the others are shown and do not stop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row of `doctor`.
+
+    Args:
+        check: its name.
+        state: "ok", "warn", "fail" or "not_run".
+        detail: what was seen.
+        remedy: what to do; empty if nothing.
+    """
+
+    check: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+    def row(self) -> dict[str, str]:
+        """Return the row as JSON."""
+        return {"check": self.check, "state": self.state, "detail": self.detail, "remedy": self.remedy}
+
+
+def python_version() -> Check:
+    """Python 3.11 or newer."""
+    found = sys.version.split()[0]
+    if sys.version_info < MIN_PYTHON:
+        return Check("python", "fail", found, "install Python 3.11 or newer")
+    return Check("python", "ok", found)
+
+
+def sqlite_version() -> Check:
+    """A SQLite without the WAL-reset bug (fixed in 3.51.3)."""
+    import apsw  # noqa: PLC0415  a broken wheel must be a row, not a traceback
+
+    version = apsw.sqlite_lib_version()
+    good = tuple(map(int, version.split("."))) >= (3, 51, 3)
+    if not good:
+        return Check("sqlite_version", "fail", version, "pip install -U apsw: before 3.51.3 a WAL can lose commits")
+    return Check("sqlite_version", "ok", version)
+
+
+def hyperscan() -> Check:
+    """The pattern matcher compiles and finds."""
+    import hyperscan as hs  # noqa: PLC0415
+
+    found: list[int] = []
+    database = hs.Database()
+    database.compile(expressions=[b"secmon"], ids=[1], elements=1, flags=[hs.HS_FLAG_SINGLEMATCH])
+    database.scan(b"this is secmon", match_event_handler=lambda *_: found.append(1))
+    if not found:
+        return Check("hyperscan", "fail", "a known pattern was not found", "pip install --force-reinstall hyperscan")
+    return Check("hyperscan", "ok", hs.__version__)
+
+
+def java() -> Check:
+    """A JDK, which only the Elasticsearch tests need."""
+    path = shutil.which("java")
+    if path is None:
+        return Check("java", "not_run", "no java; only the tests against a real Elasticsearch need one")
+    found = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    return Check("java", "ok", (found.stderr or found.stdout).splitlines()[0] if found.returncode == 0 else path)
+
+
+def disk_space(state: Path) -> Check:
+    """Room for what is still to come: at least 1 GiB and 5 % of the disk."""
+    folder = next((one for one in (state, *state.parents) if one.exists()), Path("/"))
+    usage = shutil.disk_usage(folder)
+    detail = f"{usage.free / 2**30:.1f} GiB free ({usage.free / usage.total:.0%})"
+    remedy = "make room, or move the state folder; reading stops and loses nothing when the disk is full"
+    if usage.free < RESERVE_BYTES:
+        return Check("disk_space", "fail", detail, remedy)
+    if usage.free < usage.total * RESERVE_SHARE:
+        return Check("disk_space", "warn", detail, remedy)
+    return Check("disk_space", "ok", detail)
+
+
+def keys(paths: Sequence[Path]) -> Check:
+    """Key files are there and nobody else may read them; before the first start there are none yet."""
+    missing = [path for path in paths if not path.exists()]
+    if len(missing) == len(paths):
+        return Check("keys", "ok", "made at the first start")
+    if missing:
+        return Check("keys", "fail", f"{missing[0]} is missing", "restore it from the backup; without it data stays sealed")
+    for path in paths:
+        if path.stat().st_mode & 0o077:
+            return Check("keys", "fail", f"{path} can be read by others", f"chmod 600 {path}")
+    return Check("keys", "ok", f"{len(paths)} key files")
+
+
+def clock(now: datetime, last_received: datetime | None) -> Check:
+    """The clock is plausible and did not go back behind what is stored."""
+    if now < OLDEST_PLAUSIBLE:
+        return Check("clock", "fail", now.isoformat(), "set the clock (chronyd or systemd-timesyncd)")
+    if last_received and now < last_received - timedelta(minutes=5):
+        detail = f"{last_received - now} behind the last stored record"
+        return Check("clock", "fail", detail, "set the clock (chronyd or systemd-timesyncd)")
+    return Check("clock", "ok", now.isoformat(timespec="seconds"))
+
+
+def problems(name: str, found: Sequence[str], good: str, *, state: State = "fail", remedy: str = "") -> Check:
+    """Return a check that fails with the first of several problems and says how many there are."""
+    if not found:
+        return Check(name, "ok", good)
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return Check(name, state, found[0] + more, remedy)
+
+
+def guarded(name: str, check: Callable[[], Check]) -> Check:
+    """Run a check; what it raises becomes its row, so that one broken part does not hide the others."""
+    try:
+        return check()
+    except SecmonError as error:
+        return Check(name, "fail", str(error), error.hint)
+    except Exception as error:  # noqa: BLE001  a doctor that falls ill himself helps nobody
+        return Check(name, "fail", f"{type(error).__name__}: {error}", "please report this")
+
+
+def readiness(checks: Sequence[Check]) -> dict[str, Any]:
+    """Return the object of /readyz."""
+    ready = not any(one.state == "fail" and one.check in ESSENTIAL for one in checks)
+    return {
+        "ready": ready,
+        "checks": [{"check": one.check, "state": one.state, "detail": one.detail} for one in checks],
+    }

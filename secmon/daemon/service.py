@@ -1,0 +1,159 @@
+"""The daemon: one writer, its reading thread, its scheduler, its control socket, and a clean end."""
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from secmon.app.evaluate import evaluate
+from secmon.app.imports import import_stream
+from secmon.app.ingest import recover
+from secmon.app.installation import Installation
+from secmon.app.operations import OPERATIONS
+from secmon.app.schedule import run_due
+from secmon.app.work import Work
+from secmon.daemon.control import ControlServer
+from secmon.daemon.health import Check, clock, disk_space, guarded, problems, readiness
+from secmon.daemon.reading import Reading
+from secmon.errors import SecmonError
+from secmon.model.access import ROOT, Access, Principal, Role, job_access
+from secmon.ports import Collector
+
+EVALUATE_S = 2
+LEDGER_S = 60
+log = structlog.get_logger()
+
+
+class Daemon:
+    """Everything that runs, except the console.
+
+    Args:
+        house: the installation, opened for writing.
+        collectors: the sources to follow.
+        work: who works the records.
+        state: the state folder.
+    """
+
+    def __init__(self, house: Installation, collectors: Sequence[Collector], work: Work, *, state: Path) -> None:
+        self.house, self._work, self._state = house, work, state
+        self._committed = threading.Event()
+        self._writing = threading.RLock()
+        self.reading = Reading(house, collectors, work, committed=self._committed)
+        self._scheduler = BackgroundScheduler(
+            # A timer over the ledger's windows: late is fine, twice at once is not, nothing is forgotten.
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            executors={"default": ThreadPoolExecutor(2)},
+            timezone="UTC",
+        )
+        self._control: ControlServer | None = None
+        self._evaluated_at: datetime | None = None
+        self._job_problem = ""
+
+    def start(self) -> None:
+        """Recover what a crash left, then read, schedule and answer."""
+        forwarded = recover(self.house, job_access("recovery"))
+        if forwarded:
+            log.info("recovered", streams=forwarded)
+        self._scheduler.add_listener(self._note, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_job(self.evaluate, "interval", seconds=EVALUATE_S, id="evaluate")
+        self._scheduler.add_job(self.run_windows, "interval", seconds=LEDGER_S, id="ledger")
+        self._control = ControlServer(self._state, self.handle)
+        self.reading.start()
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End cleanly: batches in flight are committed, alerts brought up to date, nothing is cut off."""
+        self.reading.stop()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+        if self.reading.is_alive():
+            self.reading.join()
+        if self._control is not None:
+            self._control.close()
+        self._committed.set()
+        self.evaluate()
+
+    def run_once(self) -> None:
+        """Read what is there, do all windows that are due."""
+        recover(self.house, job_access("recovery"))
+        while self.reading.turn():
+            pass
+        self._committed.set()
+        self.evaluate()
+        self.run_windows()
+
+    def evaluate(self) -> None:
+        """Bring alerts up to date if anything was committed since the last time."""
+        if not self._committed.is_set() and self._evaluated_at is not None:
+            self._evaluated_at = self.house.clock.now()
+            return
+        self._committed.clear()
+        with self._writing:
+            done = evaluate(self.house, job_access("evaluate"))
+        self._evaluated_at = self.house.clock.now()
+        if done.new or done.revised:
+            log.info("alerts", new=done.new, revised=done.revised, hits=done.hits)
+
+    def run_windows(self) -> None:
+        """Do every scheduled window that is due."""
+        with self._writing:
+            run_due(self.house)
+
+    def handle(self, name: str, args: dict[str, Any], by: str, data: BinaryIO) -> Any:
+        """Do one operation for a command (`daemon.control`)."""
+        access = Access(Principal(f"os:{by}", frozenset(Role)), ROOT)
+        with self._writing:
+            if name == "import":
+                result = import_stream(self.house, access, args, work=self._work, data=data)
+                self._committed.set()
+            else:
+                operation = OPERATIONS.get(name)
+                if operation is None:
+                    raise SecmonError("the daemon does not know this operation", hint="use the same version of secmon")
+                result = operation.run(self.house, access, args)
+                self._committed.set()
+        if args.get("wait", True):
+            self.evaluate()
+        return result
+
+    def checks(self) -> list[Check]:
+        """Return the state of everything that runs."""
+        live = self.reading.state.live
+        found = [problem for one in live.values() for problem in one.problems]
+        store = self.reading.state.store_problem
+        return [
+            guarded("store", lambda: problems("store", [store] if store else self._store_problems(), "writable")),
+            guarded("disk_space", lambda: disk_space(self._state)),
+            Check("reading", "ok", f"{self.reading.state.steps} batches")
+            if self.reading.is_alive()
+            else Check("reading", "fail", "the reading thread is not running", "restart secmon"),
+            self._scheduler_check(),
+            problems("sources", found, f"{len(live)} sources"),
+            problems("content", self.house.problems, f"{len(self.house.ruleset.rules)} rules", state="warn"),
+            guarded("clock", lambda: clock(self.house.clock.now(), None)),
+        ]
+
+    def ready(self) -> dict[str, Any]:
+        """Return the object of /readyz."""
+        return readiness(self.checks())
+
+    def _store_problems(self) -> list[str]:
+        self.house.records.get(job_access("health"), "mark", "alerts")
+        return []
+
+    def _scheduler_check(self) -> Check:
+        if not self._scheduler.running:
+            return Check("scheduler", "fail", "the scheduler is not running", "restart secmon")
+        if self._job_problem:
+            return Check("scheduler", "warn", self._job_problem, "see the log")
+        return Check("scheduler", "ok", "running")
+
+    def _note(self, event: Any) -> None:
+        self._job_problem = f"{event.job_id}: {getattr(event, 'exception', None) or 'late'}"
+        log.warning("job", id=event.job_id, problem=self._job_problem)
