@@ -1,12 +1,15 @@
 """The kinds of sources. Adding one: its module, one line here, one folder in test_corpora/ (docs/parsers.md)."""
 
-from secmon.parse import access, syslog
+from secmon.parse import access, cas, evtx, syslog, windows_json
 from secmon.parse.kind import Kind
 
 _ALL: tuple[Kind, ...] = (
     access.NGINX,
     access.APACHE,
     syslog.SYSLOG,
+    cas.CAS,
+    windows_json.WINDOWS_JSON,
+    evtx.WINDOWS_EVTX,
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
