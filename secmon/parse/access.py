@@ -168,7 +168,7 @@ def recognise(sample: list[str], *, hint: re.Pattern[str]) -> float:
 
 
 # nginx escapes in capitals and its packaged format ends with X-Forwarded-For.
-_NGINX_HINT = re.compile(r'\\x(?:[0-9A-F][A-F]|[A-F][0-9A-F])|" "(?:-|[0-9a-f.:, ]+)"(?: [\d.]+)*$')
+_NGINX_HINT = re.compile(r'\\x(?:[0-9A-F][A-F]|[A-F][0-9A-F])|" "[^"]*" "(?:-|[0-9a-f.:, ]+)"(?: [\d.]+)*$')
 # Apache escapes in lower case and with a bare backslash, writes "-" for no bytes, and names the virtual host's port.
 _APACHE_HINT = re.compile(r'\\x(?:[0-9a-f][a-f]|[a-f][0-9a-f])|\\["\\]|" \d{3} -|^[^ "]+:\d+ [0-9a-f.:]+ ')
 
