@@ -7,6 +7,9 @@ from typing import Any
 # JSON object; each kind has one module of `app` that knows its shape.
 Body = dict[str, Any]
 
+# Kinds whose documents may be removed: what only opens a door for a while. Everything else is kept.
+REMOVABLE_KINDS = frozenset({"session", "invitation"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:

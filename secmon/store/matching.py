@@ -1,0 +1,54 @@
+"""What a query means, said once for every store: the slow, obvious twin of each store's indexes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from secmon.model.event import Event, Value
+from secmon.model.text import has_phrase, words
+
+# Between the values of a list in an indexed column (model.batch.StoredEvent.columns).
+LIST_SEPARATOR = "\x1f"
+
+
+def value_texts(value: Value) -> tuple[str, ...]:
+    """Return the texts that a field's value is compared by: each item of a list; U+001F separates values too."""
+    items = value if isinstance(value, list) else (value,)
+    return tuple(part for item in items for part in _text(item).split(LIST_SEPARATOR))
+
+
+def _text(item: object) -> str:
+    return item if isinstance(item, str) else str(item)
+
+
+def matches(event: Event, *, equals: Mapping[str, tuple[str, ...]], present: Iterable[str], phrase: list[str]) -> bool:
+    """Tell whether an event has the wanted values and fields, and the phrase in one of its texts."""
+    for name, wanted in equals.items():
+        value = event.get(name)
+        if value is None or set(wanted).isdisjoint(value_texts(value)):
+            return False
+    if any(name not in event for name in present):
+        return False
+    return not phrase or says(event, phrase)
+
+
+def says(body: Mapping[str, Any], phrase: list[str]) -> bool:
+    """Tell whether one text of a JSON object holds the phrase (`model.text`); names of fields are not searched."""
+    return any(has_phrase(text, phrase) for text in _texts(body))
+
+
+def phrase_of(text: str) -> list[str] | None:
+    """Return the words of a search text; None if there are none in it, so that nothing can hold it."""
+    found = words(text)
+    return found or None
+
+
+def _texts(body: Mapping[str, Any]) -> Iterator[str]:
+    stack: list[Any] = [body]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, Mapping):
+            stack.extend(item.values())
+        elif isinstance(item, list | tuple):
+            stack.extend(item)

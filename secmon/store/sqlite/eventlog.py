@@ -1,0 +1,234 @@
+"""The port `EventLog` over SQLite: one database per ingest day and retention class."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from secmon.errors import AccessError, StoreError
+from secmon.model.access import Access, Scope
+from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
+from secmon.model.event import Event
+from secmon.model.hit import Hit
+from secmon.model.ids import day_of_id
+from secmon.ports import EventQuery, FindingQuery, HitQuery
+from secmon.store.matching import matches, phrase_of, value_texts
+from secmon.store.sqlite import integrity, rows
+from secmon.store.sqlite.block import BlockCache
+from secmon.store.sqlite.folder import PartitionFolder
+from secmon.store.sqlite.merge import Span, merged
+from secmon.store.sqlite.outcomes import Outcomes, in_commit_order
+from secmon.store.sqlite.partition import Facts, Reading
+from secmon.store.sqlite.partition_file import PartitionName, partition_bytes, partition_name
+from secmon.store.sqlite.selection import column_of, residue
+
+
+class _Found(NamedTuple):
+    """One event on its way out of a walk; sorts by time, then id."""
+
+    time: int
+    id: bytes
+    event: Event
+
+
+class SqliteEventLog:
+    """Events, hits and findings in the partitions of one folder.
+
+    Args:
+        folder: `STATE/events`; made by the first commit.
+        writable: whether this process holds the writer's lock.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self._folder = PartitionFolder(folder, writable=writable)
+
+    def close(self) -> None:
+        """Close all connections; what was committed is durable without it."""
+        self._folder.close()
+
+    def commit(self, access: Access, batch: Batch) -> BatchRow:
+        """Make a batch durable: all of it or nothing; see `ports.EventLog`."""
+        _root_only(access)
+        return self._folder.commit(batch)
+
+    def batch(self, access: Access, *, day: date, retention: str, stream: str, number: int) -> BatchRow | None:
+        """Return the row of one batch if it was made durable, None otherwise."""
+        if not access.scope.is_root:
+            return None
+        return self._folder.reading(partition_name(day, retention)).batch(stream, number)
+
+    def batches(self, access: Access, *, since: datetime | None = None) -> Iterator[BatchRow]:
+        """Yield batch rows by (partition, stream, number); they belong to no unit, so the root sees them."""
+        if access.scope.is_root:
+            for name in self._folder.names():
+                yield from self._folder.reading(name).batches(since)
+
+    def events(self, access: Access, query: EventQuery) -> Iterator[Event]:
+        """Yield events in order; only those in scope."""
+        cache = BlockCache()
+        parts = [
+            (_span(facts), partial(self._walk, reading, query, access.scope, cache))
+            for facts, reading in self._folder.holding(query.since, query.until)
+        ]
+        walk = merged(parts, key=lambda found: (found.time, found.id), descending=not query.ascending)
+        return (found.event for found in islice(walk, query.limit))
+
+    def _walk(self, reading: Reading, query: EventQuery, scope: Scope, cache: BlockCache) -> Iterator[_Found]:
+        equals, present = residue(query)
+        phrase = phrase_of(query.text) if query.text else []
+        if phrase is None:
+            return
+        for key in reading.keys(query, scope):
+            body = reading.body(key, cache)
+            if body is None:
+                return  # the partition was dropped under the walk
+            event: Event = orjson.loads(body)
+            if matches(event, equals=equals, present=present, phrase=phrase):
+                yield _Found(key.time, key.id, event)
+
+    def events_by_id(self, access: Access, ids: Sequence[str]) -> list[Event]:
+        """Return the events with these ids, in this order; those out of scope or gone are left out."""
+        by_day: dict[date, set[bytes]] = {}
+        for text in ids:
+            if (identity := rows.event_key(text)) is not None:
+                by_day.setdefault(day_of_id(text), set()).add(identity)
+        cache, found = BlockCache(), dict[bytes, Event]()
+        for name in self._folder.names():
+            reading = self._folder.reading(name)
+            keys = reading.keys_of_ids(sorted(by_day.get(name.day, ())), access.scope)
+            for key in sorted(keys.values(), key=lambda key: key.seq):
+                body = reading.body(key, cache)
+                if body is not None:
+                    found[key.id] = orjson.loads(body)
+        return [found[key] for key in map(rows.event_key, ids) if key in found]
+
+    def count(self, access: Access, query: EventQuery, *, by: str = "") -> dict[str, int]:
+        """Return counts of events by the text of one field ("" where absent); by="" gives {"": total}."""
+        counts: dict[str, int] = {} if by else {"": 0}
+        equals, present = residue(query)
+        if equals or present or query.text or (by and column_of(by) is None):
+            for event in self.events(access, query):
+                for text in value_texts(event[by]) if by in event else ("",):
+                    counts[text] = counts.get(text, 0) + 1
+            return counts
+        for _, reading in self._folder.holding(query.since, query.until):
+            for text, number in reading.count(query, access.scope, by=by).items():
+                counts[text] = counts.get(text, 0) + number
+        return counts
+
+    def hits(self, access: Access, query: HitQuery) -> Iterator[Hit]:
+        """Yield hits by (`at`, event id, rule id); only those in scope."""
+        parts = [
+            (_span(facts), partial(self._outcomes(reading.name).hits, query, access.scope))
+            for facts, reading in self._folder.holding(query.since, query.until)
+        ]
+        walk = merged(parts, key=lambda hit: (hit.at, hit.event_id, hit.rule_id), descending=False)
+        return islice(walk, query.limit)
+
+    def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
+        """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them."""
+        after = _commit_of(mark)
+        # Commits are numbered in their order: whatever is not above this number is visible in every partition that
+        # is opened from now on. Without the bound a reader could see a late commit and miss an earlier one.
+        upto = self._folder.highest_commit()
+        if after > upto:
+            raise StoreError(
+                "the mark lies behind the last commit",
+                where="events",
+                hint="control.db and events/ must come from the same backup",
+            )
+        if after == upto:
+            return [], mark
+        parts = [
+            self._outcomes(name)
+            for name in self._folder.names()
+            if (facts := self._folder.facts(name)) is not None and facts.last_commit > after
+        ]
+        last, is_prefix = in_commit_order([part.commits(after, upto, limit) for part in parts], limit)
+        upto = last if is_prefix else upto
+        found = [pair for part in parts for pair in part.hits_of_commits(after, upto, access.scope)]
+        found.sort(key=lambda pair: pair[0])
+        return [hit for _, hit in found], str(upto)
+
+    def findings(self, access: Access, query: FindingQuery) -> Iterator[EventFinding]:
+        """Yield findings by (`at`, event id); only those in scope."""
+        parts = [
+            (_span(facts), partial(self._outcomes(reading.name).findings, query, access.scope))
+            for facts, reading in self._folder.holding(query.since, query.until)
+        ]
+        walk = merged(parts, key=lambda found: (found.at, found.event_id), descending=False)
+        return islice(walk, query.limit)
+
+    def count_findings(self, access: Access, query: FindingQuery) -> dict[str, int]:
+        """Return counts of findings by class."""
+        counts: dict[str, int] = {}
+        for _, reading in self._folder.holding(query.since, query.until):
+            for name, number in self._outcomes(reading.name).count_findings(query, access.scope).items():
+                counts[name] = counts.get(name, 0) + number
+        return counts
+
+    def partitions(self, access: Access) -> list[Partition]:
+        """Return all partitions, oldest first; their sums are over all units, so the root sees them."""
+        found = []
+        for name in self._folder.names() if access.scope.is_root else ():
+            facts, reading = self._folder.facts(name), self._folder.reading(name)
+            if facts is not None:
+                found.append(_partition(name, facts, partition_bytes(reading.path)))
+        return found
+
+    def drop_partition(self, access: Access, day: date, retention: str) -> None:
+        """Remove one partition as a whole; readers that are in it finish or find nothing more."""
+        _root_only(access)
+        self._folder.drop(day, retention)
+
+    def digest(self, access: Access) -> dict[str, str]:
+        """Return SHA-256 (hex) of the sorted sets "events", "hits" and "findings"."""
+        _root_only(access)
+        return integrity.digest([self._folder.reading(name) for name in self._folder.names()])
+
+    def check(self, access: Access, *, deep: bool = False) -> list[str]:
+        """Return the problems of the store's own integrity; empty is good. `deep` reads everything."""
+        _root_only(access)
+        return [
+            problem
+            for name in self._folder.names()
+            for problem in integrity.problems(self._folder.reading(name), deep=deep)
+        ]
+
+    def _outcomes(self, name: PartitionName) -> Outcomes:
+        return Outcomes(self._folder.reading(name).path, self._folder.pool)
+
+
+def _root_only(access: Access) -> None:
+    if not access.scope.is_root:
+        raise AccessError("only the root of the unit tree may do this", where="events")
+
+
+def _span(facts: Facts) -> Span:
+    """Return the times of a partition that holds something."""
+    return Span(facts.first or 0, facts.last or 0)
+
+
+def _commit_of(mark: str) -> int:
+    if mark == "":
+        return 0
+    if not (mark.isascii() and mark.isdecimal()):
+        raise StoreError("this is not a mark of this store", where="events", hint="start again with an empty mark")
+    return int(mark)
+
+
+def _partition(name: PartitionName, facts: Facts, size: int) -> Partition:
+    return Partition(
+        day=name.day,
+        retention=name.retention,
+        events=facts.events,
+        hits=facts.hits,
+        findings=facts.findings,
+        first=rows.to_moment(facts.first),
+        last=rows.to_moment(facts.last),
+        bytes=size,
+    )

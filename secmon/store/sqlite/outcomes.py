@@ -1,0 +1,232 @@
+"""Hits and findings of one partition, a page at a time."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from secmon.model.access import Scope
+from secmon.model.batch import EventFinding
+from secmon.model.event import to_micros
+from secmon.model.hit import Hit
+from secmon.ports import FindingQuery, HitQuery
+from secmon.store.sqlite import rows
+from secmon.store.sqlite.connection import fetch, store_errors
+from secmon.store.sqlite.dictionary import find_exact, is_storable
+from secmon.store.sqlite.pool import ReaderPool
+from secmon.store.sqlite.schema import FIELD_ASSET, FIELD_CLASS, FIELD_RULE, FIELD_UNIT
+from secmon.store.sqlite.selection import Where, numbers
+
+_PAGE = 4_096
+_HITS = (
+    "SELECT h.time, h.event_id, r.text, d.text, h.level, h.alert, u.text, a.text, h.detail FROM hit h "
+    "JOIN word r ON r.id = h.rule JOIN word d ON d.id = h.rule_digest "
+    "LEFT JOIN word u ON u.id = h.unit LEFT JOIN word a ON a.id = h.asset WHERE "
+)
+_FINDINGS = (
+    "SELECT f.mark, f.time, f.event_id, c.text, u.text, a.text, f.detail FROM finding f "
+    "JOIN word c ON c.id = f.class "
+    "LEFT JOIN word u ON u.id = f.unit LEFT JOIN word a ON a.id = f.asset WHERE "
+)
+_LEAST = -(2**63)
+
+
+class _NothingMatches(Exception):  # noqa: N818  not an error: it ends the building of a query
+    """A condition that no row of this partition meets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Hits and findings of one partition, read through a pool of connections."""
+
+    path: Path
+    pool: ReaderPool
+
+    def hits(self, query: HitQuery, scope: Scope) -> Iterator[Hit]:
+        """Yield hits by (time, event id, rule id)."""
+        after: tuple[int, bytes, str] = (_LEAST, b"", "")
+        while True:
+            page = self._hit_page(query, scope, after)
+            yield from map(rows.hit_from_row, page)
+            if len(page) < _PAGE:
+                return
+            after = (page[-1].time, page[-1].event_id, page[-1].rule)
+
+    def _hit_page(self, query: HitQuery, scope: Scope, after: tuple[int, bytes, str]) -> list[rows.HitRow]:
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None:
+                return []
+            try:
+                where = _hit_conditions(connection, query, scope)
+            except _NothingMatches:
+                return []
+            where.add("h.time >= ? AND (h.time, h.event_id, r.text) > (?, ?, ?)", after[0], *after)
+            ask = f"{_HITS} {where.sql()} ORDER BY h.time, h.event_id, r.text LIMIT ?"
+            return [rows.HitRow(*row) for row in fetch(connection, ask, (*where.values, _PAGE))]
+
+    def hits_by_id(self) -> Iterator[Hit]:
+        """Yield all hits by (event id, rule id)."""
+        after: tuple[bytes, str] = (b"", "")
+        while True:
+            with store_errors(self.path), self.pool.lease(self.path) as connection:
+                if connection is None:
+                    return
+                ask = f"{_HITS} h.event_id >= ? AND (h.event_id, r.text) > (?, ?) ORDER BY h.event_id, r.text LIMIT ?"
+                page = [rows.HitRow(*row) for row in fetch(connection, ask, (after[0], *after, _PAGE))]
+            yield from map(rows.hit_from_row, page)
+            if len(page) < _PAGE:
+                return
+            after = (page[-1].event_id, page[-1].rule)
+
+    def commits(self, after: int, upto: int, limit: int) -> list[tuple[int, int]]:
+        """Return (commit number, hits) of batches with hits behind `after`, up to `upto`, lowest first."""
+        ask = (
+            "SELECT commit_number, hits FROM batch WHERE commit_number > ? AND commit_number <= ? AND hits > 0 "
+            "ORDER BY commit_number LIMIT ?"
+        )
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            return [] if connection is None else fetch(connection, ask, (after, upto, limit))
+
+    def hits_of_commits(self, after: int, upto: int, scope: Scope) -> list[tuple[int, Hit]]:
+        """Return (commit number, hit) of the commits behind `after`, up to `upto`."""
+        ask = _HITS.replace("SELECT ", "SELECT h.commit_number, ", 1)
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None:
+                return []
+            where = Where()
+            where.add("h.commit_number > ? AND h.commit_number <= ?", after, upto)
+            try:
+                _in_scope(connection, where, "h.unit", scope)
+            except _NothingMatches:
+                return []
+            found = fetch(connection, f"{ask} {where.sql()} ORDER BY h.commit_number, h.seq", where.values)
+            return [(row[0], rows.hit_from_row(rows.HitRow(*row[1:]))) for row in found]
+
+    def findings(self, query: FindingQuery, scope: Scope) -> Iterator[EventFinding]:
+        """Yield findings by (time, event id)."""
+        after: tuple[int, bytes, bytes] = (_LEAST, b"", b"")
+        while True:
+            page = self._finding_page(query, scope, after)
+            for row in page:
+                yield rows.finding_from_row(rows.FindingRow(*row[1:]))
+            if len(page) < _PAGE:
+                return
+            after = (page[-1][1], page[-1][2], page[-1][0])
+
+    def _finding_page(self, query: FindingQuery, scope: Scope, after: tuple[int, bytes, bytes]) -> list[Any]:
+        """Return rows of (mark, columns of `FindingRow`)."""
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None:
+                return []
+            try:
+                where = _finding_conditions(connection, query, scope)
+            except _NothingMatches:
+                return []
+            where.add("f.time >= ? AND (f.time, f.event_id, f.mark) > (?, ?, ?)", after[0], *after)
+            ask = f"{_FINDINGS} {where.sql()} ORDER BY f.time, f.event_id, f.mark LIMIT ?"
+            return fetch(connection, ask, (*where.values, _PAGE))
+
+    def findings_by_id(self) -> Iterator[EventFinding]:
+        """Yield all findings by event id."""
+        after: tuple[bytes, bytes] = (b"", b"")
+        while True:
+            with store_errors(self.path), self.pool.lease(self.path) as connection:
+                if connection is None:
+                    return
+                ask = f"{_FINDINGS} (f.event_id, f.mark) > (?, ?) ORDER BY f.event_id, f.mark LIMIT ?"
+                page = fetch(connection, ask, (*after, _PAGE))
+            for row in page:
+                yield rows.finding_from_row(rows.FindingRow(*row[1:]))
+            if len(page) < _PAGE:
+                return
+            after = (page[-1][2], page[-1][0])
+
+    def count_findings(self, query: FindingQuery, scope: Scope) -> dict[str, int]:
+        """Return counts of findings by class."""
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None:
+                return {}
+            try:
+                where = _finding_conditions(connection, query, scope)
+            except _NothingMatches:
+                return {}
+            ask = (
+                "SELECT c.text, count(*) FROM finding f JOIN word c ON c.id = f.class "  # noqa: S608  constants
+                f"WHERE {where.sql()} GROUP BY c.text"
+            )
+            return dict(fetch(connection, ask, where.values))
+
+
+def _hit_conditions(connection: apsw.Connection, query: HitQuery, scope: Scope) -> Where:
+    where = Where()
+    _in_time(where, "h.time", query.since, query.until)
+    _in_scope(connection, where, "h.unit", scope)
+    if query.rule_ids:
+        _one_of(connection, where, "h.rule", FIELD_RULE, query.rule_ids)
+    if query.asset_id:
+        _one_of(connection, where, "h.asset", FIELD_ASSET, (query.asset_id,))
+    if query.alert_id:
+        where.add("h.alert = ?", _askable(query.alert_id))
+    if query.key:
+        where.add("h.seq IN (SELECT hit FROM hit_key WHERE key = ?)", _askable(query.key))
+    return where
+
+
+def _finding_conditions(connection: apsw.Connection, query: FindingQuery, scope: Scope) -> Where:
+    where = Where()
+    _in_time(where, "f.time", query.since, query.until)
+    _in_scope(connection, where, "f.unit", scope)
+    if query.data_class:
+        _one_of(connection, where, "f.class", FIELD_CLASS, (query.data_class,))
+    if query.asset_id:
+        _one_of(connection, where, "f.asset", FIELD_ASSET, (query.asset_id,))
+    if query.event_ids:
+        keys = tuple(key for key in map(rows.event_key, query.event_ids) if key is not None)
+        if not keys:
+            raise _NothingMatches
+        where.add("f.event_id IN (SELECT value FROM carray(?))", apsw.carray(keys))
+    return where
+
+
+def _in_time(where: Where, column: str, since: datetime | None, until: datetime | None) -> None:
+    if since is not None:
+        where.add(f"{column} >= ?", to_micros(since))
+    if until is not None:
+        where.add(f"{column} < ?", to_micros(until))
+
+
+def _in_scope(connection: apsw.Connection, where: Where, column: str, scope: Scope) -> None:
+    if scope.units is not None:
+        _one_of(connection, where, column, FIELD_UNIT, tuple(scope.units))
+
+
+def _one_of(connection: apsw.Connection, where: Where, column: str, field: int, texts: Sequence[str]) -> None:
+    found = find_exact(connection, field, texts)
+    if not found:
+        raise _NothingMatches
+    where.add(f"{column} IN (SELECT value FROM carray(?))", numbers(found))  # noqa: S608  constants
+
+
+def _askable(text: str) -> str:
+    if not is_storable(text):
+        raise _NothingMatches
+    return text
+
+
+def in_commit_order(parts: Sequence[list[tuple[int, int]]], limit: int) -> tuple[int, bool]:
+    """Return the last commit of the shortest prefix with `limit` hits, and whether it is a true prefix.
+
+    Args:
+        parts: (commit number, hits) of each partition, lowest first.
+        limit: hits that are enough.
+    """
+    total = last = 0
+    for number, hits in heapq.merge(*parts):
+        if total >= limit:
+            return last, True
+        total, last = total + hits, number
+    return last, False

@@ -1,0 +1,204 @@
+"""Reading one partition: pages of keys, blocks on demand, counts. Every read is a short transaction of its own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from secmon.errors import StoreError
+from secmon.model.access import Scope
+from secmon.model.batch import BatchRow
+from secmon.model.event import to_micros
+from secmon.ports import EventQuery
+from secmon.store.matching import LIST_SEPARATOR
+from secmon.store.sqlite import rows
+from secmon.store.sqlite.block import BlockCache, unpack
+from secmon.store.sqlite.connection import fetch, fetch_one, store_errors
+from secmon.store.sqlite.partition_file import PartitionName
+from secmon.store.sqlite.pool import ReaderPool
+from secmon.store.sqlite.schema import COLUMNS, FIELD_UNIT
+from secmon.store.sqlite.selection import column_of, select
+from secmon.store.sqlite.writer import batch_row
+
+_FIRST_PAGE = 128
+_MAX_PAGE = 4_096
+_SELECTIVE_PAGE = 20_000
+_BLOCK_OF = "(SELECT max(b.first) FROM block b INDEXED BY block_span WHERE b.first <= e.seq)"
+_EVENTS_OF_BLOCKS = (
+    "block b INDEXED BY block_span CROSS JOIN event e ON e.seq BETWEEN b.first AND b.first + b.events - 1"
+)
+
+
+class Facts(NamedTuple):
+    """What a partition says about itself: counts, earliest and latest `@timestamp` (µs), last commit."""
+
+    events: int
+    hits: int
+    findings: int
+    first: int | None
+    last: int | None
+    last_commit: int
+
+    def may_hold(self, since: datetime | None, until: datetime | None) -> bool:
+        """Tell whether something of this time range can lie there."""
+        if self.first is None or self.last is None:
+            return False
+        return (since is None or self.last >= to_micros(since)) and (until is None or self.first < to_micros(until))
+
+
+class EventKey(NamedTuple):
+    """Where an event lies; sorts by time, then id."""
+
+    time: int
+    id: bytes
+    seq: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One partition, to be read through a pool of connections."""
+
+    path: Path
+    name: PartitionName
+    pool: ReaderPool
+
+    def facts(self) -> Facts | None:
+        """Return what the partition says about itself; None if it is gone."""
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None:
+                return None
+            ask = "SELECT events, hits, findings, first, last, last_commit FROM facts"
+            found = fetch(connection, ask)
+        if not found:
+            raise StoreError("the facts of the partition are missing", where=str(self.path), hint="see a backup")
+        return Facts(*found[0])
+
+    def keys(self, query: EventQuery, scope: Scope) -> Iterator[EventKey]:
+        """Yield the keys of the events that SQL cannot rule out, in the order of the query."""
+        size, after = _FIRST_PAGE, None
+        while True:
+            page, full = self._page(query, scope, after, size)
+            yield from page
+            if not full:
+                return
+            after, size = page[-1], min(size * 2, _MAX_PAGE)
+
+    def _page(self, query: EventQuery, scope: Scope, after: EventKey | None, size: int) -> tuple[list[EventKey], bool]:
+        """Return keys behind `after`, and whether there may be more."""
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None or (selection := select(connection, query, scope)) is None:
+                return [], False
+            direction, beyond = ("ASC", ">") if query.ascending else ("DESC", "<")
+            where = selection.on_event
+            if after is not None:
+                where.add(f"e.time {beyond}= ? AND (e.time, e.id) {beyond} (?, ?)", after.time, after.time, after.id)
+            if selection.selective:
+                # Each page sorts all candidates again: small ones only where the asker wants few events.
+                size = size if query.limit is not None and after is None else _SELECTIVE_PAGE
+                table = _EVENTS_OF_BLOCKS
+                conditions = f"{selection.on_block.sql()} AND {where.sql()}"
+                values = [*selection.on_block.values, *where.values]
+            else:
+                table, conditions, values = "event e INDEXED BY event_time", where.sql(), where.values
+            ask = (
+                f"SELECT e.time, e.id, e.seq, {_BLOCK_OF} FROM {table} WHERE {conditions} "  # noqa: S608  constants
+                f"ORDER BY e.time {direction}, e.id {direction} LIMIT ?"
+            )
+            page = [EventKey(*row) for row in fetch(connection, ask, (*values, size))]
+            return page, len(page) == size
+
+    def body(self, key: EventKey, cache: BlockCache) -> bytes | None:
+        """Return the body of an event; None if the partition is gone."""
+        bodies = cache.get(self.path, key.block)
+        if bodies is None:
+            with store_errors(self.path), self.pool.lease(self.path) as connection:
+                if connection is None:
+                    return None
+                data = fetch_one(connection, "SELECT data FROM block WHERE first = ?", (key.block,))
+            if data is None:
+                return None
+            bodies = unpack(data, where=str(self.path))
+            cache.put(self.path, key.block, bodies)
+        position = key.seq - key.block
+        if position >= len(bodies):
+            raise StoreError("a block of events is too short", where=str(self.path), hint="see `secmon store check`")
+        return bodies[position]
+
+    def keys_of_ids(self, ids: Sequence[bytes], scope: Scope) -> dict[bytes, EventKey]:
+        """Return id → key of those of these events that are here and in scope."""
+        ask = (
+            f"SELECT e.time, e.id, e.seq, {_BLOCK_OF}, w.text FROM event e "  # noqa: S608  built from constants
+            f"LEFT JOIN word w ON w.id = e.{COLUMNS[FIELD_UNIT]} WHERE e.id IN (SELECT value FROM carray(?))"
+        )
+        if not ids:
+            return {}
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None:
+                return {}
+            found = fetch(connection, ask, (apsw.carray(tuple(ids)),))
+        return {row[1]: EventKey(*row[:4]) for row in found if scope.sees(row[4])}
+
+    def keys_by_id(self) -> Iterator[tuple[EventKey, bytes]]:
+        """Yield (key, digest) of all events by id."""
+        ask = (
+            f"SELECT e.time, e.id, e.seq, {_BLOCK_OF}, e.digest FROM event e "  # noqa: S608  built from constants
+            "WHERE e.id > ? ORDER BY e.id LIMIT ?"
+        )
+        after = b""
+        while True:
+            with store_errors(self.path), self.pool.lease(self.path) as connection:
+                if connection is None:
+                    return
+                page = fetch(connection, ask, (after, _MAX_PAGE))
+            for row in page:
+                yield EventKey(*row[:4]), row[4]
+            if len(page) < _MAX_PAGE:
+                return
+            after = page[-1][1]
+
+    def count(self, query: EventQuery, scope: Scope, *, by: str) -> dict[str, int]:
+        """Return counts of events by the text of an indexed field, from columns alone."""
+        column = f"e.{column_of(by)}" if by else "NULL"
+        counts: dict[str, int] = {}
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None or (selection := select(connection, query, scope)) is None:
+                return {}
+            ask = (
+                "SELECT g.number, (SELECT w.text FROM word w WHERE w.id = g.word) FROM ("  # noqa: S608  constants
+                f"SELECT {column} AS word, count(*) AS number FROM {_EVENTS_OF_BLOCKS} "
+                f"WHERE {selection.on_block.sql()} AND {selection.on_event.sql()} GROUP BY 1) g"
+            )
+            for number, text in fetch(connection, ask, (*selection.on_block.values, *selection.on_event.values)):
+                for part in (text or "").split(LIST_SEPARATOR):
+                    counts[part] = counts.get(part, 0) + number
+        if not by and not counts.get(""):
+            return {}
+        return counts
+
+    def batch(self, stream: str, number: int) -> BatchRow | None:
+        """Return the row of one batch, or None."""
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            return None if connection is None else batch_row(connection, self.name, stream, number)
+
+    def batches(self, since: datetime | None) -> Iterator[BatchRow]:
+        """Yield batch rows by (stream, number)."""
+        after: tuple[str, int] = ("", -1)
+        ask = (
+            f"SELECT stream, {rows.BATCH_COLUMNS} FROM batch WHERE (stream, number) > (?, ?) "  # noqa: S608  constants
+            "AND received_at >= ? ORDER BY stream, number LIMIT ?"
+        )
+        earliest = -(2**63) if since is None else to_micros(since)
+        while True:
+            with store_errors(self.path), self.pool.lease(self.path) as connection:
+                if connection is None:
+                    return
+                page = fetch(connection, ask, (*after, earliest, _MAX_PAGE))
+            for row in page:
+                yield rows.batch_from_row(rows.StoredBatch(*row[1:]), self.name.day, self.name.retention)
+            if len(page) < _MAX_PAGE:
+                return
+            after = (page[-1][0], page[-1][1])

@@ -1,0 +1,101 @@
+"""Where a partition lies: `events/<retention class>-<day>.db`."""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from secmon.errors import StoreError
+from secmon.store.sqlite.connection import store_errors
+
+_RETENTION = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_NAME = re.compile(r"([a-z][a-z0-9_-]{0,39})-(\d{4}-\d\d-\d\d)\.db")
+_SIDE_FILES = ("-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PartitionName:
+    """Which partition; sorts by day, then retention class."""
+
+    day: date
+    retention: str
+
+
+def partition_name(day: date, retention: str) -> PartitionName:
+    """Return a partition's name.
+
+    Raises:
+        StoreError: the retention class cannot be part of a file name.
+    """
+    if not _RETENTION.fullmatch(retention):
+        raise StoreError(
+            "a retention class is a lower-case word",
+            where="retention",
+            hint="letters a-z, digits, - and _, at most 40",
+        )
+    return PartitionName(day, retention)
+
+
+def partition_path(folder: Path, name: PartitionName) -> Path:
+    """Return the path of its database."""
+    return folder / f"{name.retention}-{name.day.isoformat()}.db"
+
+
+def partitions_in(folder: Path) -> list[PartitionName]:
+    """Return the partitions that lie in a folder, oldest first; files that are none are passed over."""
+    try:
+        files = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    except OSError:
+        with store_errors(folder):
+            raise
+    found = []
+    for file in files:
+        parts = _NAME.fullmatch(file)
+        if parts is None:
+            continue
+        try:
+            found.append(PartitionName(date.fromisoformat(parts[2]), parts[1]))
+        except ValueError:
+            continue  # "2026-02-30"
+    return sorted(found)
+
+
+def partition_bytes(path: Path) -> int:
+    """Return the size of the database with its log."""
+    total = 0
+    for side in ("", "-wal"):
+        try:
+            total += path.with_name(path.name + side).stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def unlink_partition(path: Path) -> None:
+    """Remove the files for ever. Readers that hold them open keep reading what they hold."""
+    with store_errors(path):
+        # The database first: without it nobody can open the others any more.
+        for side in ("", *_SIDE_FILES):
+            Path(f"{path}{side}").unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def remove_orphans(folder: Path) -> None:
+    """Remove logs whose database is gone: a removal was interrupted between two files."""
+    with store_errors(folder):
+        for side in _SIDE_FILES:
+            for file in folder.glob(f"*.db{side}"):
+                if not file.with_name(file.name.removesuffix(side)).exists():
+                    file.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make additions and removals in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
