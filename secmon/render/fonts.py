@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SERIF, _SANS = "Noto Serif SC", "Noto Sans SC"
 _VARIATION_SELECTORS = frozenset((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+_NAMED_MISSING = 30
 _NEVER_DRAWN = frozenset({0x0A, 0x20, 0x200C, 0x200D}) | _VARIATION_SELECTORS
 
 
@@ -165,8 +166,9 @@ def font_report(folders: Sequence[Path] = ()) -> list[FontChoice]:
 
 def missing_note(absent: frozenset[str]) -> str:
     """Return the line that says which characters are spelt out, "" if none is."""
-    codes = "、".join(f"U+{ord(character):04X}" for character in sorted(absent))
-    return f"字体缺字，正文以编码写出：{codes}。" if codes else ""
+    codes = "、".join(f"U+{ord(character):04X}" for character in sorted(absent)[:_NAMED_MISSING])
+    more = f"等{len(absent)}个" if len(absent) > _NAMED_MISSING else ""
+    return f"字体缺字，正文以编码写出：{codes}{more}。" if codes else ""
 
 
 def _characters_of(path: str, index: int) -> frozenset[int]:

@@ -32,8 +32,10 @@ _TITLE_LINE_EM = 20.0
 _TITLE_SHARE = 0.3
 _BREAK_AFTER = "的、，：；》）"
 _BREAK_BEFORE = ("存在", "发生", "开展")
-_CELL_EM = (3.0, 24.0)
 _TABLE_LINE_EM = 41.0
+_LONGEST_CELL_EM = 60.0
+_CELL_PADDING_EM = 1.6
+_LATIN_ALLOWANCE = 1.1
 _CENTRED_EM = 9.0
 _WHOLE_ROW_LINES = 12
 _SHORT_NAME_EM = 8.0
@@ -194,8 +196,7 @@ def _grid(table: Table, write: Callable[[str], str]) -> Grid:
     columns = list(zip(*((head, *rows) if head else rows), strict=True))
     widest = [max(map(_widest_line, column)) for column in columns]
     given = table.widths if len(table.widths) == count and all(width > 0 for width in table.widths) else ()
-    wanted = given or tuple(min(max(width, _CELL_EM[0]), _CELL_EM[1]) for width in widest)
-    shares = tuple(width / sum(wanted) for width in wanted)
+    shares = tuple(width / sum(given) for width in given) or _shares(widest)
     return Grid(
         head=head,
         rows=rows,
@@ -204,6 +205,25 @@ def _grid(table: Table, write: Callable[[str], str]) -> Grid:
         whole=tuple(_row_lines(row, shares) <= _WHOLE_ROW_LINES for row in rows),
         caption=write(table.caption),
     )
+
+
+def _shares(widest: list[float]) -> tuple[float, ...]:
+    """Give every column that needs no more than its even part what it needs, and the rest to the wide ones."""
+    wanted = [min(width * _LATIN_ALLOWANCE, _LONGEST_CELL_EM) + _CELL_PADDING_EM for width in widest]
+    room, narrow = _TABLE_LINE_EM, [False] * len(wanted)
+    while sum(wanted) > _TABLE_LINE_EM:
+        wide = [place for place, is_narrow in enumerate(narrow) if not is_narrow]
+        fitting = [place for place in wide if wanted[place] <= room / len(wide)]
+        if not fitting:
+            # The square root keeps a column of long texts from starving another one.
+            weight = sum(wanted[place] ** 0.5 for place in wide)
+            for place in wide:
+                wanted[place] = room * wanted[place] ** 0.5 / weight
+            break
+        for place in fitting:
+            narrow[place] = True
+            room -= wanted[place]
+    return tuple(width / sum(wanted) for width in wanted)
 
 
 def _widest_line(text: str) -> float:

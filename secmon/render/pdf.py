@@ -70,10 +70,10 @@ class PdfRenderer:
 
     def _content(self, document: OfficialDocument, parts: Parts) -> dict[str, object]:
         absent = self._fonts.missing("".join(map(printable, document.texts())))
-        notes = filter(None, (missing_note(absent), self._fonts.substitution_note()))
+        notes = tuple(filter(None, (missing_note(absent), self._fonts.substitution_note())))
         return asdict(parts) | {
             "pieces": [_tagged(piece) for piece in parts.pieces],
-            "footer": [*parts.footer, *notes],
+            "typesetting": notes,
             "stamp": _stamp(document.date),
         }
 
