@@ -7,10 +7,13 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from secmon.collect.inflate import GZIP_MAGIC, GzipError, Inflater
 from secmon.errors import SecmonError
+from secmon.model.fingerprint import TAIL_BYTES, tail_of
+from secmon.model.stream import Checkpoint
 
 _PIECE = 256 * 1024
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -155,6 +158,40 @@ class ForwardContent:
         self._read, self.failure, self._end = self._begin(), None, None
         self._window.clear()
         self._from = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What follows a position.
+
+    Args:
+        before: the last up to 256 bytes before it.
+        data: the bytes; b"" if there are none now.
+        is_rewritten: the bytes before the position are not those that were read there.
+        is_last: they reach to where the content ends now, or to where it cannot be unpacked any further.
+    """
+
+    before: bytes
+    data: bytes
+    is_rewritten: bool
+    is_last: bool
+
+
+def read_behind(content: Content, checkpoint: Checkpoint, max_bytes: int) -> Piece:
+    """Read what follows a committed position, and check that it does follow.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    offset = checkpoint.position.offset
+    reach = min(offset, TAIL_BYTES)
+    # One read for both: nothing can rewrite the file between the check and the data.
+    data = content.at(offset - reach, reach + max_bytes)
+    before, data = data[:reach], data[reach:]
+    is_rewritten = len(before) < reach or bool(checkpoint.tail and tail_of(before) != checkpoint.tail)
+    is_broken = content.failure is not None and not content.failure.incomplete
+    is_last = offset + len(data) == content.end() or (is_broken and len(data) < max_bytes)
+    return Piece(before, data, is_rewritten, is_last)
 
 
 def open_content(path: str, *, where: str, key: tuple[int, int] | None = None) -> Content:

@@ -67,7 +67,8 @@ class Originals:
             yield from (other for other in self._files.values() if other.first.startswith(first))
             return
         for other in self._by_first.get(first[:_INDEX_BYTES], {}).values():
-            if first.startswith(other.first):
+            common = min(len(first), len(other.first))
+            if first[:common] == other.first[:common]:
                 yield other
 
     def _contains(self, other: Tracked, look: Look) -> bool:

@@ -7,13 +7,13 @@ What identifies a stream is its bytes (`model.fingerprint`); path and inode only
 from collections.abc import Sequence
 from dataclasses import replace
 
-from secmon.collect.content import Content
+from secmon.collect.content import Content, read_behind
 from secmon.collect.roster import Roster
 from secmon.collect.scan import Scanner, reason
 from secmon.collect.tracking import OpenFiles, Tracked
 from secmon.errors import SecmonError
 from secmon.model.access import Access
-from secmon.model.fingerprint import TAIL_BYTES, head_length, head_of, head_step, heads_of, tail_of
+from secmon.model.fingerprint import head_length, head_of, head_step, heads_of
 from secmon.model.stream import Checkpoint, Position
 from secmon.ports import Chunk, Clock
 
@@ -124,29 +124,21 @@ class FileCollector:
         self._open.close_all()
 
     def _chunk(self, file: Tracked, content: Content, checkpoint: Checkpoint, max_bytes: int) -> Chunk | None:
-        offset = checkpoint.position.offset
-        reach = min(offset, TAIL_BYTES)
-        # One read for both: nothing can rewrite the file between the check and the data.
-        data = content.at(offset - reach, reach + max_bytes)
-        before, data = data[:reach], data[reach:]
-        if len(before) < reach or (checkpoint.tail and tail_of(before) != checkpoint.tail):
+        piece = read_behind(content, checkpoint, max_bytes)
+        if piece.is_rewritten:
             file.suspect = True
             return None
         file.problem = str(content.failure) if content.failure else ""
-        end = content.end()
-        if not data:
+        if not piece.data:
             if content.packed:
-                file.packed_end = offset
+                file.packed_end = checkpoint.position.offset
             return None
-        behind = offset + len(data)
-        if content.packed:
-            is_broken = content.failure is not None and not content.failure.incomplete
-            at_end = behind == end or (is_broken and len(data) < max_bytes)
-        else:
+        at_end = piece.is_last
+        if not content.packed:
             rested_s = self._clock.monotonic_s() - file.changed_at
-            at_end = behind == end == file.sighting.size and rested_s >= self._settle_s
+            at_end = at_end and content.end() == file.sighting.size and rested_s >= self._settle_s
         checkpoint = _with_longer_head(_placed(checkpoint, file), content)
-        return Chunk(checkpoint=checkpoint, data=data, at_end=at_end, before=before)
+        return Chunk(checkpoint=checkpoint, data=piece.data, at_end=at_end, before=piece.before)
 
 
 def _placed(checkpoint: Checkpoint, file: Tracked) -> Checkpoint:

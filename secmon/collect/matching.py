@@ -22,28 +22,30 @@ class Look:
         first: its first up to 64 KiB, uncompressed.
         size: its uncompressed size; None if that is not known (a packed file that is longer than `first`).
         content: for further looks.
+        is_thorough: look anywhere in it; else only at `first`, and take what lies further on trust until it is read.
     """
 
     first: bytes
     size: int | None
     content: Content
+    is_thorough: bool
 
     def holds(self, offset: int) -> bool:
         """Tell whether it may reach as far as an offset."""
         return self.size is None or offset <= self.size
 
     def tail(self, offset: int) -> str | None:
-        """Return the tail of an offset; None where that would mean unpacking more than the first 64 KiB."""
+        """Return the tail of an offset; None where that would mean a look at more than the first 64 KiB."""
         start = max(0, offset - TAIL_BYTES)
         if offset <= len(self.first):
             return tail_of(self.first[start:offset])
-        if self.content.packed:
+        if not self.is_thorough:
             return None
         return tail_of(self.content.at(start, offset - start))
 
 
-def look_into(content: Content) -> Look:
-    """Read what is needed to recognise a file.
+def look_into(content: Content, *, is_thorough: bool) -> Look:
+    """Read what is needed to recognise a file; see `Look`.
 
     Raises:
         OSError: it cannot be read.
@@ -52,7 +54,7 @@ def look_into(content: Content) -> Look:
     size = content.end()
     if content.packed and size is None and len(first) < HEAD_BYTES:
         size = len(first)  # cut short: this is all there is now
-    return Look(first, size, content)
+    return Look(first, size, content, is_thorough)
 
 
 class Streams:
@@ -87,7 +89,7 @@ class Streams:
         """Return the streams that a file holds: the same head, long enough, and the same bytes before the offset."""
         return [
             checkpoint
-            for checkpoint in self._same_head(look)
+            for checkpoint in self.same_head(look)
             if look.holds(checkpoint.position.offset) and _same_tail(checkpoint, look)
         ]
 
@@ -95,7 +97,7 @@ class Streams:
         """Return the streams with the same long head that were read further than the file reaches."""
         return [
             checkpoint
-            for checkpoint in self._same_head(look)
+            for checkpoint in self.same_head(look)
             if head_length(checkpoint.head) >= SPENT_HEAD_BYTES and not look.holds(checkpoint.position.offset)
         ]
 
@@ -114,7 +116,8 @@ class Streams:
         self.learn([checkpoint])
         return checkpoint
 
-    def _same_head(self, look: Look) -> Iterable[Checkpoint]:
+    def same_head(self, look: Look) -> Iterable[Checkpoint]:
+        """Yield the streams with the same head."""
         for head in heads_of(look.first).values():
             for generation in self._by_head.get(head, ()):
                 yield self._checkpoints[generation]

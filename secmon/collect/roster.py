@@ -43,7 +43,8 @@ class Roster:
         self._last_at: dict[str, str] = {}
         self._seen_end: dict[str, int] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()
-        self._search = True
+        self._orphans: set[str] = set()
+        self._is_first = True
 
     def update(self, template: Checkpoint, *, now_s: float, wall_s: float) -> Scan:
         """Look at the folders once and bring everything up to date.
@@ -62,8 +63,11 @@ class Roster:
         for file in undecided:
             if file.role is Role.NEW:
                 self._decide(file, template)
-        if self._search:
-            self._search = False
+        if self._is_first:
+            self._is_first = False
+            self._orphans = {checkpoint.generation for checkpoint in self.streams.all()}
+        self._orphans -= self.live.keys()
+        if self._orphans:
             self._search_elsewhere(scan, now_s, wall_s)
         return scan
 
@@ -152,8 +156,10 @@ class Roster:
                 file.gone, file.changed_at = True, now_s
             self._follow_nameless(file, now_s)
         for file in [file for file in self.files.values() if file.extra]:
-            if file.role is not Role.STREAM or self._finished(file, now_s):
+            if file.role is not Role.STREAM:
                 self._drop(file)
+            elif self._is_finished(file, now_s):
+                self._drop_finished(file)
 
     def _follow_nameless(self, file: Tracked, now_s: float) -> None:
         """Note the growth of a file that has no name any more; drop it once it was read and rests."""
@@ -169,10 +175,10 @@ class Roster:
                 self._drop(file)
                 return
             self._seen(file)
-        if self._finished(file, now_s):
-            self._drop(file)
+        if self._is_finished(file, now_s):
+            self._drop_finished(file)
 
-    def _finished(self, file: Tracked, now_s: float) -> bool:
+    def _is_finished(self, file: Tracked, now_s: float) -> bool:
         end = file.packed_end if file.packed else file.sighting.size
         offset = self.streams[file.generation].position.offset
         return end is not None and offset >= end and now_s - file.changed_at >= self._linger_s
@@ -182,6 +188,12 @@ class Roster:
             self._leave(file, for_good=False)
         self._open.close(file)
         del self.files[file.key]
+
+    def _drop_finished(self, file: Tracked) -> None:
+        """Drop a file that was read to its end: nobody need look where its stream has gone."""
+        generation = file.generation
+        self._drop(file)
+        self._orphans.discard(generation)
 
     def _leave(self, file: Tracked, *, for_good: bool) -> None:
         """End a file's being the file of its stream."""
@@ -194,7 +206,7 @@ class Roster:
         self._ended.move_to_end(generation)
         if len(self._ended) > _REMEMBERED_ENDS:
             self._ended.popitem(last=False)
-        self._search = self._search or self._loss(generation) > 0
+        self._orphans.add(generation)
         file.undecide()
 
     def _stale_copies(self) -> list[Tracked]:
@@ -227,7 +239,9 @@ class Roster:
 
     def _look(self, file: Tracked) -> Look | None:
         try:
-            look = look_into(self._open.content(file))
+            content = self._open.content(file)
+            # A packed file would have to be unpacked from its start: its tail is checked when it is read.
+            look = look_into(content, is_thorough=not content.packed)
         except (OSError, SecmonError) as error:
             self._cannot_read(file, error)
             return None
@@ -303,25 +317,26 @@ class Roster:
         Patterns often name the live file only ("/var/log/auth.log"); what was rotated away while nobody looked is
         then found as auth.log.1 or auth.log-20260901.gz, and behind a symbolic link that was moved on.
         """
-        orphans = [c for c in self.streams.all() if c.generation not in self.live and self._is_ours(c.place, scan)]
         folders: dict[str, set[str]] = {}
-        for checkpoint in orphans:
-            folder, name = os.path.split(checkpoint.place)
-            folders.setdefault(folder, set()).add(name)
+        for generation in self._orphans:
+            place = self.streams[generation].place
+            if self._is_ours(place, scan):
+                folder, name = os.path.split(place)
+                folders.setdefault(folder, set()).add(name)
         fresh = []
         for folder, names in folders.items():
             for sighting in _siblings(folder, tuple(names)):
                 if sighting.key not in self.files:
                     rested = max(0.0, wall_s - sighting.mtime_ns / 1e9)
                     fresh.append(Tracked(sighting, now_s - rested, extra=True))
-        ready = [file for file in fresh if self._ready(file, now_s)]
-        self._search = any(file.waiting for file in fresh)
-        self._resume(ready, {checkpoint.generation for checkpoint in orphans})
+        self._resume([file for file in fresh if self._ready(file, now_s)], self._orphans)
         for file in fresh:
             if file.role is Role.STREAM:
                 self.files[file.key] = file
             else:
                 self._open.close(file)
+        if not any(file.waiting for file in fresh):
+            self._orphans = set()
 
     def _is_ours(self, place: str, scan: Scan) -> bool:
         return self._scanner.covers(place) or os.path.dirname(place) in scan.link_folders  # noqa: PTH120  see scan.py
