@@ -27,6 +27,18 @@ def is_ip(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=8192)
+def canonical_ip(text: str) -> str | None:
+    """Return an IP address in its short form, None for any other text; IPv4 inside IPv6 as IPv4, without zone."""
+    if _IPV4.fullmatch(text):
+        return text
+    try:
+        found = ipaddress.IPv6Address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    return str(found.ipv4_mapped or found)
+
+
 def source_of(text: str) -> Event:
     """Return `source.address`, and `source.ip` or `source.domain` beside it; nothing for "-" or an empty text."""
     if text in {"", "-"}:

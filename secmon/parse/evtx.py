@@ -134,7 +134,8 @@ def _decode(block: bytes, pieces: list[_Piece]) -> list[str | None]:
     records = PyEvtxParser(BytesIO(_file_header() + chunk), 1, _ANSI, indent=False).records_json()
     while len(texts) < len(pieces):
         try:
-            texts.append(next(records)["data"])
+            found = next(records)
+            texts.append(None if found is None else found["data"])
         except RuntimeError:
             texts.append(None)
         except StopIteration:

@@ -1,6 +1,6 @@
 """The kinds of sources. Adding one: its module, one line here, one folder in test_corpora/ (docs/parsers.md)."""
 
-from secmon.parse import access, cas, evtx, syslog, windows_json
+from secmon.parse import access, cas, ecs, evtx, suricata, syslog, windows_json
 from secmon.parse.kind import Kind
 
 _ALL: tuple[Kind, ...] = (
@@ -10,6 +10,8 @@ _ALL: tuple[Kind, ...] = (
     cas.CAS,
     windows_json.WINDOWS_JSON,
     evtx.WINDOWS_EVTX,
+    suricata.SURICATA,
+    ecs.ECS,
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -6,16 +6,15 @@ the text tells; it sets none where the text is not what its name promises (the v
 
 from collections.abc import Callable
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 
 from secmon.model.event import Event
+from secmon.parse.address import MAX_PORT, canonical_ip
 
 Write = Callable[[Event, str], None]
 
 # Longest text worth keeping in a cache: an address with a zone, the four hashes of Sysmon.
 _MAX_CACHED = 300
 _MAX_PID = 2**32
-_MAX_PORT = 65_535
 
 
 def text(field: str) -> Write:
@@ -52,7 +51,7 @@ def port(field: str) -> Write:
 
     def write(event: Event, value: str) -> None:
         number = _number(value)
-        if number is not None and 0 < number <= _MAX_PORT:
+        if number is not None and 0 < number <= MAX_PORT:
             event[field] = number
 
     return write
@@ -91,7 +90,7 @@ def file(prefix: str) -> Write:
 
 
 def path_only(field: str) -> Write:
-    r"""A name that may be a path in a file system: `C:\\…` or `\\…`, not a key, a token or a directory object."""
+    r"""A name that may be a path in a file system: `C:\…` or `\\…`, not a key, a token or a directory object."""
 
     def write(event: Event, value: str) -> None:
         if value[1:3] == ":\\" or value.startswith(("\\\\", "\\Device\\HarddiskVolume")):
@@ -193,15 +192,3 @@ def _number(value: str) -> int | None:
         except ValueError:
             return None
     return None
-
-
-@lru_cache(maxsize=8192)
-def canonical_ip(value: str) -> str | None:
-    """Return an IP address in its short form without zone, None where the text is none."""
-    try:
-        found = ip_address(value.strip().partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(found)
