@@ -110,6 +110,14 @@ class EventLog(Protocol):
         """Yield batch rows by (partition, stream, number); `since` compares `received_at`."""
         ...
 
+    def batches_of(self, access: Access, stream: str) -> Iterator[BatchRow]:
+        """Yield the batch rows of one stream by number, of all partitions that are still there."""
+        ...
+
+    def digests(self, access: Access, ids: Sequence[str]) -> dict[str, bytes]:
+        """Return event id → digest of its raw record (16 bytes), of the events that are there."""
+        ...
+
     def events(self, access: Access, query: EventQuery) -> Iterator[Event]:
         """Yield events in order; only those in scope."""
         ...
@@ -190,6 +198,13 @@ class Records(Protocol):
         """
         ...
 
+    def create_all(self, access: Access, documents: Sequence[Document]) -> int:
+        """Store new documents at once, pass over those whose id is taken; return how many were stored.
+
+        For what arrives in thousands, such as dead letters: one durable write instead of one each.
+        """
+        ...
+
     def replace(self, access: Access, document: Document) -> Document:
         """Replace the version `document.version` and return the next one.
 
@@ -209,6 +224,10 @@ class Records(Protocol):
 
     def count(self, access: Access, query: RecordQuery, *, by: str = "") -> dict[str, int]:
         """Return counts by the value of one key ("" where absent); by="" gives {"": total}."""
+        ...
+
+    def check(self, access: Access, *, deep: bool = False) -> list[str]:
+        """Return the problems of the store's own integrity; empty is good. `deep` reads everything."""
         ...
 
 
