@@ -6,36 +6,27 @@ was found in one field is masked in every field in which it stands, however it i
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
-import numpy as np
-import orjson
-
+from secmon.classify.batch import Wanted, candidates
 from secmon.classify.definition import Definition, Policy
 from secmon.classify.detector import ALL_CLASSES, Detector, Match
+from secmon.classify.fields import Fields, Item, text_fields, with_texts
 from secmon.classify.keys import last_name
 from secmon.classify.mask import checked_policy, masked_value, replacement
 from secmon.classify.prefilter import Prefilter
 from secmon.classify.spread import Spans, spread
-from secmon.model.event import Event, Scalar, Value
+from secmon.classify.views import views
+from secmon.errors import ConfigError
+from secmon.model.event import Event
 from secmon.model.hit import Finding, Minor
 
-# Our own facts about the event; nothing out of the record stands in them.
-_OWN_FIELDS = frozenset(
-    {
-        "@timestamp", "ecs.version", "event.id", "event.hash", "event.ingested", "event.kind", "event.category",
-        "event.type", "event.dataset", "event.module", "unit.id", "asset.id",
-    }
-)  # fmt: skip
-_OWN_PREFIXES = ("data.", "secmon.")
 # Fields that repeat what stands elsewhere, the least specific last: a finding names the first place of all.
 _COPIES = {
     name: rank
     for rank, name in enumerate(("url.full", "url.original", "http.request.referrer", "message", "event.original"), 1)
 }
-# Numbers below this cannot be anybody's number; counters and ports are passed over.
-_LEAST_NUMBER = 10**9
 _TOKEN_DIGITS = 32
 _FOURTEEN, _EIGHTEEN = 14, 18
 
@@ -67,34 +58,46 @@ class Classifier:
         self._today = today
         self._policy: dict[str, Policy] = {one.id: one.mask.default for one in definitions}
         for name, value in (policy or {}).items():
+            if name not in self._policy:
+                raise ConfigError("mask.{name}: no such class", values={"name": name})
             self._policy[name] = checked_policy(name, value)
 
     def classify_events(self, events: Sequence[Event]) -> list[tuple[Event, list[Finding]]]:
         """Return each event, masked, with its findings; an event without findings is the very same object."""
         results: list[tuple[Event, list[Finding]]] = [(event, []) for event in events]
-        for index, classes in self._candidates(events).items():
-            results[index] = self.classify_event(events[index], classes=classes)
+        for index, wanted in candidates(self.prefilter, events).items():
+            results[index] = self.classify_event(events[index], wanted=wanted)
         return results
 
-    def classify_event(self, event: Event, *, classes: int = ALL_CLASSES) -> tuple[Event, list[Finding]]:
-        """Classify one event in full detail; `classify_events` gives the same, faster."""
-        matches = {
-            name: [
-                self.detector.find(text, key=last_name(name), classes=classes, is_number=is_number)
-                for text, is_number in texts
-            ]
-            for name, texts in _texts(event)
-        }
+    def classify_event(self, event: Event, *, wanted: Wanted | None = None) -> tuple[Event, list[Finding]]:
+        """Classify one event; `classify_events` gives the same, faster.
+
+        Args:
+            event: the event.
+            wanted: field → bits of the classes that may stand in it; None: every class in every field.
+        """
+        fields = text_fields(event)
+        matches = {name: self._matches(name, items, wanted) for name, items in fields.items()}
         best = self._best(matches)
         if not best:
             return event, []
         findings = [self.finding(match, path=path) for path, match in best]
-        return self._masked_event(event, matches, findings, [match for _, match in best]), findings
+        masked = self._masked_event(event, fields, matches, [match for _, match in best])
+        masked.update(_facts(findings))
+        return masked, findings
+
+    def _matches(self, name: str, items: Sequence[Item], wanted: Wanted | None) -> list[list[Match]]:
+        classes = ALL_CLASSES if wanted is None else wanted.get(name, 0)
+        if not classes:
+            return [[] for _ in items]
+        key = last_name(name)
+        return [self.detector.find(item.views, key=key, classes=classes, is_number=item.is_number) for item in items]
 
     def mask_text(self, text: str) -> str:
         """Mask one text by the same policy, for dead letters and messages."""
-        matches = self.detector.find(text)
-        return self._replaced(text, spread(text, matches, [one for one in matches if self.is_masked(one.definition)]))
+        seen = views(text)
+        matches = self.detector.find(seen)
+        return self._replaced(text, spread(seen, matches, [one for one in matches if self.is_masked(one.definition)]))
 
     def is_masked(self, definition: Definition) -> bool:
         """Tell whether the policy hides values of this class."""
@@ -121,23 +124,6 @@ class Classifier:
             trace=match.trace,
         )
 
-    def _candidates(self, events: Sequence[Event]) -> dict[int, int]:
-        """Return event index → bits of the classes that may stand in it."""
-        bodies: list[bytes] = []
-        found: dict[int, int] = {}
-        for index, event in enumerate(events):
-            try:
-                bodies.append(orjson.dumps(event))
-            except TypeError:  # a lone surrogate or a number beyond 64 bits: look at it in detail
-                bodies.append(b"")
-                found[index] = ALL_CLASSES
-        offsets, bits = self.prefilter.places(b"\n".join(bodies))
-        if offsets.size:
-            ends = np.cumsum([len(body) + 1 for body in bodies])
-            for index, bit in zip(np.searchsorted(ends, offsets, side="right").tolist(), bits.tolist(), strict=True):
-                found[index] = found.get(index, 0) | bit
-        return found
-
     def _best(self, matches: Mapping[str, list[list[Match]]]) -> list[tuple[str, Match]]:
         """Return each value once, with the most specific place where it stands."""
         best: dict[tuple[str, str], tuple[int, str, Match]] = {}
@@ -151,38 +137,24 @@ class Classifier:
         return [(path, match) for _, path, match in best.values()]
 
     def _masked_event(
-        self, event: Event, matches: Mapping[str, list[list[Match]]], findings: list[Finding], best: list[Match]
+        self, event: Event, fields: Fields, matches: Mapping[str, list[list[Match]]], best: list[Match]
     ) -> Event:
+        """Return a copy with every hidden value masked wherever it stands, and the tokens of the hidden values."""
         hidden = [match for match in best if self.is_masked(match.definition)]
         masked: Event = dict(event)
-        if hidden:
-            for name, value in event.items():
-                if not _is_own(name):
-                    masked[name] = self._masked_field(value, matches.get(name, []), hidden)
-        masked["data.classes"] = sorted({one.data_class for one in findings})
-        masked["data.level"] = max(one.level for one in findings)
-        minors = sorted({str(one.minor) for one in findings if one.minor is not Minor.UNKNOWN})
-        if minors:
-            masked["data.minor"] = minors
+        if not hidden:
+            return masked
+        for name, items in fields.items():
+            texts = [
+                self._replaced(item.views[0].text, spread(item.views, found, hidden))
+                for item, found in zip(items, matches[name], strict=True)
+            ]
+            masked[name] = with_texts(event[name], items, texts)
         tokens: dict[str, list[str]] = {}
         for match in hidden:
             tokens.setdefault(f"data.token.{match.definition.id}", []).append(self.token(match.value))
         masked.update((name, sorted(found)) for name, found in tokens.items())
         return masked
-
-    def _masked_field(self, value: Value, matches: list[list[Match]], hidden: list[Match]) -> Value:
-        """Mask one field; a number that had to be masked becomes text."""
-        items: list[Scalar] = [*value] if isinstance(value, list) else [value]
-        found = iter(matches)
-        changed: list[Scalar] = []
-        for item in items:
-            if not _is_text(item):
-                changed.append(item)
-                continue
-            text = str(item)
-            masked = self._replaced(text, spread(text, next(found, []), hidden))
-            changed.append(item if masked == text else masked)
-        return changed if isinstance(value, list) else changed[0]
 
     def _replaced(self, text: str, spans: Spans) -> str:
         parts: list[str] = []
@@ -208,21 +180,13 @@ def age_group(born: date | None, today: date) -> Minor:
     return Minor.UNDER_18 if age < _EIGHTEEN else Minor.ADULT
 
 
-def _is_own(name: str) -> bool:
-    return name in _OWN_FIELDS or name.startswith(_OWN_PREFIXES)
-
-
-def _is_text(value: Scalar) -> bool:
-    """Tell whether a value can hold personal data: a text, or a whole number as long as a telephone number."""
-    return isinstance(value, str) or (type(value) is int and value >= _LEAST_NUMBER)
-
-
-def _texts(event: Event) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
-    """Yield each field's texts, and for each whether it is a number."""
-    for name, value in event.items():
-        if _is_own(name):
-            continue
-        items: list[Scalar] = [*value] if isinstance(value, list) else [value]
-        texts = [(str(item), not isinstance(item, str)) for item in items if _is_text(item)]
-        if texts:
-            yield name, texts
+def _facts(findings: Sequence[Finding]) -> Event:
+    """Return the `data.*` fields that say what was found."""
+    facts: Event = {
+        "data.classes": sorted({one.data_class for one in findings}),
+        "data.level": max(one.level for one in findings),
+    }
+    minors = sorted({str(one.minor) for one in findings if one.minor is not Minor.UNKNOWN})
+    if minors:
+        facts["data.minor"] = minors
+    return facts

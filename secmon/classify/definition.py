@@ -63,6 +63,7 @@ class Definition:
         national: level of GB/T 43697-2024.
         digits: lengths of the digit runs that can be one; empty if `pattern` says it.
         pattern: RE2 pattern of the value, or empty.
+        hint: a cheap pattern of which every value has a part, for the prefilter; empty: the pattern itself.
         after_key: the value counts only right behind one of the keys.
         case: normal form of its letters: "upper", "lower" or empty.
         validator: name in `VALIDATORS`, or empty.
@@ -85,6 +86,7 @@ class Definition:
     national: str
     digits: tuple[int, ...]
     pattern: str
+    hint: str
     after_key: bool
     case: str
     validator: str
@@ -132,7 +134,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("name", ("zh", "en"), ()),
     ("source", ("confidence",), ("standard", "note")),
     ("level", ("edu", "national"), ()),
-    ("match", (), ("digits", "pattern", "after_key", "case")),
+    ("match", (), ("digits", "pattern", "hint", "after_key", "case")),
     ("context", (), ("keys", "window_chars", "negative_keys", "required")),
     ("confidence", ("prior",), ("validator", "key", "negative")),
     ("mask", ("partial", "default"), ()),
@@ -156,6 +158,7 @@ def _definition(document: Document) -> Definition:
         national=document.choice("level.national", ("一般", "重要", "核心")),
         digits=digits,
         pattern=pattern,
+        hint=_hint(document),
         after_key=after_key,
         case=document.choice("match.case", ("", "upper", "lower"), default=""),
         validator=document.choice("validator", ("", *VALIDATORS), default=""),
@@ -191,8 +194,14 @@ def _match(document: Document) -> tuple[tuple[int, ...], str, bool]:
     return digits, pattern, after_key
 
 
-def _check_pattern(document: Document, pattern: str, *, needs_ascii: bool) -> None:
-    place = "match.pattern"
+def _hint(document: Document) -> str:
+    hint = document.text("match.hint", default="")
+    if hint:
+        _check_pattern(document, hint, place="match.hint", needs_ascii=True)
+    return hint
+
+
+def _check_pattern(document: Document, pattern: str, *, place: str = "match.pattern", needs_ascii: bool) -> None:
     if len(pattern) > _MAX_PATTERN:
         raise document.error(place, "the pattern is too long")
     if needs_ascii and not pattern.isascii():

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import re2
 
 from secmon.classify.definition import Definition
-from secmon.classify.keys import BEFORE, BEFORE_CHARACTERS, PAIR, KeyTable, Names, names
+from secmon.classify.keys import BEFORE, BEFORE_CHARACTERS, PAIR, KeyTable, Names, names, paired_name
 from secmon.classify.validators import VALIDATORS, Verdict
 from secmon.classify.views import View, views
 
@@ -35,6 +35,7 @@ _GROUPED = re.compile(
     r"|[0-9]{4}([- ])[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}(?:\2[0-9]{1,3})?"
     r"|[1-9][0-9]{5}([- ])[0-9]{8}\3[0-9]{3}[0-9Xx])(?![0-9A-Za-z])"
 )
+_PARTED = re.compile(r"[0-9]{3}[- ][0-9]{4}")
 _COUNTRY_PREFIX = re.compile(r"(?:00)?86(?=1[0-9]{10}\Z)")
 _JOINED_BEFORE = re.compile(r"[0-9A-Za-z]-\Z")
 _JOINED_AFTER = re.compile(r"-[0-9A-Za-z]")
@@ -114,7 +115,7 @@ class Detector:
 
     def find(
         self,
-        text: str,
+        text: str | Sequence[View],
         *,
         key: str = "",
         classes: int = ALL_CLASSES,
@@ -124,18 +125,24 @@ class Detector:
         """Return the values in a text, in order, none overlapping another.
 
         Args:
-            text: the source text; spans count its characters.
+            text: the source text, or its views if the caller has them; spans count the source's characters.
             key: name of the field, column or JSON key whose value the text is.
             classes: bits of the classes to look for.
             is_number: the text stands for a number (JSON number, numeric field).
             threshold: lowest confidence.
         """
         found: list[Match] = []
-        for view in views(text):
+        seen: set[tuple[int, int, int]] = set()
+        # The plainest view first: it shows the key, so what it shows need not be judged again.
+        for view in reversed(views(text) if isinstance(text, str) else text):
             for one, place in self._places(view, key, classes):
+                span = (one.bit, *view.source_span(place.start, place.end))
+                if span in seen:
+                    continue
                 match = self._judge(one, view, place, key=key, is_number=is_number)
                 if match is not None and match.confidence >= threshold:
                     found.append(match)
+                    seen.add(span)
         return _without_overlaps(found)
 
     def is_key_of_value(self, name: str) -> bool:
@@ -158,7 +165,8 @@ class Detector:
             yield from self._keyed_places(view.text, key, classes)
 
     def _digit_places(self, text: str, classes: int) -> Iterator[tuple[_Compiled, _Place]]:
-        for found in (*_RUN.finditer(text), *_GROUPED.finditer(text)):
+        runs = [*_RUN.finditer(text), *(_GROUPED.finditer(text) if _PARTED.search(text) else ())]
+        for found in runs:
             value = found[0].replace("-", "").replace(" ", "").upper()
             start = found.start()
             if prefix := _COUNTRY_PREFIX.match(value):
@@ -172,7 +180,7 @@ class Detector:
                     yield one, _Place(start, found.end(), value)
 
     def _keyed_places(self, text: str, key: str, classes: int) -> Iterator[tuple[_Compiled, _Place]]:
-        spots = [(found["key"], found.end()) for found in PAIR.finditer(text)]
+        spots = [(paired_name(found), found.end()) for found in PAIR.finditer(text)]
         if key:
             spots.append((key, len(text) - len(text.lstrip(" \t\"'"))))
         for name, start in spots:
@@ -274,7 +282,7 @@ def _key_beside(text: str, place: _Place, key: str) -> tuple[str, bool]:
     if place.key:
         return place.key, place.key != key
     found = BEFORE.search(text[max(0, place.start - BEFORE_CHARACTERS) : place.start])
-    return (found["key"], True) if found else (key, False)
+    return (paired_name(found), True) if found else (key, False)
 
 
 def _is_joined(text: str, place: _Place) -> bool:

@@ -20,7 +20,8 @@ _CONTROL_LETTER[list(b"nrtbf")] = True
 
 _ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int64)
 _ID_CHECK = np.frombuffer(b"10X98765432", dtype=np.uint8)
-_PAD = 24  # so that neighbours of the first and last run can be looked at
+# Slices that fit into the processor's cache, in memory that is used again and again.
+_SLICE = 256 * 1024
 _LONGEST = 19
 _COUNTRY = {13: b"86", 15: b"0086"}
 _MOBILE_LENGTH = 11
@@ -41,6 +42,7 @@ class DigitRuns:
             for length in definition.digits:
                 self.by_length.setdefault(length, []).append((bit, definition.validator))
         # The runs of 18 characters may end in X, so 17 digits are enough to look.
+        self.scratch = np.empty(_SLICE + 64, np.uint8), [np.empty(_SLICE + 64, np.bool_) for _ in range(2)]
         self.shortest = min((n - (n == _ID_CHARACTERS) for n in self.by_length), default=0)
 
 
@@ -51,38 +53,38 @@ def digit_runs(buffer: bytes, wanted: DigitRuns) -> tuple[Places, Places]:
     """Return (offset, bits) of the digit runs that may be values."""
     if not wanted.by_length or not buffer:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    padded = b"\n" * _PAD + buffer + b"\n" * _PAD
-    data = np.frombuffer(padded, dtype=np.uint8)
-    starts, ends = _runs(data, wanted.shortest)
+    data = np.frombuffer(buffer, dtype=np.uint8)
+    starts, ends = _runs(data, wanted)
     if not starts.size:
         return starts, starts
     touched = _after_escape(data, starts)
     lengths = ends - starts
-    right = data[ends]
+    right = _at(data, ends)
     is_x = (right | 0x20) == ord("x")
-    closed = ~_WORD[right] | (is_x & (lengths == _ID_CHARACTERS - 1) & ~_WORD[data[ends + 1]])
-    open_left = ~_WORD[data[starts - 1]]
+    closed = ~_WORD[right] | (is_x & (lengths == _ID_CHARACTERS - 1) & ~_WORD[_at(data, ends + 1)])
+    open_left = ~_WORD[_at(data, starts - 1)]
     bits = np.where(touched, wanted.bits, 0)
     plain = ~touched & open_left & closed & (lengths <= _LONGEST)
     for length in np.unique(lengths[plain]).tolist():
         chosen = np.flatnonzero(plain & (lengths == length))
         bits[chosen] |= _bits_of(data, starts[chosen], length, wanted, is_x[chosen])
     kept = bits != 0
-    return starts[kept] - _PAD, bits[kept]
+    return starts[kept], bits[kept]
 
 
-def _runs(data: Bytes, shortest: int) -> tuple[Places, Places]:
-    """Return start and end of every maximal run of at least `shortest` digits.
+def _at(data: Bytes, places: Places) -> Bytes:
+    """Return the bytes at some places; a line end stands before the first and behind the last one."""
+    return np.where((places < 0) | (places >= data.size), np.uint8(10), data.take(places, mode="clip"))
 
-    `window[i]` says that digits stand from i to i + size; doubling the size takes few passes over the data.
-    """
-    is_digit = (data - np.uint8(48)) < np.uint8(10)
-    window, size = is_digit, 1
-    while size < shortest:
-        step = min(size, shortest - size)
-        window = window[:-step] & window[step:]
-        size += step
-    inside = np.flatnonzero(window)
+
+def _runs(data: Bytes, wanted: DigitRuns) -> tuple[Places, Places]:
+    """Return start and end of every maximal run of at least `shortest` digits."""
+    size, shortest = data.size, wanted.shortest
+    found = [
+        _windows(data[start : min(size, start + _SLICE + shortest - 1)], wanted) + start
+        for start in range(0, size, _SLICE)
+    ]
+    inside = np.concatenate(found)
     if not inside.size:
         return inside, inside
     breaks = np.flatnonzero(np.diff(inside) > 1)
@@ -91,23 +93,41 @@ def _runs(data: Bytes, shortest: int) -> tuple[Places, Places]:
     return starts.astype(np.int64), ends.astype(np.int64)
 
 
+def _windows(data: Bytes, wanted: DigitRuns) -> Places:
+    """Return every place from which `shortest` digits stand side by side.
+
+    `window[i]` says that digits stand from i to i + width; doubling the width takes few passes over the data.
+    """
+    numbers, (here, other) = wanted.scratch
+    np.subtract(data, 48, out=numbers[: data.size])
+    window = np.less(numbers[: data.size], 10, out=here[: data.size])
+    width = 1
+    while width < wanted.shortest and window.size:
+        step = min(width, wanted.shortest - width)
+        length = max(window.size - step, 0)
+        window = np.logical_and(window[:length], window[step : step + length], out=other[:length])
+        here, other, width = other, here, width + step
+    return np.flatnonzero(window)
+
+
 def _after_escape(data: Bytes, starts: Places) -> Mask:
     r"""Tell which runs touch an escape (%3D, \u53f7, \n): part of the run may belong to it."""
-    one, two, three = data[starts - 1], data[starts - 2], data[starts - 3]
+    one, two, three = _at(data, starts - 1), _at(data, starts - 2), _at(data, starts - 3)
     percent = ord("%")
     touched: Mask = (one == percent) | ((two == percent) & _HEX[one]) | ((three == percent) & _HEX[one] & _HEX[two])
     touched |= _CONTROL_LETTER[one] & (two == ord("\\"))
     hexes = np.ones(starts.size, dtype=np.bool_)
     for back in range(1, 6):
-        touched |= hexes & (data[starts - back] == ord("u")) & (data[starts - back - 1] == ord("\\"))
-        hexes &= _HEX[data[starts - back]]
+        letter = _at(data, starts - back)
+        touched |= hexes & (letter == ord("u")) & (_at(data, starts - back - 1) == ord("\\"))
+        hexes &= _HEX[letter]
     return touched
 
 
 def _bits_of(data: Bytes, starts: Places, length: int, wanted: DigitRuns, is_x: Mask) -> Places:
     """Return the bits of the classes that runs of one length may be."""
     bits = np.zeros(starts.size, dtype=np.int64)
-    digits = data[starts[:, None] + np.arange(length + 1)].astype(np.int64) - 48
+    digits = _at(data, starts[:, None] + np.arange(length + 1)).astype(np.int64) - 48
     for bit, validator in wanted.by_length.get(length, ()):
         bits |= np.where(_TESTS.get(validator, _always)(digits, length), bit, 0)
     if length == _ID_CHARACTERS - 1 and is_x.any():

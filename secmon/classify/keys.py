@@ -7,14 +7,24 @@ from typing import NamedTuple
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-# A name, perhaps in quotes (with any number of backslashes: JSON in JSON), and the sign behind it.
+# A name, perhaps in quotes (with any number of backslashes: JSON in JSON), and the sign behind it. A name starts
+# where its word starts and is taken whole (possessive): no text makes this slower than its length.
+_SIGN = r"[\"'\\]{0,8}+\s{0,2}+[:=：]\s?+[\"'\\\[]{0,8}+"
+_HAN_CLASS = r"\u3400-\u9fff"
 PAIR = re.compile(
-    r"(?P<key>[A-Za-z_][0-9A-Za-z_.\-]{0,63}|[\u3400-\u9fff]{1,12}(?:[(（][^)）\n]{1,10}[)）])?)"
-    r"[\"'\\]{0,8}\s{0,2}[:=：]\s?[\"'\\\[]{0,8}"
+    r"(?:(?<![A-Za-z_.\-])(?P<latin>[A-Za-z_][0-9A-Za-z_.\-]{0,63}+)"
+    rf"|(?<![{_HAN_CLASS}])(?P<han>[{_HAN_CLASS}]{{1,100}}+)(?:[(（][^)）\n]{{1,10}}+[)）])?+){_SIGN}"
 )
 # The same right before a value; searched in the last characters before it only.
 BEFORE = re.compile(PAIR.pattern + r"\+?\Z")
 BEFORE_CHARACTERS = 100
+# Of a clause of Han characters only its end is the name.
+_HAN_NAME = 12
+
+
+def paired_name(found: re.Match[str]) -> str:
+    """Return the name of a match of `PAIR` or `BEFORE`."""
+    return found["latin"] or found["han"][-_HAN_NAME:]
 
 
 def words_of(name: str) -> tuple[str, ...]:
@@ -25,12 +35,14 @@ def words_of(name: str) -> tuple[str, ...]:
 class Names(NamedTuple):
     """A list of names, ready to be compared.
 
-    `joined` holds names of Latin letters without case and punctuation; `words` those that may stand at the end
-    of a longer name; `han` names with Han characters, which may stand anywhere in one.
+    `words` holds names as tuples of words, a listed idCardNo also as written id_cardno or idcard_no; `suffixes`
+    those that may stand at the end of a longer name; `joined` names without case, for names written in one piece;
+    `han` names with Han characters, which may stand anywhere in one.
     """
 
+    words: frozenset[tuple[str, ...]]
+    suffixes: frozenset[tuple[str, ...]]
     joined: frozenset[str]
-    suffixes: frozenset[str]
     han: tuple[str, ...]
 
     def match(self, name: str) -> str:
@@ -40,12 +52,11 @@ class Names(NamedTuple):
                 return listed
         words = words_of(name)
         joined = "".join(words)
-        if joined in self.joined:
+        if words in self.words or (joined in self.joined and name.isalnum()):
             return joined
         for start in range(1, len(words)):
-            suffix = "".join(words[start:])
-            if suffix in self.suffixes:
-                return suffix
+            if words[start:] in self.suffixes:
+                return "".join(words[start:])
         return ""
 
 
@@ -55,10 +66,22 @@ def names(listed: Iterable[str], *, negative: bool = False) -> Names:
     A positive name of one word also counts at the end of a longer one (sfzh in stuSfzh). A negative name must have
     two words for that: traceId is a parentTraceId, but the negative `id` is not a userId.
     """
-    latin = [name for name in listed if _HAN.search(name) is None]
-    joined = {"".join(words_of(name)) for name in latin}
-    suffixes = {"".join(words_of(name)) for name in latin if not negative or len(words_of(name)) > 1}
-    return Names(frozenset(joined), frozenset(suffixes), tuple(name for name in listed if _HAN.search(name)))
+    listed = tuple(listed)
+    latin = [words_of(name) for name in listed if _HAN.search(name) is None]
+    return Names(
+        words=frozenset(form for words in latin for form in _spellings(words)),
+        suffixes=frozenset(form for words in latin if not negative or len(words) > 1 for form in _spellings(words)),
+        joined=frozenset("".join(words) for words in latin),
+        han=tuple(name for name in listed if _HAN.search(name)),
+    )
+
+
+def _spellings(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the words with neighbours joined in every possible way: people write id_card_no and idcard_no."""
+    forms = [words[:1]]
+    for word in words[1:]:
+        forms = [*((*form, word) for form in forms), *((*form[:-1], form[-1] + word) for form in forms)]
+    return forms
 
 
 def last_name(field: str) -> str:

@@ -93,27 +93,32 @@ class Prefilter:
 def _collector(hits: list[tuple[int, int]], bits: list[int]) -> Callable[[int, int, int, int, object], None]:
     def on_match(number: int, start: int, end: int, flags: int, context: object) -> None:
         del start, flags, context
-        hits.append((end - 1, bits[number]))
+        # The last byte may be the boundary behind the value, where the next field or line begins.
+        hits.append((end - 2, bits[number]))
 
     return on_match
 
 
 def _expressions(definition: Definition) -> Iterator[str]:
     """Yield the byte patterns, written in Latin-1, that hint at a class."""
-    if definition.after_key:
-        is_han = definition.mask.form in {"name", "address"}
+    if definition.after_key or (definition.required and definition.pattern):
+        behind = ""
+        if definition.after_key:
+            behind = _SEPARATOR + (_QUOTES + _ANY_HAN if definition.mask.form in {"name", "address"} else "")
         for key in definition.keys:
-            if key.isascii():
-                yield _latin_key(key) + _SEPARATOR + (_QUOTES + _ANY_HAN if is_han else "")
-            else:
-                yield _han_key(key)
+            yield _latin_key(key) + behind if key.isascii() else _han_key(key)
+    elif definition.hint:
+        yield definition.hint.replace("@", r"(?:@|%40|\\+u0040)")
     elif definition.pattern:
-        yield f"{_LEFT}(?:{definition.pattern})".replace("@", r"(?:@|%40|\\+u0040)") + _RIGHT
+        yield f"{_LEFT}(?:{definition.pattern})" + _RIGHT
 
 
 def _latin_key(key: str) -> str:
-    """Match a key written in any case, with or without signs between its letters (`keys.words_of`)."""
-    return r"[_.\-]*".join("".join(words_of(key)))
+    """Match a key written in any case, with or without signs between its words (`keys.words_of`).
+
+    Nothing optional inside a word: Hyperscan is ten times as fast on patterns that begin with a literal.
+    """
+    return r"[_.\-]*".join(words_of(key))
 
 
 def _han_key(key: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from secmon.classify.detector import Match, is_bounded
-from secmon.classify.views import View, views
+from secmon.classify.views import View
 
 # (start, end, match): what to replace in a text, in order, none overlapping.
 Spans = list[tuple[int, int, Match]]
@@ -12,18 +12,18 @@ Spans = list[tuple[int, int, Match]]
 _LEAST_SECRET = 6
 
 
-def spread(text: str, matches: Iterable[Match], hidden: Sequence[Match]) -> Spans:
+def spread(text: Sequence[View], matches: Iterable[Match], hidden: Sequence[Match]) -> Spans:
     """Return what has to be masked in a text.
 
     Args:
-        text: the text.
+        text: the views of the text.
         matches: what the detector found in it.
         hidden: values to be hidden wherever they stand, found in any text of the same event; their classes are
             the ones that are masked at all.
     """
     classes = {match.definition.id for match in hidden}
     spans = [(match.start, match.end, match) for match in matches if match.definition.id in classes]
-    for view in views(text):
+    for view in text:
         for match in hidden:
             for surface in {match.surface, match.value, match.value.lower()}:
                 spans += _occurrences(view, surface, match)

@@ -85,16 +85,18 @@ def _id_shape(value: str, today: date) -> date | None:
 
 def cn_id18(value: str, today: date) -> Verdict | None:
     """Resident ID (GB 11643-1999): area code of GB/T 2260 valid for the birth year, real date, check character."""
-    born = _id_shape(value, today)
-    if born is None or value[:6] in _RESIDENCE_AREAS or not _area_in_force(value[:6], born):
+    if value[:6] in _RESIDENCE_AREAS or value[:6] not in area_codes():
         return None
-    return Verdict(born=born)
+    born = _id_shape(value, today)
+    return Verdict(born=born) if born is not None and _area_in_force(value[:6], born) else None
 
 
 def hkmotw_residence(value: str, today: date) -> Verdict | None:
     """Residence permit of Hong Kong (81), Macao (82) and Taiwan (83) residents: the ID's form and check character."""
+    if value[:6] not in _RESIDENCE_AREAS:
+        return None
     born = _id_shape(value, today)
-    return Verdict(born=born) if born is not None and value[:6] in _RESIDENCE_AREAS else None
+    return Verdict(born=born) if born is not None else None
 
 
 def cn_id15(value: str, today: date) -> Verdict | None:
@@ -136,7 +138,7 @@ def luhn(value: str) -> bool:
 def bank_card(value: str, today: date) -> Verdict | None:
     """Bank card: Luhn, and a first digit of an issuer; a listed issuer prefix (BIN) makes it strong."""
     del today
-    if value[0] not in "34569" or not luhn(value):
+    if value[0] not in "34569" or not value.isdigit() or not luhn(value):
         return None
     return Verdict(1.0 if is_listed(value) else 0.0)
 

@@ -1,0 +1,58 @@
+"""The fields of an event that can hold personal data."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from secmon.classify.views import View, views
+from secmon.model.event import Event, Scalar, Value
+
+# Our own facts about the event; nothing out of the record stands in them.
+_OWN_FIELDS = frozenset(
+    {
+        "@timestamp", "ecs.version", "event.id", "event.hash", "event.ingested", "event.kind", "event.category",
+        "event.type", "event.dataset", "event.module", "unit.id", "asset.id",
+    }
+)  # fmt: skip
+_OWN_PREFIXES = ("data.", "secmon.")
+# Numbers below this cannot be anybody's number; counters and ports are passed over.
+_LEAST_NUMBER = 10**9
+# The shortest value of any class is a name of two characters.
+_LEAST_TEXT = 2
+
+
+class Item(NamedTuple):
+    """One text of a field: `place` in the field's list, and its views."""
+
+    place: int
+    views: list[View]
+    is_number: bool
+
+
+Fields = Mapping[str, list[Item]]
+
+
+def text_fields(event: Event) -> Fields:
+    """Return texts, and whole numbers as long as a telephone number, by field."""
+    fields: dict[str, list[Item]] = {}
+    for name, value in event.items():
+        if name in _OWN_FIELDS or name.startswith(_OWN_PREFIXES):
+            continue
+        items: list[Item] = []
+        for place, item in enumerate(value if isinstance(value, list) else (value,)):
+            if isinstance(item, str):
+                if len(item) >= _LEAST_TEXT:
+                    items.append(Item(place, views(item), is_number=False))
+            elif type(item) is int and item >= _LEAST_NUMBER:
+                items.append(Item(place, views(str(item)), is_number=True))
+        if items:
+            fields[name] = items
+    return fields
+
+
+def with_texts(value: Value, items: Sequence[Item], texts: Sequence[str]) -> Value:
+    """Put masked texts into a field; a number that had to be masked becomes text, one that had not stays."""
+    changed: list[Scalar] = [*value] if isinstance(value, list) else [value]
+    for item, text in zip(items, texts, strict=True):
+        if text != item.views[0].text:
+            changed[item.place] = text
+    return changed if isinstance(value, list) else changed[0]
