@@ -2,7 +2,7 @@
 
 Source: SYSLOG and audit_logger calls in useradd.c, usermod.c, userdel.c, groupadd.c, groupmod.c, groupdel.c,
 gpasswd.c, passwd.c of shadow-utils 4. The account is `user.target`; who did it is said by some messages only.
-`event.action` is the message's own verb phrase.
+`event.action` is the message's own words.
 """
 
 import re
@@ -21,10 +21,10 @@ _FIELDS = {
 }
 
 
-def _iam(types: str, *, outcome: str = "success") -> Reading:
+def _iam(types: str, *, action: str = "", outcome: str = "success") -> Reading:
     def read(found: re.Match[str]) -> Event:
         groups = found.groupdict()
-        event = meaning("iam", *types.split(), action=groups["action"], outcome=outcome)
+        event = meaning("iam", *types.split(), action=action or groups["action"], outcome=outcome)
         return event | {field: groups[name] for name, field in _FIELDS.items() if groups.get(name)}
 
     return read
@@ -66,13 +66,16 @@ USERDEL = _tool(
 )
 GROUPADD = _tool("groupadd", *_NEW_GROUP)
 GROUPMOD = _tool("groupmod", (r"(?P<action>group changed) in \S+ \(group (?P<group>[^,)]*).*\)", _iam("group change")))
-GROUPDEL = _tool("groupdel", (r"(?P<action>group) '(?P<group>[^']*)' removed(?: from \S+)?", _iam("group deletion")))
+GROUPDEL = _tool(
+    "groupdel", (r"group '(?P<group>[^']*)' removed(?: from \S+)?", _iam("group deletion", action="group removed"))
+)
 GPASSWD = _tool(
     "gpasswd",
-    (r"(?P<action>user) (?P<name>\S+) added by (?P<actor>\S+) to group (?P<group>\S+)", _iam("group change")),
-    (r"(?P<action>user) (?P<name>\S+) removed by (?P<actor>\S+) from group (?P<group>\S+)", _iam("group change")),
+    (r"user (?P<name>\S+) added by (?P<actor>\S+) to group (?P<group>\S+)", _iam("group change", action="added")),
+    (r"user (?P<name>\S+) removed by (?P<actor>\S+) from group (?P<group>\S+)", _iam("group change", action="removed")),
 )
 PASSWD = _tool(
-    "passwd", (r"(?P<action>password) for '(?P<name>[^']*)' changed by '(?P<actor>[^']*)'", _iam("user change"))
+    "passwd",
+    (r"password for '(?P<name>[^']*)' changed by '(?P<actor>[^']*)'", _iam("user change", action="password changed")),
 )
-CHPASSWD = _tool("chpasswd", (r"(?P<action>password) for '(?P<name>.*)' changed", _iam("user change")))
+CHPASSWD = _tool("chpasswd", (r"password for '(?P<name>.*)' changed", _iam("user change", action="password changed")))

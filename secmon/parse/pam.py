@@ -28,6 +28,9 @@ _UNKNOWN = re.compile(r"check pass; user unknown")
 # Programs that act for one user as another: `ruser` is who asked, `user` who they wanted to be.
 _ESCALATING = frozenset({"su", "su-l", "sudo", "sudo-i", "polkit-1"})
 
+# Programs that log each attempt themselves: PAM's line about it says the same once more.
+_TELL_THEMSELVES = frozenset({"sshd", "su", "su-l", "sudo", "sudo-i"})
+
 
 def read(message: str) -> Event | None:
     """Return the fields that a PAM message adds, None where it is not interpreted."""
@@ -45,7 +48,8 @@ def read(message: str) -> Event | None:
 def failure(found: re.Match[str], service: str) -> Event:
     """Return the fields of an `authentication failure; logname=…` message."""
     logname, _, _, asker, host, wanted = found.groups()
-    event = meaning("authentication", "start", action="authentication failure", outcome="failure") | source_of(host)
+    kind = "info" if service in _TELL_THEMSELVES else "start"
+    event = meaning("authentication", kind, action="authentication failure", outcome="failure") | source_of(host)
     if service in _ESCALATING:
         actor = asker or logname
         return event | user(actor) | (user(wanted, prefix="user.effective") if wanted != actor else {})

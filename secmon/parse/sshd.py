@@ -83,7 +83,8 @@ def _network(action: str, *types: str) -> Reading:
     def read(found: re.Match[str]) -> Event:
         groups = found.groupdict()
         event = meaning("network", *types, action=action) | source(groups["address"], groups.get("port"))
-        return event | ({"event.reason": groups["reason"]} if groups.get("reason") else {})
+        reason = _PREPOSITION.sub("", groups.get("reason") or "")
+        return event | ({"event.reason": reason} if reason else {})
 
     return read
 
@@ -93,6 +94,7 @@ def _process(action: str, kind: str) -> Reading:
 
 
 _NAMED = rf"(?P<address>{_ADDRESS[1:-1]})(?: port (?P<port>\d{{1,5}}))?"
+_PREPOSITION = re.compile(r"(?:: Connection)? (?:from|for|with)$")
 _ENDED = r"(?:Connection (?:closed|reset) by|Disconnected from|Disconnecting)"
 _EXCEEDED = "error: maximum authentication attempts exceeded"
 _NO_LOGIN = (
@@ -115,7 +117,8 @@ _TABLE: tuple[tuple[str, Reading], ...] = (
     (rf"Connection from {_NAMED}(?: on .*)?", _network("ssh_connection", "connection", "start")),
     (rf"(?:error: )?(?P<reason>{_NO_LOGIN}) {_NAMED}(?:[: ].*)?", _network("ssh_no_login", "connection", "end")),
     (r"(?:reverse mapping checking getaddrinfo for|Address) " + _MAPPING, _network("ssh_reverse_mapping", "info")),
-    (rf"(Starting|Close) session: .{{1,80}}? for (.*) from {_FROM} id \d+", _session),
+    (rf"(Starting) session: .{{1,80}}? for (.*) from {_FROM} id \d+", _session),
+    (rf"(Close) session: user (.*) from {_FROM} id \d+", _session),
     (r"Server listening on .*", _process("started", "start")),
     (r"Received signal \d+; terminating\.?", _process("stopped", "end")),
 )

@@ -63,10 +63,10 @@ def _details(text: str) -> tuple[str, dict[str, str]]:
 SUDO = Program("sudo", "sudo", _read_sudo)
 
 
-def _became(outcome: str) -> Reading:
+def _became(outcome: str, kind: str = "start") -> Reading:
     def read(found: re.Match[str]) -> Event:
         groups = found.groupdict()
-        event = meaning("authentication", "start", action="su", outcome=outcome)
+        event = meaning("authentication", kind, action="su", outcome=outcome)
         event |= user(groups["actor"]) | user(groups["target"], prefix="user.effective")
         return event | ({"system.auth.su.tty": groups["tty"]} if groups.get("tty") else {})
 
@@ -81,7 +81,9 @@ SU: Program = program(
         (r"FAILED SU \(to (?P<target>.+)\) (?P<actor>\S+) on (?P<tty>\S+)", _became("failure")),
         (r"Successful su for (?P<target>.+) by (?P<actor>\S+)", _became("success")),
         (r"FAILED su for (?P<target>.+) by (?P<actor>\S+)", _became("failure")),
-        (r"\+ (?P<tty>\S+) (?P<actor>[^\s:]+):(?P<target>\S+)", _became("success")),
-        (r"- (?P<tty>\S+) (?P<actor>[^\s:]+):(?P<target>\S+)", _became("failure")),
+        (r"'su (?P<target>\S+)' failed for (?P<actor>.+) on (?P<tty>\S+)", _became("failure")),
+        # shadow-utils' su writes one of these beside each of the lines above.
+        (r"\+ (?P<tty>\S+) (?P<actor>[^\s:]+):(?P<target>\S+)", _became("success", "info")),
+        (r"- (?P<tty>\S+) (?P<actor>[^\s:]+):(?P<target>\S+)", _became("failure", "info")),
     ),
 )

@@ -140,8 +140,9 @@ def _event(timestamp: str, host: str | None, tag: str | None, pid: str | None, m
         "event.type": ["info"],
         "event.dataset": NAME,
         "event.module": NAME,
-        "message": message,
     }
+    if message:
+        event["message"] = message
     if host and host != "-":
         event["host.name"] = host
     if not tag:
