@@ -1,6 +1,8 @@
 """The port `EventLog` over SQLite: one database per ingest day and retention class."""
 
+import heapq
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from itertools import islice
@@ -15,16 +17,18 @@ from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
 from secmon.model.event import Event
 from secmon.model.hit import Hit
 from secmon.model.ids import day_of_id
-from secmon.ports import EventQuery, FindingQuery, HitQuery
+from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.store.matching import matches, phrase_of, value_texts
 from secmon.store.sqlite import integrity, rows
 from secmon.store.sqlite.block import BlockCache
+from secmon.store.sqlite.dictionary import is_storable
 from secmon.store.sqlite.folder import PartitionFolder
 from secmon.store.sqlite.merge import Span, merged
 from secmon.store.sqlite.outcomes import Outcomes, in_commit_order
 from secmon.store.sqlite.partition import Facts, Reading
 from secmon.store.sqlite.partition_file import PartitionName, partition_bytes, partition_name
 from secmon.store.sqlite.selection import column_of, residue
+from secmon.store.sqlite.tally import Tally
 
 
 class _Found(NamedTuple):
@@ -65,7 +69,13 @@ class SqliteEventLog:
         """Yield batch rows by (partition, stream, number); they belong to no unit, so the root sees them."""
         if access.scope.is_root:
             for name in self._folder.names():
-                yield from self._folder.reading(name).batches(since)
+                yield from self._folder.reading(name).batches(since=since)
+
+    def batches_of(self, access: Access, stream: str) -> Iterator[BatchRow]:
+        """Yield the batch rows of one stream by number, of all partitions that are still there."""
+        if access.scope.is_root and is_storable(stream):
+            parts = (self._folder.reading(name).batches(stream=stream) for name in self._folder.names())
+            yield from heapq.merge(*parts, key=lambda row: row.number)
 
     def events(self, access: Access, query: EventQuery) -> Iterator[Event]:
         """Yield events in order; only those in scope."""
@@ -92,25 +102,38 @@ class SqliteEventLog:
 
     def events_by_id(self, access: Access, ids: Sequence[str]) -> list[Event]:
         """Return the events with these ids, in this order; those out of scope or gone are left out."""
-        by_day: dict[date, set[bytes]] = {}
-        for text in ids:
-            if (identity := rows.event_key(text)) is not None:
-                by_day.setdefault(day_of_id(text), set()).add(identity)
         cache, found = BlockCache(), dict[bytes, Event]()
-        for name in self._folder.names():
-            reading = self._folder.reading(name)
-            keys = reading.keys_of_ids(sorted(by_day.get(name.day, ())), access.scope)
+        for reading, identities in self._by_partition(ids):
+            keys = reading.keys_of_ids(identities, access.scope)
             for key in sorted(keys.values(), key=lambda key: key.seq):
                 body = reading.body(key, cache)
                 if body is not None:
                     found[key.id] = orjson.loads(body)
         return [found[key] for key in map(rows.event_key, ids) if key in found]
 
+    def digests(self, access: Access, ids: Sequence[str]) -> dict[str, bytes]:
+        """Return event id → digest of its raw record (16 bytes), of the events in scope that are there."""
+        found: dict[str, bytes] = {}
+        for reading, identities in self._by_partition(ids):
+            for identity, digest in reading.digests(identities, access.scope).items():
+                found[identity.hex()] = digest
+        return found
+
+    def _by_partition(self, ids: Sequence[str]) -> Iterator[tuple[Reading, list[bytes]]]:
+        """Yield the partitions of the days that the ids name, each with its ids."""
+        by_day: dict[date, set[bytes]] = {}
+        for text in ids:
+            if (identity := rows.event_key(text)) is not None:
+                by_day.setdefault(day_of_id(text), set()).add(identity)
+        for name in self._folder.names():
+            if name.day in by_day:
+                yield self._folder.reading(name), sorted(by_day[name.day])
+
     def count(self, access: Access, query: EventQuery, *, by: str = "") -> dict[str, int]:
         """Return counts of events by the text of one field ("" where absent); by="" gives {"": total}."""
         counts: dict[str, int] = {} if by else {"": 0}
-        equals, present = residue(query)
-        if equals or present or query.text or (by and column_of(by) is None):
+        query = replace(query, limit=None)
+        if not _columns_answer(query, by):
             for event in self.events(access, query):
                 for text in value_texts(event[by]) if by in event else ("",):
                     counts[text] = counts.get(text, 0) + 1
@@ -119,6 +142,30 @@ class SqliteEventLog:
             for text, number in reading.count(query, access.scope, by=by).items():
                 counts[text] = counts.get(text, 0) + number
         return counts
+
+    def profile(
+        self, access: Access, query: EventQuery, *, by: str = "", utc_offset_s: int = 0, ids: int = 20
+    ) -> Profile:
+        """Return the profile of the events in scope; see `ports.EventLog`."""
+        tally = Tally(by, utc_offset_s * 1_000_000)
+        query = replace(query, ascending=True, limit=None)
+        if not _columns_answer(query, by):
+            earliest: list[str] = []
+            for event in self.events(access, query):
+                tally.add_event(event)
+                if len(earliest) < ids:
+                    earliest.append(str(event["event.id"]))
+            return tally.profile(earliest)
+        parts = self._folder.holding(query.since, query.until)
+        for _, reading in parts:
+            tally.add(reading.tally(query, access.scope, by=by, offset=tally.offset))
+        few = replace(query, limit=ids)
+        keys = merged(
+            [(_span(facts), partial(reading.keys, few, access.scope)) for facts, reading in parts],
+            key=lambda key: (key.time, key.id),
+            descending=False,
+        )
+        return tally.profile(key.id.hex() for key in islice(keys, ids))
 
     def hits(self, access: Access, query: HitQuery) -> Iterator[Hit]:
         """Yield hits by (`at`, event id, rule id); only those in scope."""
@@ -206,6 +253,12 @@ class SqliteEventLog:
 def _root_only(access: Access) -> None:
     if not access.scope.is_root:
         raise AccessError("only the root of the unit tree may do this", where="events")
+
+
+def _columns_answer(query: EventQuery, by: str) -> bool:
+    """Tell whether a count over a query needs no bodies."""
+    equals, present = residue(query)
+    return not (equals or present or query.text or (by and column_of(by) is None))
 
 
 def _span(facts: Facts) -> Span:

@@ -21,6 +21,7 @@ from secmon.store.sqlite.partition_file import PartitionName
 from secmon.store.sqlite.pool import ReaderPool
 from secmon.store.sqlite.schema import COLUMNS, FIELD_UNIT
 from secmon.store.sqlite.selection import column_of, select
+from secmon.store.sqlite.tally import DAY_MICROS, TallyRow
 from secmon.store.sqlite.writer import batch_row
 
 _FIRST_PAGE = 128
@@ -142,6 +143,15 @@ class Reading:
             found = fetch(connection, ask, (apsw.carray(tuple(ids)),))
         return {row[1]: EventKey(*row[:4]) for row in found if scope.sees(row[4])}
 
+    def digests(self, ids: Sequence[bytes], scope: Scope) -> dict[bytes, bytes]:
+        """Return id → digest of those of these events that are here and in scope."""
+        keys = self.keys_of_ids(ids, scope)
+        if not keys:
+            return {}
+        ask = "SELECT id, digest FROM event WHERE id IN (SELECT value FROM carray(?))"
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            return {} if connection is None else dict(fetch(connection, ask, (apsw.carray(tuple(keys)),)))
+
     def keys_by_id(self) -> Iterator[tuple[EventKey, bytes]]:
         """Yield (key, digest) of all events by id."""
         ask = (
@@ -179,17 +189,41 @@ class Reading:
             return {}
         return counts
 
+    def tally(self, query: EventQuery, scope: Scope, *, by: str, offset: int) -> list[TallyRow]:
+        """Return counts and times of events by the text of an indexed field and day, from columns alone.
+
+        Args:
+            query: which events; without fields that only a body answers.
+            scope: whose.
+            by: an indexed field, or empty.
+            offset: µs east of UTC of the calendar.
+        """
+        column = f"e.{column_of(by)}" if by else "NULL"
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None or (selection := select(connection, query, scope)) is None:
+                return []
+            # Rounded down before 1970 too: `%` and `/` of SQLite go towards zero.
+            day = f"(e.time + ?1 - ((e.time + ?1) % {DAY_MICROS} + {DAY_MICROS}) % {DAY_MICROS}) / {DAY_MICROS}"
+            ask = (
+                "SELECT (SELECT w.text FROM word w WHERE w.id = g.word), g.day, g.number, g.first, g.last FROM ("  # noqa: S608  constants
+                f"SELECT {column} AS word, {day} AS day, count(*) AS number, min(e.time) AS first, "
+                f"max(e.time) AS last FROM {_EVENTS_OF_BLOCKS} "
+                f"WHERE {selection.on_block.sql()} AND {selection.on_event.sql()} GROUP BY 1, 2) g"
+            )
+            values = (offset, *selection.on_block.values, *selection.on_event.values)
+            return [TallyRow(*row) for row in fetch(connection, ask, values)]
+
     def batch(self, stream: str, number: int) -> BatchRow | None:
         """Return the row of one batch, or None."""
         with store_errors(self.path), self.pool.lease(self.path) as connection:
             return None if connection is None else batch_row(connection, self.name, stream, number)
 
-    def batches(self, since: datetime | None) -> Iterator[BatchRow]:
-        """Yield batch rows by (stream, number)."""
-        after: tuple[str, int] = ("", -1)
+    def batches(self, *, since: datetime | None = None, stream: str | None = None) -> Iterator[BatchRow]:
+        """Yield batch rows by (stream, number); of one stream, if it is named."""
+        after: tuple[str, int] = (stream or "", -1)
         ask = (
             f"SELECT stream, {rows.BATCH_COLUMNS} FROM batch WHERE (stream, number) > (?, ?) "  # noqa: S608  constants
-            "AND received_at >= ? ORDER BY stream, number LIMIT ?"
+            f"AND received_at >= ? AND {'1' if stream is None else 'stream = ?1'} ORDER BY stream, number LIMIT ?"
         )
         earliest = -(2**63) if since is None else to_micros(since)
         while True:
