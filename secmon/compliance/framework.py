@@ -22,12 +22,14 @@ def load_framework(path: str, text: str) -> tuple[Framework | None, list[Content
         text: its content.
 
     Returns:
-        The framework with all sound controls, or None if the head of the file is wrong; and every problem, each
-        with path:line.
+        The framework with all sound controls, or None if the head of the file is wrong or the file names another
+        `kind`; and every problem, each with path:line.
     """
     errors: list[ContentError] = []
     try:
         root = parse_yaml(path, text)
+        if isinstance(root.value, Mapping) and "kind" in root.value:
+            return None, []  # the folder holds other content too, such as the incident criteria; each names its kind
         table = root.table(required=_TOP, optional=("facts", "verdict"))
         facts = _facts(table.get("facts"), errors)
         framework = _framework(table, _controls(table, facts, errors), text)

@@ -120,7 +120,10 @@ def parse_yaml(path: str, text: str) -> Node:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}" if mark else path
         raise ContentError(
-            "this is not valid YAML", where=where, hint="check indentation, colons and quotes"
+            "this is not valid YAML: {problem}",
+            where=where,
+            hint="check indentation, colons and quotes",
+            values={"problem": error.problem or error.context or "syntax"},
         ) from error
     except yaml.YAMLError as error:
         raise ContentError("this is not valid YAML text", where=path, hint="save the file as UTF-8") from error
