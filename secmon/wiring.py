@@ -1,8 +1,7 @@
 """Settings to concrete collectors, stores, notifiers and writers: the only place that chooses."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from secmon.app.installation import Installation, Source
 from secmon.classify.classifier import Classifier
 from secmon.classify.definition import load_definitions
 from secmon.clock import SystemClock
+from secmon.collect.files import SETTLE_S, FileCollector
 from secmon.config import Settings
 from secmon.content import classifier_files, framework_files, rule_files
 from secmon.errors import ConfigError, ContentError
@@ -18,7 +18,10 @@ from secmon.model.registers import parse_assets, parse_units
 from secmon.model.unit import UnitTree
 from secmon.parse.registry import KINDS
 from secmon.pipeline import Stages
-from secmon.ports import Clock, Collector, Renderer
+from secmon.ports import Clock, Renderer
+from secmon.render.docx import DocxRenderer
+from secmon.render.html import HtmlRenderer
+from secmon.render.pdf import PdfRenderer
 from secmon.sigma.index import Engine
 from secmon.sigma.rule import RuleFile
 from secmon.sigma.ruleset import RuleSet, load_rules
@@ -30,17 +33,6 @@ from secmon.store.vault import FileVault
 
 KEY_BYTES = 32
 NO_RULES = RuleSet()
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Content and registers, and what was wrong with them."""
-
-    tree: UnitTree
-    register: AssetRegister
-    ruleset: RuleSet
-    definitions: tuple[object, ...]
-    problems: tuple[str, ...]
 
 
 def key_paths(settings: Settings) -> tuple[Path, Path, Path]:
@@ -124,6 +116,7 @@ def opened(
     state = settings.state
     with ExitStack() as stack:
         if writable:
+            _make_state(state)
             stack.enter_context(WriterLock(state / "writer.lock"))
         elif not (state / "control.db").exists():
             raise ConfigError("nothing is stored here yet", where=str(state), hint="run secmon up or secmon import")
@@ -131,7 +124,7 @@ def opened(
         stack.callback(log.close)
         records = SqliteRecords(state / "control.db", writable=writable)
         stack.callback(records.close)
-        pii, vault, record = key_paths(settings)
+        _, vault, _ = key_paths(settings)
         if content:
             stages, tree, problems = _stages(settings)
         else:
@@ -155,6 +148,14 @@ def opened(
             anchor=_anchor(state / "audit.head"),
             problems=problems,
         )
+
+
+def _make_state(state: Path) -> None:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "name a folder you may write with --state or [secmon] state"
+        raise ConfigError("cannot be made: " + type(error).__name__, where=str(state), hint=hint) from error
 
 
 def sources_of(settings: Settings) -> dict[str, Source]:
@@ -182,7 +183,29 @@ def sources_of(settings: Settings) -> dict[str, Source]:
     return sources
 
 
-def _anchor(path: Path):  # noqa: ANN202
+def collectors_of(settings: Settings, clock: Clock, *, settle_s: float = SETTLE_S) -> list[FileCollector]:
+    """Return one collector for each configured source with paths."""
+    return [
+        FileCollector(
+            source=one.name,
+            kind=one.kind,
+            paths=one.paths,
+            clock=clock,
+            retention=KINDS[one.kind].retention,
+            settle_s=settle_s,
+        )
+        for one in settings.sources
+        if one.paths
+    ]
+
+
+def renderers(settings: Settings) -> dict[str, Renderer]:
+    """Return the writers of documents by format."""
+    fonts = settings["documents.fonts"]
+    return {"html": HtmlRenderer(), "docx": DocxRenderer(), "pdf": PdfRenderer(fonts)}
+
+
+def _anchor(path: Path) -> Callable[[str], None]:
     def write(head: str) -> None:
         temporary = path.with_suffix(".new")
         temporary.write_text(head, encoding="utf-8")

@@ -12,7 +12,7 @@ from secmon.model.access import Access, Role
 from secmon.model.batch import Batch, Counts, DeadLetter
 from secmon.model.event import Frame, format_time, parse_time
 from secmon.model.ids import day_of_id
-from secmon.model.record import Document, RecordQuery
+from secmon.model.record import Body, Document, RecordQuery
 from secmon.pipeline import process
 
 KIND = "deadletter"
@@ -32,7 +32,7 @@ class Replay:
 def keep(house: Installation, access: Access, letters: Sequence[DeadLetter]) -> None:
     """Store dead letters before the batch that counts them; one that is there already stays as it is."""
     for letter in letters:
-        body = {
+        body: Body = {
             "source": letter.source,
             "kind": letter.kind,
             "generation": letter.generation,
@@ -69,9 +69,11 @@ def list_letters(
 def row(document: Document) -> dict[str, Any]:
     """Return a dead letter as a listing shows it; its raw bytes stay sealed."""
     body = document.body
-    shown = {name: body[name] for name in ("source", "place", "received", "problem", "attempts", "masked", "state")}
-    extra = {name: body[name] for name in ("by", "reason", "at") if name in body}
-    return {"deadletter.id": document.id, **shown, **extra}
+    shown: dict[str, Any] = {
+        name: body[name] for name in ("source", "place", "received", "problem", "attempts", "masked", "state")
+    }
+    shown |= {name: body[name] for name in ("by", "reason", "at") if name in body}
+    return {"deadletter.id": document.id, **shown}
 
 
 def show(house: Installation, access: Access, letter_id: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ all hits of those, and folds what they say into the stored alerts. Its outcome i
 stored hits: late, repeated or re-ordered ticks end with the same alerts.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from secmon.model.hit import Hit
 from secmon.model.ids import key_id, window_start
 from secmon.model.record import Document
 from secmon.ports import HitQuery
-from secmon.sigma.correlate import moments
+from secmon.sigma.correlate import group_hits, moments
 from secmon.sigma.rule import CorrelationRule, Rule
 from secmon.triage.content import Draft, of_correlation, of_rule, touched_range
 from secmon.triage.lifecycle import raised, updated
@@ -57,28 +57,10 @@ def _drafts(house: Installation, access: Access, hits: list[Hit]) -> Iterator[tu
         rule = house.ruleset.by_id.get(rule_id)
         if isinstance(rule, Rule) and alert_id:
             yield rule, of_rule(rule, list(house.log.hits(access, HitQuery(alert_id=alert_id))))
-    for correlation, group, fresh in _touched_keys(house.ruleset.correlations, hits):
-        for draft in _correlated(house, access, correlation, group, fresh):
-            yield correlation, draft
-
-
-def _touched_keys(
-    correlations: Iterable[CorrelationRule], hits: list[Hit]
-) -> list[tuple[CorrelationRule, dict[str, Value], list[Hit]]]:
-    """Return each correlation and group value that new hits count towards, with those hits."""
-    by_rule: dict[str, list[CorrelationRule]] = {}
-    for correlation in correlations:
-        for rule_id in correlation.rule_ids:
-            by_rule.setdefault(rule_id, []).append(correlation)
-    found: dict[str, tuple[CorrelationRule, dict[str, Value], list[Hit]]] = {}
-    for hit in hits:
-        for correlation in by_rule.get(hit.rule_id, ()):
-            if any(name not in hit.captured for name in correlation.group_by):
-                continue  # an event without the group-by field belongs to no group
-            group = {name: hit.captured[name] for name in correlation.group_by}
-            key = key_id(correlation.id, group)
-            found.setdefault(key, (correlation, group, []))[2].append(hit)
-    return list(found.values())
+    for correlation in house.ruleset.correlations:
+        for group, fresh in group_hits(correlation, hits):
+            for draft in _correlated(house, access, correlation, group, fresh):
+                yield correlation, draft
 
 
 def _correlated(

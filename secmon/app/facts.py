@@ -10,8 +10,8 @@ from secmon.app.installation import Installation
 from secmon.compliance.needs import NO_FACT, Fact, FactRequest
 from secmon.model.access import Access
 from secmon.model.alert import AlertState
-from secmon.model.asset import Asset
 from secmon.model.assessment import FactSource, Selection
+from secmon.model.asset import Asset
 from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.sigma.rule import CorrelationRule, Rule
 
@@ -86,7 +86,8 @@ def _sample(asking: _Asking, ids: tuple[str, ...]) -> str:
 
 def _rules_of(asking: _Asking, controls: tuple[str, ...]) -> list[Rule | CorrelationRule]:
     ruleset = asking.house.ruleset
-    return [rule for rule in (*ruleset.rules, *ruleset.correlations) if set(rule.controls) & set(controls)]
+    every: list[Rule | CorrelationRule] = [*ruleset.rules, *ruleset.correlations]
+    return [rule for rule in every if set(rule.controls) & set(controls)]
 
 
 def _hits(asking: _Asking, asked: FactRequest) -> Fact:
@@ -122,7 +123,9 @@ def _alerts(asking: _Asking, asked: FactRequest) -> Fact:
     if not rules:
         return NO_FACT
     wanted = alerts.AlertFilter(asset=asked.asset_id, since=asked.since, until=asked.until, limit=1000)
-    count, ids, by = 0, [], Counter[str]()
+    count = 0
+    ids: list[str] = []
+    by: Counter[str] = Counter()
     first: datetime | None = None
     last: datetime | None = None
     for alert in alerts.every_alert(asking.house, asking.access, wanted):

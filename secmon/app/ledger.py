@@ -55,7 +55,7 @@ def due(house: Installation, access: Access, task: str, length: timedelta) -> It
 
 def finish(house: Installation, access: Access, window: Window, state: str, result: Body) -> None:
     """Write a window's row, then move the task's head behind it; doing it twice changes nothing."""
-    body = {
+    body: Body = {
         "task": window.task,
         "from": format_time(window.since),
         "to": format_time(window.until),

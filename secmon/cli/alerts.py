@@ -31,7 +31,7 @@ def alerts() -> None:
 @click.option("--cursor", help="Go on behind an earlier page.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
-def list_(ctx: click.Context, *, as_json: bool, **filters: Any) -> None:
+def list_(ctx: click.Context, /, *, as_json: bool, **filters: Any) -> None:
     """List alerts, latest activity first.
 
     Example: secmon alerts list --state new --level high

@@ -91,7 +91,7 @@ def _with_shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.version_option(package_name="secmon", prog_name="secmon")
 @_with_shared
 @click.pass_context
-def cli(ctx: click.Context, **shared: Any) -> None:
+def cli(ctx: click.Context, /, **shared: Any) -> None:
     """Monitor of network security and data compliance for education authorities, schools and universities.
 
     教育系统网络安全与数据合规监测.

@@ -26,7 +26,7 @@ class Session:
     quiet: bool = False
     color: bool = True
 
-    def call(self, name: str, **args: Any) -> Any:
+    def call(self, name: str, /, **args: Any) -> Any:
         """Do one operation of `app.operations` and return its result.
 
         Raises:

@@ -13,14 +13,23 @@ import socketserver
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import orjson
 
 from secmon.errors import SecmonError, StoreUnavailableError
 
+
+class Readable(Protocol):
+    """Bytes that can be read: a file, standard input, the rest of a request."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        ...
+
+
 # (name, arguments, who, the bytes that follow) → result
-Handler = Callable[[str, dict[str, Any], str, BinaryIO], Any]
+Handler = Callable[[str, dict[str, Any], str, Readable], Any]
 
 MAX_REQUEST_BYTES = 1 << 20
 _SOCKET = "secmon.sock"
@@ -38,7 +47,7 @@ class RemoteError(SecmonError):
         self.exit_status = int(answer["exit"])  # type: ignore[misc]  # the class's status is the daemon's here
 
 
-def request(state: Path, name: str, args: dict[str, Any], *, by: str, data: BinaryIO | None = None) -> Any:
+def request(state: Path, name: str, args: dict[str, Any], *, by: str, data: Readable | None = None) -> Any:
     """Ask the daemon on this state folder to do something and return its result.
 
     Raises:
@@ -105,7 +114,7 @@ def _request_class(handler: Handler) -> type[socketserver.StreamRequestHandler]:
     return Request
 
 
-def _answered(handler: Handler, line: bytes, rest: BinaryIO) -> dict[str, Any]:
+def _answered(handler: Handler, line: bytes, rest: Readable) -> dict[str, Any]:
     try:
         asked = orjson.loads(line)
         result = handler(str(asked["do"]), dict(asked["args"]), str(asked["by"]), rest)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +72,7 @@ def hyperscan() -> Check:
     database.scan(b"this is secmon", match_event_handler=lambda *_: found.append(1))
     if not found:
         return Check("hyperscan", "fail", "a known pattern was not found", "pip install --force-reinstall hyperscan")
-    return Check("hyperscan", "ok", hs.__version__)
+    return Check("hyperscan", "ok", metadata.version("hyperscan"))
 
 
 def java() -> Check:
@@ -102,7 +103,9 @@ def keys(paths: Sequence[Path]) -> Check:
     if len(missing) == len(paths):
         return Check("keys", "ok", "made at the first start")
     if missing:
-        return Check("keys", "fail", f"{missing[0]} is missing", "restore it from the backup; without it data stays sealed")
+        return Check(
+            "keys", "fail", f"{missing[0]} is missing", "restore it from the backup; without it data stays sealed"
+        )
     for path in paths:
         if path.stat().st_mode & 0o077:
             return Check("keys", "fail", f"{path} can be read by others", f"chmod 600 {path}")

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
@@ -12,14 +12,14 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from secmon.app.evaluate import evaluate
-from secmon.app.imports import import_stream
 from secmon.app.ingest import recover
 from secmon.app.installation import Installation
 from secmon.app.operations import OPERATIONS
 from secmon.app.schedule import run_due
 from secmon.app.work import Work
-from secmon.daemon.control import ControlServer
+from secmon.daemon.control import ControlServer, Readable
 from secmon.daemon.health import Check, clock, disk_space, guarded, problems, readiness
+from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
 from secmon.errors import SecmonError
 from secmon.model.access import ROOT, Access, Principal, Role, job_access
@@ -105,19 +105,19 @@ class Daemon:
         with self._writing:
             run_due(self.house)
 
-    def handle(self, name: str, args: dict[str, Any], by: str, data: BinaryIO) -> Any:
+    def handle(self, name: str, args: dict[str, Any], by: str, data: Readable) -> Any:
         """Do one operation for a command (`daemon.control`)."""
         access = Access(Principal(f"os:{by}", frozenset(Role)), ROOT)
         with self._writing:
             if name == "import":
-                result = import_stream(self.house, access, args, work=self._work, data=data)
-                self._committed.set()
+                done = import_into(self.house, access, args, work=self._work, data=data)
+                result = {**done.row(), "problems": done.problems}
             else:
                 operation = OPERATIONS.get(name)
                 if operation is None:
                     raise SecmonError("the daemon does not know this operation", hint="use the same version of secmon")
                 result = operation.run(self.house, access, args)
-                self._committed.set()
+            self._committed.set()
         if args.get("wait", True):
             self.evaluate()
         return result

@@ -7,8 +7,8 @@ correlation: its condition) was satisfied, a pure function of the stored hits, w
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from secmon.model.event import Value
 from secmon.model.hit import Level
 
 MAX_SAMPLES = 20
@@ -82,7 +82,7 @@ class AlertContent:
     level: Level
     samples: tuple[str, ...]
     signatures: tuple[str, ...] = ()
-    captured: dict[str, Value] = field(default_factory=dict)
+    captured: dict[str, Any] = field(default_factory=dict)
     unit_ids: tuple[str, ...] = ()
     asset_ids: tuple[str, ...] = ()
     counts_by_unit: dict[str, int] = field(default_factory=dict)
@@ -122,7 +122,7 @@ class Alert:
     rule_name: str
     rule_title_zh: str
     rule_kind: str
-    group: dict[str, Value]
+    group: dict[str, Any]
     window_from: datetime
     content: AlertContent
     revision: int = 1

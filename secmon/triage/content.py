@@ -9,7 +9,7 @@ from secmon.model.alert import MAX_SAMPLES, AlertContent
 from secmon.model.event import Value
 from secmon.model.hit import Hit, Level
 from secmon.model.ids import alert_id, window_start
-from secmon.sigma.correlate import Moment
+from secmon.sigma.correlate import Moment, members
 from secmon.sigma.rule import CorrelationRule, Rule
 
 MAX_SIGNATURES = 200
@@ -75,8 +75,7 @@ def of_correlation(
 
 
 def _correlated(level: Level, moments: Sequence[Moment], by_event: dict[str, Hit]) -> AlertContent:
-    members = {event for moment in moments for event in moment.event_ids}
-    ordered = sorted((by_event[event] for event in members), key=lambda hit: (hit.at, hit.event_id))
+    ordered = [by_event[event] for event in members(moments)]
     satisfied = [by_event[moment.event_id] for moment in moments]
     captured = dict(ordered[0].captured) if ordered else {}
     captured["secmon.count"] = max(moment.count for moment in moments)

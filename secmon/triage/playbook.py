@@ -205,7 +205,7 @@ def _within(node: Node) -> timedelta:
 def _next(node: Node | None, kind: StepKind, step: Node) -> dict[str, str]:
     if kind is StepKind.DECISION:
         if node is None:
-            step.fail("a decision needs next: {{yes: id, no: id}}")
+            step.fail("a decision needs next: {yes: id, no: id}")
         return {answer: target.text() for answer, target in node.table(required=("yes", "no")).items()}
     return {} if node is None or node.value is None else {"": node.text()}
 

@@ -1,0 +1,124 @@
+"""Compliance reports: gather facts, assess, compose, render; every line leads to evidence."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from secmon.app import audit
+from secmon.app.facts import gather
+from secmon.app.installation import Installation
+from secmon.compliance.assess import assess
+from secmon.compliance.framework import load_framework
+from secmon.compliance.needs import queries
+from secmon.compliance.self_assessment import compose
+from secmon.errors import AccessError, ContentError, NotFoundError, SecmonError
+from secmon.model.access import Access, Role
+from secmon.model.assessment import Assessment, Framework
+from secmon.model.asset import Asset
+from secmon.model.document import OfficialDocument
+from secmon.model.event import format_time
+from secmon.model.record import Document
+from secmon.model.unit import Unit, UnitKind
+
+DEFAULT_DAYS = 180
+KIND = "assessment"
+
+
+def frameworks(house: Installation) -> tuple[dict[str, Framework], list[ContentError]]:
+    """Return the catalogues by id and what is wrong with the others; a later one of the same id replaces."""
+    found: dict[str, Framework] = {}
+    errors: list[ContentError] = []
+    for path, text in house.framework_texts:
+        framework, problems = load_framework(path, text)
+        errors += problems
+        if framework is not None:
+            found[framework.id] = framework
+    return found, errors
+
+
+def assess_asset(
+    house: Installation,
+    access: Access,
+    asset_id: str,
+    *,
+    framework: str = "mlps-l3-ces",
+    at: date | None = None,
+    days: int = DEFAULT_DAYS,
+) -> Assessment:
+    """Return the draft self-assessment (等保自查) of one asset.
+
+    Args:
+        house: the installation.
+        access: who asks.
+        asset_id: the information system.
+        framework: id of the catalogue.
+        at: last day of the period; by default everything up to now.
+        days: length of the period.
+
+    Raises:
+        AccessError: the asker may not.
+        NotFoundError: no such asset in scope, or no such catalogue.
+    """
+    if not access.may(Role.COMPLIANCE, Role.SECURITY_ADMIN, Role.AUDIT_ADMIN):
+        raise AccessError("reports need the role compliance")
+    asset = _asset(house, access, asset_id)
+    catalogues, errors = frameworks(house)
+    if framework not in catalogues:
+        hint = str(errors[0]) if errors else "see docs/compliance.md"
+        raise NotFoundError("no such framework", hint=hint)
+    catalogue = catalogues[framework]
+    now = house.clock.now()
+    until = _end_of(at, house) if at else now
+    since = until - timedelta(days=days)
+    facts = gather(house, access, asset, queries(catalogue, asset.id, since, until))
+    return assess(catalogue, asset, facts, since=since, until=until, at=min(until, now))
+
+
+def document_of(house: Installation, assessment: Assessment) -> OfficialDocument:
+    """Return the report as an official document."""
+    asset = house.register.assets[assessment.asset_id]
+    unit = house.tree.units.get(asset.unit) or Unit(id=asset.unit, name=asset.unit, kind=UnitKind.DEPARTMENT)
+    return compose(assessment, unit, asset)
+
+
+def keep(house: Installation, access: Access, assessment: Assessment) -> str:
+    """Store an assessment with its evidence, which outlives the events; return its id."""
+    body = assessment.to_json()
+    identity = str(assessment.digest())
+    if house.records.get(access, KIND, identity) is None:
+        document = Document(
+            kind=KIND,
+            id=identity,
+            body=dict(body),
+            keys={"asset": assessment.asset_id, "at": format_time(assessment.at)},
+            unit_ids=(assessment.unit_id,) if assessment.unit_id else (),
+        )
+        house.records.create(access, document)
+        audit.append(house, access, "report.assess", assessment.asset_id, {"digest": identity})
+    return identity
+
+
+def run(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Do `report mlps`: the JSON object, and with a file format the bytes of the file in hex."""
+    day = date.fromisoformat(args["at"]) if args.get("at") else None
+    assessment = assess_asset(house, access, args["asset"], at=day, days=int(args.get("days") or DEFAULT_DAYS))
+    wanted = args["format"]
+    result: dict[str, Any] = {"report": assessment.to_json()}
+    if wanted != "json":
+        renderer = house.renderers.get(wanted)
+        if renderer is None:
+            raise SecmonError("no writer for {format}", values={"format": wanted})
+        result["file"] = renderer.render(access, document_of(house, assessment)).hex()
+    return result
+
+
+def _asset(house: Installation, access: Access, asset_id: str) -> Asset:
+    asset = house.register.assets.get(asset_id)
+    if asset is None or not access.scope.sees(asset.unit):
+        raise NotFoundError("no such asset", hint="see assets.csv in [registers]")
+    return asset
+
+
+def _end_of(day: date, house: Installation) -> datetime:
+    local = datetime.combine(day + timedelta(days=1), time(), tzinfo=house.zone)
+    return local.astimezone(UTC)

@@ -1,0 +1,136 @@
+"""`secmon doctor`: what is wrong with this installation, and what to do about it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from secmon.cli.output import flush, write_json, write_table
+from secmon.config import Settings, read_settings
+from secmon.daemon import health
+from secmon.daemon.health import Check, guarded
+from secmon.errors import ConfigError
+
+EXIT_NOT_READY = 4
+_STATE_ZH = {"ok": "正常", "warn": "注意", "fail": "故障", "not_run": "未检查"}
+
+
+@click.command
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
+@click.pass_context
+def doctor(ctx: click.Context, *, as_json: bool) -> int:
+    """Check everything secmon rests on; exit 4 if something fails.
+
+    Example: secmon doctor --json
+    """
+    shared: dict[str, Any] = ctx.find_root().obj or {}
+    state = shared.get("state")
+    flags = {"secmon.state": str(state) if state else None, "secmon.lang": shared.get("lang")}
+    settings, errors = read_settings(shared.get("config"), flags=flags)
+    checks = _checks(settings, errors)
+    if as_json:
+        for check in checks:
+            write_json(check.row())
+        flush()
+    else:
+        rows = ((one.check, _STATE_ZH[one.state], one.detail, one.remedy) for one in checks)
+        write_table(("检查", "状态", "所见", "处理办法"), rows, color=not shared.get("no_color"))
+    return EXIT_NOT_READY if any(one.state == "fail" for one in checks) else 0
+
+
+def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
+    from secmon.wiring import key_paths  # noqa: PLC0415  after the checks that explain why it cannot be imported
+
+    steps: dict[str, Callable[[], Check]] = {
+        "python": health.python_version,
+        "sqlite_version": health.sqlite_version,
+        "hyperscan": health.hyperscan,
+        "fonts": lambda: _fonts(settings),
+        "config": lambda: health.problems("config", [str(error) for error in errors], "no errors"),
+        "content": lambda: _content(settings),
+        "keys": lambda: health.keys(key_paths(settings)),
+        "disk_space": lambda: health.disk_space(settings.state),
+        "writer_lock": lambda: _writer_lock(settings),
+        "store": lambda: _store(settings),
+        "sources": lambda: _sources(settings),
+        "clock": lambda: _clock(settings),
+        "java": health.java,
+    }
+    return [guarded(name, step) for name, step in steps.items()]
+
+
+def _fonts(settings: Settings) -> Check:
+    from secmon.render.fonts import font_report  # noqa: PLC0415
+
+    rows = font_report(settings["documents.fonts"])
+    used = "、".join(f"{row.role.value}: {row.family}" for row in rows)
+    if any(row.substituted for row in rows):
+        remedy = "put the office's fonts into a folder and name it in [documents] fonts"
+        return Check("fonts", "warn", used, remedy)
+    return Check("fonts", "ok", used)
+
+
+def _content(settings: Settings) -> Check:
+    from secmon.classify.definition import load_definitions  # noqa: PLC0415
+    from secmon.content import classifier_files  # noqa: PLC0415
+    from secmon.wiring import load_registers, load_rule_set  # noqa: PLC0415
+
+    ruleset, problems = load_rule_set(settings)
+    files, file_errors = classifier_files(settings["content.classifiers"])
+    definitions, definition_errors = load_definitions(files)
+    _, register, register_errors = load_registers(settings)
+    problems += [str(error) for error in (*file_errors, *definition_errors, *register_errors)]
+    good = f"{len(ruleset.by_id)} rules, {len(definitions)} classifiers, {len(register.assets)} assets"
+    if not ruleset.by_id or not definitions:
+        return Check("content", "fail", (problems or ["nothing could be loaded"])[0], "reinstall, or see [content]")
+    return health.problems("content", problems, good, state="warn", remedy="secmon rules list shows every rule")
+
+
+def _writer_lock(settings: Settings) -> Check:
+    from secmon.store.lock import holder, is_held  # noqa: PLC0415
+
+    path = settings.state / "writer.lock"
+    if path.exists() and is_held(path):
+        return Check("writer_lock", "ok", f"held by process {holder(path)}")
+    return Check("writer_lock", "ok", "free")
+
+
+def _store(settings: Settings) -> Check:
+    from secmon.model.access import job_access  # noqa: PLC0415
+    from secmon.wiring import opened  # noqa: PLC0415
+
+    if not (settings.state / "control.db").exists():
+        return Check("store", "ok", f"nothing stored yet in {settings.state}")
+    with opened(settings, writable=False, content=False) as house:
+        found = house.log.check(job_access("doctor"))
+        partitions = house.log.partitions(job_access("doctor"))
+    size = sum(one.bytes for one in partitions)
+    return health.problems("store", found, f"{len(partitions)} partitions, {size / 2**20:.1f} MiB")
+
+
+def _sources(settings: Settings) -> Check:
+    from secmon.clock import SystemClock  # noqa: PLC0415
+    from secmon.model.access import job_access  # noqa: PLC0415
+    from secmon.wiring import collectors_of  # noqa: PLC0415
+
+    if not settings.sources:
+        return Check("sources", "warn", "no source is configured", "add [[sources]] to the settings")
+    access, found = job_access("doctor"), []
+    for collector in collectors_of(settings, SystemClock()):
+        collector.streams(access, [])
+        found += collector.problems()
+    return health.problems("sources", found, f"{len(settings.sources)} sources")
+
+
+def _clock(settings: Settings) -> Check:
+    from secmon.app import checkpoints  # noqa: PLC0415
+    from secmon.clock import SystemClock  # noqa: PLC0415
+    from secmon.model.access import job_access  # noqa: PLC0415
+    from secmon.wiring import opened  # noqa: PLC0415
+
+    last = None
+    with suppress(ConfigError), opened(settings, writable=False, content=False) as house:
+        known = checkpoints.load_all(house, job_access("doctor"))
+        last = max((one.last_received for one in known if one.last_received), default=None)
+    return health.clock(SystemClock().now(), last)

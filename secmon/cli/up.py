@@ -1,0 +1,69 @@
+"""`secmon up`: daemon and console in one process."""
+
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+from functools import partial
+
+import click
+import structlog
+
+from secmon.cli.output import flush, write_json
+from secmon.cli.session import session
+
+
+@click.command
+@click.option("--once", is_flag=True, help="Read what is there, do all windows that are due, and end.")
+@click.pass_context
+def up(ctx: click.Context, *, once: bool) -> None:
+    """Run the daemon and the console until SIGTERM or SIGINT.
+
+    On readiness one JSON line goes to standard output. The first start prints a one-time link for the first
+    administrator, valid for 15 minutes.
+
+    Example: secmon up --config /etc/secmon/secmon.toml
+    """
+    from secmon.app.users import invite_first  # noqa: PLC0415  lazily: other commands start fast
+    from secmon.app.work import InlineWork, Work  # noqa: PLC0415
+    from secmon.clock import SystemClock  # noqa: PLC0415
+    from secmon.daemon.logs import log_to_stderr  # noqa: PLC0415
+    from secmon.daemon.service import Daemon  # noqa: PLC0415
+    from secmon.daemon.workers import PoolWork  # noqa: PLC0415
+    from secmon.web.server import ConsoleServer  # noqa: PLC0415
+    from secmon.wiring import collectors_of, make_stages, opened  # noqa: PLC0415
+
+    here = session(ctx)
+    settings = here.settings
+    log_to_stderr(quiet=here.quiet)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+        house = stack.enter_context(opened(settings, writable=True))
+        for problem in house.problems:
+            structlog.get_logger().warning("content", problem=problem)
+        work: Work = InlineWork(house.stages)
+        if settings["secmon.workers"] and not once:
+            pool = PoolWork(partial(make_stages, settings), workers=settings["secmon.workers"])
+            stack.callback(pool.close)
+            work = pool
+        collectors = collectors_of(settings, SystemClock(), **({"settle_s": 0.0} if once else {}))
+        for collector in collectors:
+            stack.callback(collector.close)
+        daemon = Daemon(house, collectors, work, state=settings.state)
+        if once:
+            daemon.run_once()
+            return
+        console = ConsoleServer(daemon, *settings["console.listen"])
+        daemon.start()
+        stack.callback(daemon.stop)
+        console.start()
+        stack.callback(console.stop)
+        token = invite_first(house)
+        if token:
+            click.echo(f"首个管理员（15 分钟内有效，仅可用一次）: {console.url}setup?token={token}", err=True)
+            sys.stderr.flush()
+        write_json({"ready": True, "url": console.url, "pid": console.pid})
+        flush()
+        stop.wait()

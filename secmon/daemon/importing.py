@@ -1,0 +1,99 @@
+"""Imports as a job: by the daemon for a command, or by the command itself when no daemon runs."""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from zoneinfo import ZoneInfo
+
+from secmon.app.evaluate import evaluate
+from secmon.app.imports import Imported, import_streams
+from secmon.app.ingest import Progress, recover
+from secmon.app.installation import Installation
+from secmon.app.streams import source_of
+from secmon.app.work import InlineWork, Work
+from secmon.collect.oneoff import ImportCollector
+from secmon.config import Settings
+from secmon.daemon.control import Readable
+from secmon.daemon.workers import PoolWork
+from secmon.errors import SecmonError
+from secmon.model.access import Access
+from secmon.wiring import make_stages, opened
+
+# Below this much input the start of worker processes costs more than they save.
+WORTH_WORKERS_BYTES = 32 << 20
+
+
+def import_into(
+    house: Installation,
+    access: Access,
+    args: Mapping[str, Any],
+    *,
+    work: Work,
+    data: Readable | None,
+    step: Callable[[Progress], None] = lambda _progress: None,
+) -> Imported:
+    """Import files into an open installation.
+
+    Args:
+        house: the installation, opened for writing.
+        access: who imports.
+        args: "source", "files" (absolute paths, "-" for `data`), "zone" and "unit" ("" for the source's own).
+        work: who works the records.
+        data: what "-" reads.
+        step: told of each committed step.
+    """
+    source = source_of(house, str(args["source"]))
+    if args.get("zone"):
+        source = replace(source, zone=ZoneInfo(str(args["zone"])))
+    if args.get("unit"):
+        source = replace(source, unit=str(args["unit"]))
+    ours = replace(house, sources={**house.sources, source.name: source})
+    missing = [name for name in args["files"] if name != "-" and not Path(name).exists()]
+    if missing:
+        raise SecmonError("the file is not there", where=missing[0], hint="check the path")
+    collector = ImportCollector(
+        source=source.name,
+        kind=source.kind,
+        files=list(args["files"]),
+        clock=house.clock,
+        standard_input=cast("BinaryIO | None", data),
+    )
+    try:
+        return import_streams(ours, access, collector, work=work, step=step)
+    finally:
+        collector.close()
+
+
+def run_import(
+    settings: Settings, access: Access, args: Mapping[str, Any], *, data: Readable | None, progress: bool = False
+) -> dict[str, Any]:
+    """Import without a daemon: take the writer lock, import, bring alerts up to date; return the account."""
+    with ExitStack() as stack:
+        house = stack.enter_context(opened(settings, writable=True))
+        recover(house, access)
+        work: Work = InlineWork(house.stages)
+        size = sum(Path(name).stat().st_size for name in args["files"] if name != "-" and Path(name).is_file())
+        if size >= WORTH_WORKERS_BYTES and settings["secmon.workers"]:
+            pool = PoolWork(partial(make_stages, settings), workers=settings["secmon.workers"])
+            stack.callback(pool.close)
+            work = pool
+        step = _counter() if progress and sys.stderr.isatty() else (lambda _progress: None)
+        done = import_into(house, access, args, work=work, data=data, step=step)
+        evaluate(house, access)
+        return {**done.row(), "problems": done.problems}
+
+
+def _counter() -> Callable[[Progress], None]:
+    total = 0
+
+    def step(progress: Progress) -> None:
+        nonlocal total
+        total += progress.counts.received
+        sys.stderr.write(f"\r{total:,} records")
+        sys.stderr.flush()
+
+    return step

@@ -1,0 +1,38 @@
+"""The daemon's own log: JSON lines with ECS names on standard error, so that secmon can read its own log.
+
+No content of records is ever logged; see `errors.SecmonError`.
+"""
+
+import sys
+
+import structlog
+
+
+def log_to_stderr(*, quiet: bool = False) -> None:
+    """Send structured log lines to standard error.
+
+    Args:
+        quiet: only warnings and worse.
+    """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timestamp"),
+            structlog.processors.format_exc_info,
+            structlog.processors.EventRenamer("message"),
+            _ecs,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(30 if quiet else 20),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _ecs(_logger: object, _method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    known = {"level": "log.level", "exception": "error.stack_trace"}
+    named = {
+        known.get(name, name if name in {"@timestamp", "message"} else f"secmon.{name}"): value
+        for name, value in fields.items()
+    }
+    return {"ecs.version": "9.5.0", "event.dataset": "secmon.daemon", **named}
