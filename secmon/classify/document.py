@@ -135,10 +135,7 @@ def read_document(path: str, text: str) -> Document:
     if len(text) > _MAX_CHARACTERS:
         raise ContentError("the file is too large", where=f"{path}:1")
     try:
-        # An alias can make a small file huge; a tag can make a value of any type.
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise ContentError("aliases are not allowed", where=f"{path}:{_line(event.start_mark)}")
+        _refuse_bombs(path, text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -155,6 +152,17 @@ def read_document(path: str, text: str) -> Document:
     return Document(path, values, lines)
 
 
+def _refuse_bombs(path: str, text: str) -> None:
+    """Refuse aliases, which can make a small file huge, and depth, which makes the parser slow."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise ContentError("aliases are not allowed", where=f"{path}:{_line(event.start_mark)}")
+        if depth > _MAX_DEPTH:
+            raise ContentError("too deep", where=f"{path}:{_line(event.start_mark)}")
+
+
 def _line(mark: object) -> int:
     """Return the line of a YAML mark, 1 if it has none (the parser written in C gives some marks, some not)."""
     number = getattr(mark, "line", 0)
@@ -168,8 +176,6 @@ def _places(
     yield place, data, line
     if not isinstance(node, yaml.MappingNode) or not isinstance(data, dict):
         return
-    if place.count(".") > _MAX_DEPTH:
-        raise ContentError("too deep", where=f"{path}:{line}")
     seen: set[str] = set()
     for key_node, value_node in node.value:
         key, line = key_node.value, _line(key_node.start_mark)

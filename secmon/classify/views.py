@@ -10,8 +10,9 @@ from urllib.parse import unquote_to_bytes
 
 _MAX_LAYERS = 2
 
-_ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\+u[0-9A-Fa-f]{4})+|\\+[nrtbf\"'/]")
-_UNICODE_ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")
+# Backslashes are taken all or none, from the first one on: a long run of them must not be tried from each place.
+_ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})++|(?<!\\)(?:\\++u[0-9A-Fa-f]{4})++|(?<!\\)\\++[nrtbf\"'/]")
+_UNICODE_ESCAPE = re.compile(r"\\++u([0-9A-Fa-f]{4})")
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ＠：＝]")
 _NARROW = {
