@@ -28,8 +28,6 @@ _DURATION = re.compile(r" (\d{1,9})\.(\d{3})(?= |$)", re.ASCII)
 _TRAILING_QUOTED = re.compile(rf" {_QUOTED}")
 
 _FIRST_FAILURE = 400
-_WEB = ["web"]
-_ACCESS = ["access"]
 
 
 def parse(record: Record, context: ParseContext, *, kind: str, module: str) -> list[Event] | Dropped:
@@ -56,8 +54,8 @@ def parse(record: Record, context: ParseContext, *, kind: str, module: str) -> l
     event: Event = {
         "@timestamp": timestamp,
         "event.kind": "event",
-        "event.category": _WEB.copy(),
-        "event.type": _ACCESS.copy(),
+        "event.category": ["web"],
+        "event.type": ["access"],
         "event.dataset": kind,
         "event.module": module,
     }
@@ -91,14 +89,13 @@ def _split(text: str) -> tuple[str, re.Match[str] | None]:
 
 def _add_client(event: Event, front: str) -> None:
     """Add who asked whom: `[vhost[:port] ]address ident user`; a user name may hold blanks."""
+    if front.endswith(" - -") and is_ip(front[:-4]):  # nearly every line
+        event["source.ip"] = event["source.address"] = front[:-4]
+        return
     words = front.rstrip(" ").split(" ")
     if len(words) > 1 and not is_ip(words[0]) and (is_ip(words[1]) or len(words) > 3):  # noqa: PLR2004
         event |= host_port(words.pop(0))
-    address = words[0]
-    if is_ip(address):
-        event["source.ip"] = event["source.address"] = address
-    else:
-        event |= source_of(address)
+    event |= source_of(words[0])
     user = words[2] if len(words) == 3 else " ".join(words[2:])  # noqa: PLR2004
     if user and user not in {"-", '""'}:
         event["user.name"] = _plain(user)

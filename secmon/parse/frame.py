@@ -41,10 +41,8 @@ def line_framer(limit: int = MAX_RECORD_BYTES) -> Framer:
             size = len(piece)
             if size >= limit:
                 frames.append(Frame(piece[:limit], offset, number, line, truncated=True))
-            elif piece.endswith(b"\r"):
-                frames.append(Frame(piece[:-1], offset, number, line))
             else:
-                frames.append(Frame(piece, offset, number, line))
+                frames.append(Frame(piece.removesuffix(b"\r"), offset, number, line))
             offset += size + 1
         skipping = len(rest) >= limit
         if skipping:
