@@ -177,7 +177,7 @@ def _condition(node: Node, asked: Mapping[str, FactSpec], bounds: Mapping[str, f
     measures = [Measure(name) for name in table if name in set(Measure)]
     limits = [name for name in ("at_least", "below") if name in table]
     if len(measures) != 1 or len(limits) != 1:
-        node.fail("a condition is one measure and one of at_least, below", hint="{{count: logins, at_least: 1}}")
+        node.fail("a condition is one measure and one of at_least, below", hint="{count: logins, at_least: 1}")
     measure, limit = measures[0], limits[0]
     names = _names(table[measure], measure, asked)
     bound = _bound(table[limit], bounds)
@@ -209,4 +209,4 @@ def _check_places(node: Node, asked: Mapping[str, FactSpec]) -> None:
         if name not in asked or (divisor and divisor not in asked) or (measure and measure not in single):
             node.fail("the sentence names a fact or measure that the check does not have")
     if "{" in PLACE.sub("", text):
-        node.fail("a place in a sentence is {{fact}}, {{fact.measure}} or {{fact/fact}}")
+        node.fail("a place in a sentence is {fact}, {fact.measure} or {fact/fact}")
