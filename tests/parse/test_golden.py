@@ -156,7 +156,13 @@ def test_a_case_says_where_it_is_from(path: Path) -> None:
     assert about["licence"]
 
 
-@pytest.mark.parametrize("path", [path for path in CASES if "malformed" not in path.name], ids=str)
+def mostly_right(path: Path) -> bool:
+    """Tell whether three of four records of a case are right: a log of mostly broken ones is of no certain kind."""
+    rows = read_case(path).expected
+    return sum("malformed" not in row and "dropped" not in row for row in rows) >= 0.75 * len(rows)
+
+
+@pytest.mark.parametrize("path", [path for path in CASES if mostly_right(path)], ids=str)
 def test_the_kind_of_a_case_is_guessed(path: Path) -> None:
     case = read_case(path)
     guessed, _ = guess(case.log.read_bytes()[: 64 * 1024])
