@@ -7,13 +7,16 @@ which came first. Each event counts once, however many base rules it satisfies.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from secmon.model.event import Value
 from secmon.model.hit import Hit
 from secmon.model.ids import key_id
 from secmon.sigma.rule import CorrelationRule
 from secmon.sigma.values import texts_of
+
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,12 @@ def moments(correlation: CorrelationRule, hits: Sequence[Hit]) -> list[Moment]:
     first = 0
     for last, (at, event_id, values) in enumerate(events):
         counted.update(values)
-        opens = at - correlation.timespan
-        while events[first][0] <= opens:
+        while at - events[first][0] >= correlation.timespan:
             _uncount(counted, events[first][2])
             first += 1
         count = len(counted) if correlation.type == "value_count" else last - first + 1
         if correlation.threshold.holds(count):
+            opens = at - min(correlation.timespan, at - _EARLIEST)
             found.append(Moment(at, event_id, count, opens, at, first, last, ids))
     return found
 

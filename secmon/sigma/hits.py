@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from secmon.model.event import Event, Value, parse_time
 from secmon.model.hit import Hit
 from secmon.model.ids import alert_id, key_id, window_start
+from secmon.sigma.match import has_value
 from secmon.sigma.rule import Rule
 from secmon.sigma.ruleset import RuleSet
 from secmon.sigma.values import texts_of, utf8
@@ -35,7 +36,7 @@ def make_hits(ruleset: RuleSet, event: Event, rules: Iterable[Rule]) -> list[Hit
     unit_id, asset_id = event.get("unit.id"), event.get("asset.id")
     hits = []
     for rule in rules:
-        group = {name: captured(event[name]) for name in rule.group_by if name in event}
+        group = {name: captured(event[name]) for name in rule.group_by if has_value(event, name)}
         values = _captured(rule, event)
         hits.append(
             Hit(
@@ -68,20 +69,22 @@ def captured(value: Value) -> Value:
 
 
 def _bounded(text: str) -> str:
-    if len(text) <= MAX_CAPTURED:
-        return text
-    return f"{text[:_HEAD]}{_MORE}{hashlib.sha256(utf8(text)).hexdigest()[:16]}"
+    if len(text) > MAX_CAPTURED:
+        text = f"{text[:_HEAD]}{_MORE}{hashlib.sha256(utf8(text)).hexdigest()[:16]}"
+    if not text.isascii():  # a lone surrogate out of a JSON escape could not be stored
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text
 
 
 def _captured(rule: Rule, event: Event) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for name, fields in rule.captures:
         for field in fields:
-            if field in event:
+            if has_value(event, field):
                 values[name] = captured(event[field])
                 break
     for name in rule.reason_fields:
-        if name not in values and name in event:
+        if name not in values and has_value(event, name):
             values[name] = captured(event[name])
     return values
 

@@ -67,7 +67,7 @@ def holds(node: Node, event: Event) -> bool:  # noqa: PLR0911  one return for ea
     if isinstance(node, FieldReference):
         return _related(node, event)
     if isinstance(node, Keyword | KeywordRegex):
-        return any(_contains(node, text) for text in searched_texts(event))
+        return any(keyword_holds(node, text) for text in searched_texts(event))
     return any(value_holds(node, text) for text in texts_of(event.get(node.field)))
 
 
@@ -105,7 +105,8 @@ _COMPARE: dict[Operator, Callable[[float, float], bool]] = {
 }
 
 
-def _contains(atom: Keyword | KeywordRegex, text: str) -> bool:
+def keyword_holds(atom: Keyword | KeywordRegex, text: str) -> bool:
+    """Tell whether one value, in text form, contains a keyword."""
     if isinstance(atom, KeywordRegex):
         return regexes.finds(atom.expression, atom.flags, text)
     return _fits((ANY_TEXT, *atom.pattern, ANY_TEXT), text, cased=atom.cased)

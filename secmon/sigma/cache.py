@@ -1,0 +1,68 @@
+"""A budget in bytes for all caches of an engine, and two generations by which unused entries age.
+
+New entries go to the young generation. When the young ones have cost half the budget, they become the old ones and
+what was old is forgotten; an old entry that is used again becomes young. So at most the budget is held, what is
+used stays, and nothing needs a clock or a list.
+"""
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Budget:
+    """The budget that some caches share.
+
+    Args:
+        limit: bytes, roughly: entries say what they cost.
+    """
+
+    __slots__ = ("_caches", "_half", "_spent")
+
+    def __init__(self, limit: int) -> None:
+        self._half = limit // 2
+        self._spent = 0
+        self._caches: list[Cache[object, object]] = []
+
+    def join(self, cache: "Cache[K, V]") -> None:
+        """Let a cache take part."""
+        self._caches.append(cache)  # type: ignore[arg-type]  # caches of any type age alike
+
+    def spend(self, cost: int) -> None:
+        """Account for a new entry; all caches age when half of the budget is spent."""
+        self._spent += cost
+        if self._spent > self._half:
+            self._spent = 0
+            for cache in self._caches:
+                cache.age()
+
+
+class Cache(Generic[K, V]):
+    """Two dicts. `young` keeps its identity for ever, so that a hot loop may hold on to it."""
+
+    __slots__ = ("_budget", "_old", "young")
+
+    def __init__(self, budget: Budget) -> None:
+        self.young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
+        self._budget = budget
+        budget.join(self)
+
+    def revive(self, key: K, cost: int) -> V | None:
+        """Return an old entry, made young again, or None."""
+        value = self._old.pop(key, None)
+        if value is not None:
+            self.put(key, value, cost)
+        return value
+
+    def put(self, key: K, value: V, cost: int) -> None:
+        """Keep an entry that costs about so many bytes."""
+        self._budget.spend(cost)
+        self.young[key] = value
+
+    def age(self) -> None:
+        """Forget what was old; what was young becomes old."""
+        self._old = self.young.copy()
+        self.young.clear()
