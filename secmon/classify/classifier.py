@@ -146,7 +146,7 @@ class Classifier:
             return masked
         for name, items in fields.items():
             texts = [
-                self._replaced(item.views[0].text, spread(item.views, found, hidden))
+                self._replaced(item.text, spread(item.views, found, hidden))
                 for item, found in zip(items, matches[name], strict=True)
             ]
             masked[name] = with_texts(event[name], items, texts)

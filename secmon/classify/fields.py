@@ -21,9 +21,10 @@ _LEAST_TEXT = 2
 
 
 class Item(NamedTuple):
-    """One text of a field: `place` in the field's list, and its views."""
+    """One text of a field: `place` in the field's list, the text as it stands, and its views."""
 
     place: int
+    text: str
     views: list[View]
     is_number: bool
 
@@ -41,9 +42,9 @@ def text_fields(event: Event) -> Fields:
         for place, item in enumerate(value if isinstance(value, list) else (value,)):
             if isinstance(item, str):
                 if len(item) >= _LEAST_TEXT:
-                    items.append(Item(place, views(item), is_number=False))
+                    items.append(Item(place, item, views(item), is_number=False))
             elif type(item) is int and item >= _LEAST_NUMBER:
-                items.append(Item(place, views(str(item)), is_number=True))
+                items.append(Item(place, str(item), views(str(item)), is_number=True))
         if items:
             fields[name] = items
     return fields
@@ -53,6 +54,6 @@ def with_texts(value: Value, items: Sequence[Item], texts: Sequence[str]) -> Val
     """Put masked texts into a field; a number that had to be masked becomes text, one that had not stays."""
     changed: list[Scalar] = [*value] if isinstance(value, list) else [value]
     for item, text in zip(items, texts, strict=True):
-        if text != item.views[0].text:
+        if text != item.text:
             changed[item.place] = text
     return changed if isinstance(value, list) else changed[0]

@@ -14,10 +14,10 @@ _MAX_LAYERS = 2
 _ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})++|(?<!\\)(?:\\++u[0-9A-Fa-f]{4})++|(?<!\\)\\++[nrtbf\"'/]")
 _UNICODE_ESCAPE = re.compile(r"\\++u([0-9A-Fa-f]{4})")
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
-_FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ＠：＝]")
-_NARROW = {
-    wide: wide - 0xFEE0 for wide in (*range(0xFF10, 0xFF1B), 0xFF1D, *range(0xFF20, 0xFF3B), *range(0xFF41, 0xFF5B))
-}
+_TRANSLATED = re.compile("[０-９Ａ-Ｚａ-ｚ＠：＝\ud800-\udfff]")
+_WIDE = (*range(0xFF10, 0xFF1B), 0xFF1D, *range(0xFF20, 0xFF3B), *range(0xFF41, 0xFF5B))
+# A lone surrogate cannot be written as UTF-8, and so not be searched by RE2.
+_TRANSLATION = {wide: wide - 0xFEE0 for wide in _WIDE} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _HIGH, _LOW = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
 
 
@@ -51,10 +51,10 @@ def views(text: str) -> list[View]:
 
 
 def _narrow(view: View) -> View:
-    """Write full-width letters and digits as ASCII; the places stay the same."""
-    if view.text.isascii() or _FULL_WIDTH.search(view.text) is None:
+    """Write full-width letters and digits as ASCII, lone surrogates as U+FFFD; the places stay the same."""
+    if view.text.isascii() or _TRANSLATED.search(view.text) is None:
         return view
-    return View(view.text.translate(_NARROW), view.starts)
+    return View(view.text.translate(_TRANSLATION), view.starts)
 
 
 def _unescape(view: View) -> View | None:
