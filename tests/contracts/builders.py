@@ -38,18 +38,18 @@ def event_at(
         "event.id": identity(offset, source=source, day=day, sub_index=sub_index),
         "event.kind": "event",
         "event.dataset": "nginx.access",
-        "event.ingested": format_time(at + timedelta(seconds=3)),
+        "event.ingested": format_time(NOON),
         **{name.replace("_", ".", 1): value for name, value in fields.items()},
     }
 
 
-def stored(event: Event, *, digest: bytes | None = None) -> StoredEvent:
+def stored(event: Event) -> StoredEvent:
     """Return an event as a store takes it; its digest depends on its content alone."""
     content = orjson.dumps({name: value for name, value in event.items() if name != "event.ingested"})
     return StoredEvent(
         id=bytes.fromhex(str(event["event.id"])),
         time=to_micros(datetime.fromisoformat(str(event["@timestamp"]))),
-        digest=digest or hashlib.sha256(content).digest()[:16],
+        digest=hashlib.sha256(content).digest()[:16],
         body=orjson.dumps(event),
         columns=tuple(_column(event.get(name)) for name in INDEXED_FIELDS),
     )
@@ -120,9 +120,9 @@ def batch_of(
     findings: Sequence[EventFinding] = (),
     dropped: Mapping[str, int] | None = None,
     received_at: datetime = NOON,
-    digests: Mapping[str, bytes] | None = None,
+    state: str = "",
 ) -> Batch:
-    """Return a batch of these events; `digests` overrides the digest of an event id."""
+    """Return a batch of these events."""
     records = len(events) + sum((dropped or {}).values())
     return Batch(
         source=source,
@@ -136,7 +136,8 @@ def batch_of(
         ruleset="f" * 64,
         received_at=received_at,
         counts=Counts(received=records, stored=len(events), dropped=dict(dropped or {}), events=len(events)),
-        events=tuple(stored(event, digest=(digests or {}).get(str(event["event.id"]))) for event in events),
+        state=state,
+        events=tuple(stored(event) for event in events),
         hits=tuple(hits),
         findings=tuple(findings),
     )

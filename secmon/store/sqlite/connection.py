@@ -117,7 +117,7 @@ def open_writer(path: Path, schema: Schema) -> apsw.Connection:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             connection.pragma("trusted_schema", 0)
             connection.pragma("cell_size_check", 1)
-            _refuse_foreign(connection, path, schema)
+            _known_version(connection, path, schema)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
             connection.pragma("wal_autocheckpoint", 0)
@@ -151,8 +151,7 @@ def open_reader(path: Path, schema: Schema) -> apsw.Connection | None:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             connection.pragma("trusted_schema", 0)
             connection.pragma("query_only", 1)
-            _refuse_foreign(connection, path, schema)
-            version = connection.pragma("user_version")
+            version = _known_version(connection, path, schema)
         except BaseException:
             connection.close()
             raise
@@ -195,10 +194,16 @@ def write_back(connection: apsw.Connection, wal_pages: int) -> None:
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
-def _refuse_foreign(connection: apsw.Connection, path: Path, schema: Schema) -> None:
-    application, version = connection.pragma("application_id"), connection.pragma("user_version")
-    made = version or fetch_one(connection, "SELECT count(*) FROM sqlite_schema")
-    if made and application != schema.application_id:
+def _known_version(connection: apsw.Connection, path: Path, schema: Schema) -> int:
+    """Return how many steps of the schema a database has seen; 0 if it is empty."""
+    # One question, one moment: between two of them another process may make the tables.
+    (found,) = fetch(
+        connection,
+        "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), "
+        "(SELECT count(*) FROM sqlite_schema)",
+    )
+    application, version, tables = found
+    if (version or tables) and application != schema.application_id:
         raise StoreError("this is not a database of secmon", where=str(path), hint="check `secmon.state`")
     if version > schema.version:
         raise StoreError(
@@ -207,6 +212,7 @@ def _refuse_foreign(connection: apsw.Connection, path: Path, schema: Schema) -> 
             hint="install that version again",
             values={"found": version, "known": schema.version},
         )
+    return int(version)
 
 
 def _migrate(connection: apsw.Connection, schema: Schema) -> None:

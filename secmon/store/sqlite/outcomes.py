@@ -83,13 +83,16 @@ class Outcomes:
             after = (page[-1].event_id, page[-1].rule)
 
     def commits(self, after: int, upto: int, limit: int) -> list[tuple[int, int]]:
-        """Return (commit number, hits) of batches with hits behind `after`, up to `upto`, lowest first."""
+        """Return (commit number, hits) of batches with hits behind `after`, up to `upto`, lowest first.
+
+        Each has one hit at least, so `limit` batches are enough for `limit` hits; one more tells that there are more.
+        """
         ask = (
             "SELECT commit_number, hits FROM batch WHERE commit_number > ? AND commit_number <= ? AND hits > 0 "
             "ORDER BY commit_number LIMIT ?"
         )
         with store_errors(self.path), self.pool.lease(self.path) as connection:
-            return [] if connection is None else fetch(connection, ask, (after, upto, limit))
+            return [] if connection is None else fetch(connection, ask, (after, upto, limit + 1))
 
     def hits_of_commits(self, after: int, upto: int, scope: Scope) -> list[tuple[int, Hit]]:
         """Return (commit number, hit) of the commits behind `after`, up to `upto`."""
