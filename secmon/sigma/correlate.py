@@ -15,7 +15,6 @@ from secmon.model.ids import key_id
 from secmon.sigma.rule import CorrelationRule
 from secmon.sigma.values import texts_of
 
-
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 

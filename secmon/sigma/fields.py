@@ -104,8 +104,8 @@ _IDS: Mapping[str, tuple[str, ...]] = {
 }
 
 _LINUX: Mapping[str, tuple[str, ...]] = {
-    "USER": ("user.effective.name", "user.target.name"),
-    "TTY": ("process.tty.name",),
+    "USER": ("user.effective.name",),
+    "TTY": ("system.auth.sudo.tty", "system.auth.su.tty"),
     "PWD": ("process.working_directory",),
     "COMMAND": ("process.command_line",),
     "src_ip": ("source.ip",),

@@ -7,7 +7,7 @@ field `null` is true and every other comparison false.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -39,6 +39,21 @@ from secmon.sigma.tree import (
     is_searched,
 )
 from secmon.sigma.values import fold, number_of, texts_of
+
+
+class Definition:
+    """The definition as a matcher: tries every rule on every event. Slow; for comparison and for doubt.
+
+    Args:
+        rules: the rules.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = sorted(rules, key=lambda rule: rule.id)
+
+    def match(self, event: Event) -> list[Rule]:
+        """Return the rules that an event satisfies, by rule id."""
+        return [rule for rule in self._rules if matches(rule, event)]
 
 
 def matches(rule: Rule, event: Event) -> bool:

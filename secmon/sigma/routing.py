@@ -10,6 +10,7 @@ for our own, the fields that `secmon.parse` sets.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from secmon.model.event import Event
 from secmon.sigma.rule import LogSource
@@ -48,6 +49,17 @@ def _on(channels: str | tuple[str, ...], *codes: int) -> Alternative:
     names = (channels,) if isinstance(channels, str) else channels
     option = {"winlog.channel": frozenset(name.lower() for name in names)}
     return option | {"event.code": frozenset(map(str, codes))} if codes else option
+
+
+def _by_dataset(options: tuple[Alternative, ...]) -> tuple[Alternative, ...]:
+    """Return the alternatives, and those that know a channel by its data set: some exports name only the provider."""
+    more = []
+    for option in options:
+        for channel, dataset in _DATASETS.items():
+            if option.get("winlog.channel") == frozenset({channel.lower()}):
+                codes = {name: accepted for name, accepted in option.items() if name != "winlog.channel"}
+                more.append({"event.dataset": frozenset({dataset})} | codes)
+    return (*options, *more)
 
 
 def _is(**fields: str | tuple[str, ...]) -> Alternative:
@@ -127,7 +139,7 @@ _WINDOWS_SERVICES: Mapping[str, tuple[str, ...]] = {
     "dns-server-audit": ("Microsoft-Windows-DNS-Server/Audit",),
     "driver-framework": ("Microsoft-Windows-DriverFrameworks-UserMode/Operational",),
     "firewall-as": ("Microsoft-Windows-Windows Firewall With Advanced Security/Firewall",),
-    "hyper-v-worker": ("Microsoft-Windows-Hyper-V-Worker",),
+    "hyper-v-worker": ("Microsoft-Windows-Hyper-V-Worker-Admin", "Microsoft-Windows-Hyper-V-Worker"),
     "iis-configuration": ("Microsoft-IIS-Configuration/Operational",),
     "kernel-event-tracing": ("Microsoft-Windows-Kernel-EventTracing",),
     "kernel-shimengine": (
@@ -166,30 +178,37 @@ _WINDOWS_SERVICES: Mapping[str, tuple[str, ...]] = {
     "wmi": ("Microsoft-Windows-WMI-Activity/Operational",),
 }
 
-_WINDOWS: tuple[Alternative, ...] = ({"winlog.channel": frozenset()},)
+_WINDOWS: tuple[Alternative, ...] = ({"winlog.channel": frozenset()}, _is(event__module=("windows", "sysmon")))
 
-# Programs that write to syslog, by Sigma's service name.
+# What our parsers call the logs of these channels even where an export names only the provider.
+_DATASETS = {_SYSMON: "windows.sysmon", _SECURITY: "windows.security", "System": "windows.system"}
+
+# Programs that write to syslog, by Sigma's service name; compared in lower case.
+_SSHD = ("sshd", "sshd-session", "sshd-auth")
+_SU = ("su", "su-l")
+_ACCOUNTS = ("useradd", "usermod", "userdel", "groupadd", "groupmod", "groupdel", "gpasswd", "passwd", "chpasswd")
+_AUTH = (*_SSHD, "sudo", *_SU, *_ACCOUNTS, "chage", "login", "systemd-logind", "polkitd")
 _LINUX_SERVICES: Mapping[str, tuple[str, ...]] = {
-    "auth": ("sshd", "sshd-session", "sudo", "su", "login", "systemd-logind", "passwd", "useradd", "usermod", "chage"),
-    "sshd": ("sshd", "sshd-session"),
+    "auth": _AUTH,
+    "sshd": _SSHD,
     "sudo": ("sudo",),
-    "su": ("su",),
+    "su": _SU,
     "cron": ("cron", "crond"),
     "vsftpd": ("vsftpd",),
     "guacamole": ("guacd",),
     "clamav": ("clamd", "freshclam", "clamav"),
 }
-_SYSLOG = (_is(event__module="syslog"), _is(event__dataset=("syslog", "sshd", "sudo", "su")))
+_SYSLOG = (_is(event__dataset=("syslog", "sshd", "sudo", "su")),)
 
-_WEBSERVER = (_is(event__module=("nginx", "apache")), _is(event__dataset=("nginx.access", "apache.access")))
+_WEBSERVER = (_is(event__dataset=("nginx.access", "apache.access")),)
 
 # (product, category, service) of everything else that we read.
 _OWN: Mapping[LogSource, tuple[Alternative, ...]] = {
     LogSource(product="cas", service="audit"): (_is(event__dataset="cas.audit"),),
-    LogSource(product="cas"): (_is(event__module="cas"), _is(event__dataset="cas.audit")),
+    LogSource(product="cas"): (_is(event__dataset="cas.audit"),),
     LogSource(category="webserver"): _WEBSERVER,
-    LogSource(product="nginx", category="webserver"): (_is(event__module="nginx"),),
-    LogSource(product="apache", category="webserver"): (_is(event__module="apache"),),
+    LogSource(product="nginx", category="webserver"): (_is(event__dataset="nginx.access"),),
+    LogSource(product="apache", category="webserver"): (_is(event__dataset="apache.access"),),
     LogSource(category="ids"): (_is(event__module="suricata"),),
     LogSource(product="suricata", category="ids"): (_is(event__module="suricata"),),
     LogSource(category="dns"): ({**_is(event__module="suricata"), "dns.question.name": frozenset()},),
@@ -197,6 +216,7 @@ _OWN: Mapping[LogSource, tuple[Alternative, ...]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def route(source: LogSource) -> Route | None:
     """Return the route of a log source, None if no source of ours has such a log."""
     if source.product == "windows":
@@ -212,11 +232,11 @@ def _windows(source: LogSource) -> Route | None:
     if source.category:
         if source.category not in _WINDOWS_CATEGORIES:
             return None
-        requirements.append(_WINDOWS_CATEGORIES[source.category])
+        requirements.append(_by_dataset(_WINDOWS_CATEGORIES[source.category]))
     if source.service:
         if source.service not in _WINDOWS_SERVICES:
             return None
-        requirements.append((_on(_WINDOWS_SERVICES[source.service]),))
+        requirements.append(_by_dataset((_on(_WINDOWS_SERVICES[source.service]),)))
     return Route(tuple(requirements))
 
 
