@@ -14,6 +14,7 @@ from secmon.model.document import Block, FieldList, Heading, Layout, OfficialDoc
 
 WARNING_MASTHEAD = "网络安全预警通报"
 _ADDRESSEE_OPEN = "（主送单位由本单位填写）"
+_LINE_CHARS = 20  # a line of the text area (156 mm) holds so many characters of 2号 (22 pt)
 _TABLES = (Style.TABLE_HEAD, Style.TABLE_ROW)
 # Relative column widths of the known tables, by their first head cell; any other table divides evenly.
 _WIDTHS = {
@@ -21,7 +22,7 @@ _WIDTHS = {
     "序号": (1, 6, 1.6, 5, 1.2),
     "事项": (4, 2.4, 2.6, 3, 1.2, 2.8),
     "去向": (3, 2, 2, 2, 2, 2),
-    "证据编号": (3, 6, 1.4, 3),
+    "证据编号": (3, 7, 1.4),
 }
 
 
@@ -32,7 +33,7 @@ def to_document(bulletin: Bulletin) -> OfficialDocument:
     return OfficialDocument(
         kind=bulletin.kind.value,
         layout=Layout.BRIEFING if briefing else Layout.OFFICIAL,
-        title=bulletin.title,
+        title=_broken(bulletin.title),
         issuer=bulletin.issuer_name if briefing else f"{bulletin.issuer_name}文件",
         masthead=WARNING_MASTHEAD if briefing else "",
         number=bulletin.number,
@@ -51,6 +52,12 @@ def to_document(bulletin: Bulletin) -> OfficialDocument:
         ),
         meta={"bulletin.id": bulletin.id, "digest": bulletin.digest()},
     )
+
+
+def _broken(title: str) -> str:
+    """Break a title that does not fit one line where its sense allows it: behind its last 的."""
+    at = title.rfind("的") + 1
+    return f"{title[:at]}\n{title[at:]}" if len(title) > _LINE_CHARS and at else title
 
 
 def _blocks(paragraphs: Iterable[BulletinParagraph]) -> Iterator[Block]:

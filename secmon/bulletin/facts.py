@@ -100,7 +100,7 @@ def evidence_of(facts: AlertFacts) -> AlertEvidence:
     until = facts.last + timedelta(microseconds=1)
     alert = make_evidence(
         kind="alert",
-        query=f"alert.id={facts.id} AND alert.revision={facts.revision} (rule.id={facts.rule_id})",
+        query=f"告警满足检测条件的记录（alert.id={facts.id}，alert.revision={facts.revision}，rule.id={facts.rule_id}）",
         since=facts.first,
         until=until,
         count=facts.count,
@@ -111,7 +111,7 @@ def evidence_of(facts: AlertFacts) -> AlertEvidence:
         return AlertEvidence(alert, None)
     data = make_evidence(
         kind="findings",
-        query=f"findings in events of alert.id={facts.id} AND alert.revision={facts.revision}",
+        query=f"告警所涉日志中的敏感数据识别结果（alert.id={facts.id}，alert.revision={facts.revision}）",
         since=facts.first,
         until=until,
         count=sum(facts.data_classes.values()),

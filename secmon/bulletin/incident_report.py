@@ -129,8 +129,9 @@ def _paragraphs(case: _Case) -> Iterable[BulletinParagraph]:
     yield heading(8, "报告时限与去向")
     yield from _clocks(facts, guide)
     yield heading(9, "证据清单")
-    head = ("证据编号", "内容", "数量", "摘要（SHA-256前16位）")
-    yield from table(head, [(one.id, one.query, str(one.count), one.digest[:16]) for one in evidence.all], ids)
+    yield body("证据编号由该份证据内容的SHA-256摘要前16位构成。", ids)
+    head = ("证据编号", "内容", "数量")
+    yield from table(head, [(one.id, one.query, str(one.count)) for one in evidence.all], ids)
 
 
 def _basics(case: _Case) -> Iterable[BulletinParagraph]:

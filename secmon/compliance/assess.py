@@ -30,6 +30,7 @@ from secmon.model.asset import Asset
 from secmon.model.printable import shield
 
 KIND = "mlps"
+_LOG = "log"
 
 
 def assess(
@@ -159,7 +160,9 @@ def _check(check: Check, asker: _Asker) -> CheckResult:
             result, reason = outcome.result, sentence(outcome.reason, facts, asker.since, asker.until)
             break
     else:
-        result, reason = Result.NOT_CHECKED, gap or sentence(check.otherwise, facts, asker.since, asker.until)
+        # Of what people fill in, "no source" would say nothing: the check's own sentence names what is missing.
+        blank = gap if MODE_OF_KIND[check.kind] == _LOG else ""
+        result, reason = Result.NOT_CHECKED, blank or sentence(check.otherwise, facts, asker.since, asker.until)
     return CheckResult(
         check_id=check.id,
         title=check.title,

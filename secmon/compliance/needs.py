@@ -37,8 +37,7 @@ class FactRequest:
 
     def query(self) -> str:
         """Return the question in words that a person can repeat; it stands in the evidence."""
-        scope = f"asset.id={self.asset_id}"
-        return f"{self.spec.source.value}: {_words(self.spec)}; {scope}"
+        return f"{self.spec.title}（{self.spec.source.value}: {_words(self.spec)}; asset.id={self.asset_id}）"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

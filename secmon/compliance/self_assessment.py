@@ -14,6 +14,7 @@ from secmon.model.printable import clean
 from secmon.model.unit import Unit
 
 NOTICE = "单位自查，不作为等级测评结论"
+TITLE = "网络安全等级保护自查报告"
 TO_FILL = "（由本单位填写）"
 
 _BEIJING = timezone(timedelta(hours=8), "北京时间")
@@ -53,7 +54,7 @@ def compose(assessment: Assessment, unit: Unit, asset: Asset) -> OfficialDocumen
     return OfficialDocument(
         kind="self-assessment",
         layout=Layout.REPORT,
-        title=clean(assessment.title),
+        title=f"{clean(asset.name)}\n{TITLE}",
         issuer=clean(unit.name),
         notice=NOTICE,
         cover=_cover(assessment, unit, asset),
@@ -162,7 +163,7 @@ def _items(assessment: Assessment, numbers: dict[str, str]) -> list[Block]:
         for item in assessment.items
     )
     head = ("条款", "测评单元", "控制点与要点", "结果", "理由", "证据", "置信")
-    return [Heading(1, "五、逐项结果"), Table(head=head, rows=rows, widths=(2.2, 2.6, 4, 1.8, 6, 2, 1))]
+    return [Heading(1, "五、逐项结果"), Table(head=head, rows=rows, widths=(2.1, 3.1, 3.8, 1.9, 6, 1.9, 1.2))]
 
 
 def _numbers(item: ItemResult, numbers: dict[str, str]) -> str:
@@ -174,14 +175,15 @@ def _evidence(assessment: Assessment, numbers: dict[str, str]) -> list[Block]:
     blocks: list[Block] = [Heading(1, "六、证据清单")]
     if not rows:
         return [*blocks, Paragraph("本次自查没有取得任何证据。")]
-    head = ("序号", "证据编号", "类别与查询", "时段", "数量", "摘要（SHA-256前16位）")
-    return [*blocks, Table(head=head, rows=rows, widths=(1, 3, 6, 3, 1.4, 3))]
+    blocks.append(Paragraph("证据编号由该份证据内容的SHA-256摘要前16位构成，内容有任何改动编号即不相符。"))
+    head = ("序号", "证据编号", "类别", "内容与查询", "时段", "数量")
+    return [*blocks, Table(head=head, rows=rows, widths=(1.2, 3, 1.8, 6.5, 3, 1.5))]
 
 
 def _evidence_row(one: Evidence, number: str) -> tuple[str, ...]:
     kind = _KIND_ZH.get(one.kind, one.kind)
     span = f"{_day(one.since)}至{_day(one.until - timedelta(microseconds=1))}"
-    return number, one.id, f"{kind}：{one.query}", span, str(one.count), one.digest[:16]
+    return number, one.id, kind, one.query, span, str(one.count)
 
 
 def _signatures() -> list[Block]:

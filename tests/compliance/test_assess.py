@@ -129,6 +129,10 @@ def test_too_few_records_decide_nothing_and_the_reason_says_so() -> None:
     assert "仅10条、覆盖1天，少于核查所需的50条、覆盖3天" in one.reason
 
 
+def test_what_people_have_to_fill_in_is_named() -> None:
+    assert "【口令策略】未核查：日志不能反映口令策略，须人工核查配置。" in item(run({}), "L3-CES1-01").reason
+
+
 def test_stale_evidence_decides_nothing() -> None:
     old = replace(seen(1000), last=SINCE - timedelta(days=200))
     facts = given_facts("L3-CES1-13", "fields", logins=old, logins_complete=seen(1000))
@@ -209,7 +213,7 @@ def test_evidence_is_found_by_the_items_that_rest_on_it() -> None:
     assessment = run(given_facts("L3-CES1-14", "cleared", log_cleared=found))
     (one,) = assessment.evidence
     assert len(one.event_ids) == 20
-    assert one.query.endswith("(event.code=1102 AND winlog.channel=Security); asset.id=A-0007")
+    assert one.query.endswith("(event.code=1102 AND winlog.channel=Security); asset.id=A-0007）")
     assert one.id in item(assessment, "L3-CES1-14").evidence_ids
 
 
@@ -242,4 +246,6 @@ def test_the_same_question_is_asked_once_and_days_only_where_they_are_read() -> 
 
 def test_a_request_says_in_words_what_it_asks() -> None:
     question: FactRequest = next(one for one in REQUESTS if one.spec.source is FactSource.ALERTS)
-    assert question.query() == ("alerts: rules of L3-CES1-01 with open, unknown; asset.id=A-0007")
+    assert question.query() == (
+        "未关闭或无法判定的告警（alerts: rules of L3-CES1-01 with open, unknown; asset.id=A-0007）"
+    )
