@@ -4,6 +4,7 @@ Each takes the value in its normal form (ASCII digits, no separators, capitals w
 today's date, and returns a `Verdict`, or None where the value cannot be one.
 """
 
+import re
 from collections.abc import Callable
 from datetime import date
 from types import MappingProxyType
@@ -220,16 +221,18 @@ def address(value: str, today: date) -> Verdict | None:
     return Verdict() if any(word in value for word in _ADDRESS_DETAILS) else None
 
 
+# An absolute path of one or more plain names; a password that looks like this is not told from a folder.
+_FOLDER = re.compile(r"/(?:[a-z][\w.-]*/?)*")
 _NO_SECRETS = _words("null none nil true false undefined yes no empty required invalid expired missing password")
 
 
 def secret(value: str, today: date) -> Verdict | None:
-    """Password or key: anything that is not a placeholder, a mask or a state."""
+    """Password or key: anything that is not a placeholder, a mask, a state or a folder (sudo logs `PWD=/home/…`)."""
     del today
     bare = value.strip("*•xX.-_<>[](){}#")
     if not bare or value.lower() in _NO_SECRETS or value[0] in "<[{$(%" or "***" in value:
         return None
-    return Verdict()
+    return None if _FOLDER.fullmatch(value) else Verdict()
 
 
 VALIDATORS: MappingProxyType[str, Validator] = MappingProxyType(
