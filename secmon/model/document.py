@@ -82,9 +82,9 @@ class OfficialDocument:
         signature: 署名.
         date: 成文日期 such as "2026年1月5日"; empty until issued.
         note: 附注 without brackets.
+        distribution: 报尾 of a 简报: ("报", who), ("送", who), ("发", who).
         copies_to: 抄送.
         printed_by: 印发机关.
-        distribution: 报尾 of a 简报: ("报", who), ("送", who), ("发", who).
         footer: small lines behind the text, above 版记 or 报尾: sources, confidence legend, digest.
         meta: values that a machine reader wants, printed nowhere.
     """
@@ -113,10 +113,10 @@ class OfficialDocument:
 
     def texts(self) -> Iterator[str]:
         """Yield every text in reading order, without layout: the writers must show exactly these."""
-        yield from filter(None, self._head_texts())
-        yield from filter(None, (self.title, *(text for row in self.cover for text in row)))
+        yield from filter(None, (*self._head_texts(), self.title))
         if self.layout is Layout.REPORT:
-            yield from filter(None, (self.signature, self.date))
+            cover = (text for row in self.cover for text in row)
+            yield from filter(None, (self.number, *cover, self.signature, self.date))
         if self.addressee:
             yield self.addressee
         for block in self.blocks:
@@ -124,16 +124,21 @@ class OfficialDocument:
         yield from self.attachments
         yield from filter(None, (*self._closing_texts(), self.note))
         yield from self.footer
-        yield from filter(None, (self.copies_to, self.printed_by))
         for name, who in self.distribution:
             yield from filter(None, (name, who))
+        yield from filter(None, (self.copies_to, self.printed_by))
 
     def _head_texts(self) -> tuple[str, ...]:
         """Return what stands above the title; a 简报 names its 编发单位 and its date there."""
         if self.layout is Layout.BRIEFING:
             publisher = self.issuer if self.masthead else self.signature
             return (self.notice, self.masthead or self.issuer, self.number, publisher, self.date)
-        return (self.notice, self.issuer, self.number, self.signer if self.show_signer else "")
+        signer = self.signer if self.show_signer else ""
+        if self.layout is Layout.LETTER:
+            return (self.issuer, self.notice, self.number, signer)
+        if self.layout is Layout.REPORT:
+            return (self.notice, self.issuer)
+        return (self.notice, self.issuer, self.number, signer)
 
     def _closing_texts(self) -> tuple[str, ...]:
         """Return 署名 and 成文日期 where they stand behind the text; a report has them on its cover."""

@@ -1,6 +1,5 @@
 """Official documents as DOCX for Word and WPS: named fonts, real styles, no macros, nothing from outside the file."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from xml.etree.ElementTree import Element
@@ -26,13 +25,11 @@ from secmon.render.ooxml import (
     table,
     text_run,
 )
-from secmon.render.parts import TEXT_WIDTH_PT, Parts, parts_of
-from secmon.render.text import line_count, width_em
+from secmon.render.parts import TEXT_WIDTH_PT, Parts, fit_one_line, parts_of
+from secmon.render.text import file_date, line_count, width_em
 
-_DATE = re.compile(r"([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日")
 _HEAD_DROP_PT = 35 * MM
 _LINE_EM = 28.0
-_INSETS_EM = 3.0
 _PAGE_PT = 225 * MM
 _COVER_SHARES = (0.27, 0.63)
 _COVER_VALUE_EM = 16.0
@@ -49,15 +46,9 @@ class DocxRenderer:
         parts = parts_of(document)
         frames = page_frames(parts)
         section = section_properties(tuple(frames), first_number=parts.layout is Layout.REPORT)
-        properties = Properties(title="".join(parts.title), author=parts.closing.strip(), created=_stamp(document.date))
+        created = f"{file_date(document.date).isoformat()}T00:00:00Z"
+        properties = Properties(title="".join(parts.title), author=parts.closing.strip(), created=created)
         return package(element("body", *_content(parts), section), frames, properties)
-
-
-def _stamp(date: str) -> str:
-    """Return 成文日期 as the file's date; before there is one a fixed day, so that equal documents are equal bytes."""
-    found = _DATE.fullmatch(date)
-    year, month, day = map(int, found.groups()) if found else (2000, 1, 1)
-    return f"{year:04d}-{month:02d}-{day:02d}T00:00:00Z"
 
 
 def _content(parts: Parts) -> Iterator[Element]:
@@ -105,7 +96,7 @@ def _official_head(parts: Parts) -> Iterator[Element]:
     yield head_line(parts)
     yield from (_blank(), _blank())
     if parts.signer:
-        yield _sides(parts.number, parts.signer, inset_em=1, right_face=SUBHEADING_FACE)
+        yield from _sides(parts.number, parts.signer, Look(align="left", left=1, right=1), right_face=SUBHEADING_FACE)
     else:
         yield paragraph(parts.number, Look(align="center"))
     yield _red_rule()
@@ -114,10 +105,8 @@ def _official_head(parts: Parts) -> Iterator[Element]:
 
 def _letter_head(parts: Parts) -> Iterator[Element]:
     """Yield what follows 信函's red head, which stands in the header of the first page."""
-    if parts.notice:
-        yield _sides(parts.notice, parts.number)
-    else:
-        yield paragraph(parts.number, Look(align="right"))
+    yield from _notice(parts)
+    yield paragraph(parts.number, Look(align="right"))
     if parts.signer:
         yield paragraph(parts.signer, Look(align="right"))
     yield from (_blank(), _blank(), _title(parts), _blank())
@@ -128,23 +117,26 @@ def _briefing_head(parts: Parts) -> Iterator[Element]:
     yield _blank(8 * MM)
     yield head_line(parts, after_pt=16)
     yield paragraph(parts.number, Look(align="center"))
-    if width_em(parts.publisher) + width_em(parts.issued_on) < _LINE_EM - _INSETS_EM:
-        yield _sides(parts.publisher, parts.issued_on, inset_em=1)
-    else:
-        yield paragraph(parts.publisher, Look(align="left", left=1, right=1))
-        yield paragraph(parts.issued_on, Look(align="right", right=1))
+    yield from _sides(parts.publisher, parts.issued_on, Look(align="left", left=1, right=1))
     yield _red_rule()
     yield from (_blank(), _title(parts), _blank())
 
 
-def _sides(left: str, right: str, *, inset_em: float = 0, right_face: str = "") -> Element:
-    """Return a line with one text at its left and one at its right edge; the name of 签发人 has its own face."""
-    look = Look(align="left", left=inset_em)
+def _sides(left: str, right: str, look: Look, *, right_face: str = "") -> Iterator[Element]:
+    """Yield one line with a text at each edge, or two lines where they do not fit.
+
+    With `right_face` the right text begins with "签发人：", and the name has that face.
+    """
     label = right[:_SIGNER_LABEL] if right_face else right
-    runs = [text_run(left, look), tab_run(), text_run(label, look)]
+    runs = [text_run(label, look)]
     if right_face:
         runs.append(text_run(right[_SIGNER_LABEL:], replace(look, face=right_face)))
-    return paragraph_of(runs, look, tabs=[("right", TEXT_WIDTH_PT - inset_em * look.size_pt)])
+    if fit_one_line(left, right):
+        edge = TEXT_WIDTH_PT - look.right * look.size_pt
+        yield paragraph_of([text_run(left, look), tab_run(), *runs], look, tabs=[("right", edge)])
+    else:
+        yield paragraph(left, look)
+        yield paragraph_of(runs, replace(look, align="right"))
 
 
 def _cover(parts: Parts) -> Iterator[Element]:
@@ -181,7 +173,9 @@ def _cover_form(parts: Parts) -> Element:
 
     def cells(name: str, value: str) -> tuple[Element, Element]:
         line = element("tcBorders", element("bottom", val="single", sz=6, space=0, color="000000"))
-        return cell(paragraph(name, look), widths[0]), cell(paragraph(value, look), widths[1], borders=line)
+        return cell(paragraph(name, look), width_pt=widths[0]), cell(
+            paragraph(value, look), width_pt=widths[1], borders=line
+        )
 
     return table(widths, (row(cells(*field)) for (field,) in parts.cover.lines), line_pt=0)
 
@@ -222,14 +216,14 @@ def _end_block(parts: Parts) -> Iterator[Element]:
     """Yield 版记 or 报尾 at the foot of the last page."""
     look = Look(align="left", line_pt=22, size_pt=14, left=1, right=1)
     hanging = replace(look, left=4, hanging=3)
-    lines = [paragraph(text, hanging) for text in (*parts.distribution, *filter(None, (parts.copies,)))]
+    lines = [[paragraph(text, hanging)] for text in (*parts.distribution, *filter(None, (parts.copies,)))]
     if parts.printed_by:
-        runs = [text_run(parts.printed_by, look), tab_run(), text_run(parts.printed_on, look)]
-        lines.append(paragraph_of(runs, look, tabs=[("right", TEXT_WIDTH_PT - look.size_pt)]))
+        lines.append(list(_sides(parts.printed_by, parts.printed_on, look)))
     if lines:
         ruled = parts.layout is not Layout.LETTER
         borders = [_end_borders(number, len(lines)) if ruled else None for number in range(len(lines))]
-        cells = (cell(line, TEXT_WIDTH_PT, borders=border) for line, border in zip(lines, borders, strict=True))
+        pairs = zip(lines, borders, strict=True)
+        cells = (cell(*line, width_pt=TEXT_WIDTH_PT, borders=border) for line, border in pairs)
         yield table([TEXT_WIDTH_PT], (row((content,)) for content in cells), line_pt=0, at_foot=True)
     yield paragraph("", Look(line_pt=1, size_pt=1))
 

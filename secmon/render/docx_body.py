@@ -75,14 +75,14 @@ def _head_row(grid: Grid, widths: list[float], size_pt: float) -> tuple[Element,
     if not grid.head:
         return ()
     look = _cell_look(size_pt, align="center", face=HEADING_FACE)
-    cells = (cell(paragraph(text, look), width) for text, width in zip(grid.head, widths, strict=True))
+    cells = (cell(paragraph(text, look), width_pt=width) for text, width in zip(grid.head, widths, strict=True))
     return (row(cells, repeated=True),)
 
 
 def _row(grid: Grid, texts: tuple[str, ...], widths: list[float], *, size_pt: float, whole: bool) -> Element:
     looks = (_cell_look(size_pt, align="center" if centred else "left") for centred in grid.centred)
     columns = zip(texts, widths, looks, strict=True)
-    return row((cell(paragraph(text, look), width) for text, width, look in columns), whole=whole)
+    return row((cell(paragraph(text, look), width_pt=width) for text, width, look in columns), whole=whole)
 
 
 def _cell_look(size_pt: float, *, align: str, face: str = BODY_FACE) -> Look:
@@ -99,7 +99,7 @@ def _form(form: Form) -> Element:
 def _form_cells(fields: tuple[tuple[str, str], ...], name_pt: float, value_pt: float) -> Iterator[Element]:
     alone = len(fields) == 1
     for name, value in fields:
-        yield cell(paragraph(name, _cell_look(12, align="center", face=HEADING_FACE)), name_pt)
+        yield cell(paragraph(name, _cell_look(12, align="center", face=HEADING_FACE)), width_pt=name_pt)
         look = _cell_look(12, align="left")
         width = name_pt + 2 * value_pt if alone else value_pt
-        yield cell(paragraph(value, look), width, span=3 if alone else 1)
+        yield cell(paragraph(value, look), width_pt=width, span=3 if alone else 1)

@@ -214,12 +214,12 @@ def row(cells: Iterable[Element], *, whole: bool = True, repeated: bool = False)
     return element("tr", made, *cells)
 
 
-def cell(content: Element, width_pt: float, *, span: int = 1, borders: Element | None = None) -> Element:
-    """Return a cell of one paragraph, centred in height."""
+def cell(*content: Element, width_pt: float, span: int = 1, borders: Element | None = None) -> Element:
+    """Return a cell of some paragraphs, centred in height."""
     properties = element("tcPr", element("tcW", w=dxa(width_pt), type="dxa"))
     if span > 1:
         properties.append(element("gridSpan", val=span))
     if borders is not None:
         properties.append(borders)
     properties.append(element("vAlign", val="center"))
-    return element("tc", properties, content)
+    return element("tc", properties, *content)

@@ -29,6 +29,7 @@ BLANK_DATE = "　　　　年　　月　　日"
 
 _HEAD_PT = (22.0, 48.0)
 _TITLE_LINE_EM = 20.0
+_PAIR_EM = 25.0
 _TITLE_SHARE = 0.3
 _BREAK_AFTER = "的、，：；》）"
 _BREAK_BEFORE = ("存在", "发生", "开展")
@@ -138,6 +139,11 @@ def parts_of(document: OfficialDocument, write: Callable[[str], str] = printable
     )
 
 
+def fit_one_line(left: str, right: str) -> bool:
+    """Return whether two texts fit one line of the text block, one at each edge."""
+    return "\n" not in left + right and width_em(left) + width_em(right) <= _PAIR_EM
+
+
 def _head_pt(head: str) -> float:
     smallest, largest = _HEAD_PT
     return round(max(smallest, min(largest, TEXT_WIDTH_PT / max(width_em(head), 1.0))), 1)
@@ -233,7 +239,7 @@ def _widest_line(text: str) -> float:
 def _row_lines(row: tuple[str, ...], shares: tuple[float, ...]) -> int:
     """Return the estimated height of a row in lines; two characters less a cell for its padding."""
     room = (max(share * _TABLE_LINE_EM - 2, 1.0) for share in shares)
-    return max(line_count(text, line_em) for text, line_em in zip(row, room, strict=True))
+    return max((line_count(text, line_em) for text, line_em in zip(row, room, strict=True)), default=0)
 
 
 def _form_lines(fields: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple[str, str], ...]]:

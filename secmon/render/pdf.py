@@ -1,7 +1,6 @@
 """Official documents as PDF/A-2b, tagged, set by typst from the template beside this file."""
 
 import json
-import re
 from dataclasses import asdict
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ from secmon.errors import SecmonError
 from secmon.model.access import Access
 from secmon.model.document import Heading, OfficialDocument, Paragraph
 from secmon.render.fonts import FontLibrary, Role, missing_note
-from secmon.render.parts import Form, Grid, Parts, Piece, parts_of
-from secmon.render.text import printable
+from secmon.render.parts import Form, Grid, Parts, Piece, fit_one_line, parts_of
+from secmon.render.text import file_date, printable
 
 if TYPE_CHECKING:
     import typst
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 STANDARD: "typst.PDFStandard" = "a-2b"
 """For keeping: all fonts embedded, nothing fetched, and no glyph may be missing. Tags are written as well."""
 
-_DATE = re.compile(r"([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日")
-# PDF/A wants a date. Before the document has one it is this, so that the same document gives the same bytes.
-_UNDATED = {"year": 2000, "month": 1, "day": 1}
 _EMBOLDENED = (Role.TITLE, Role.SUBHEADING)
 
 
@@ -71,10 +67,16 @@ class PdfRenderer:
     def _content(self, document: OfficialDocument, parts: Parts) -> dict[str, object]:
         absent = self._fonts.missing("".join(map(printable, document.texts())))
         notes = tuple(filter(None, (missing_note(absent), self._fonts.substitution_note())))
+        dated = file_date(document.date)
         return asdict(parts) | {
             "pieces": [_tagged(piece) for piece in parts.pieces],
             "typesetting": notes,
-            "stamp": _stamp(document.date),
+            "beside": {
+                "signer": fit_one_line(parts.number, parts.signer),
+                "issued_on": fit_one_line(parts.publisher, parts.issued_on),
+                "printed_on": fit_one_line(parts.printed_by, parts.printed_on),
+            },
+            "stamp": {"year": dated.year, "month": dated.month, "day": dated.day},
         }
 
     def _font_table(self) -> dict[str, object]:
@@ -98,11 +100,3 @@ def _tagged(piece: Piece) -> dict[str, object]:
         case _:
             kind = "break"
     return {"kind": kind, **asdict(piece)}
-
-
-def _stamp(date: str) -> dict[str, int]:
-    """Return 成文日期 for the file's own properties."""
-    found = _DATE.fullmatch(date)
-    if found is None:
-        return _UNDATED
-    return dict(zip(_UNDATED, map(int, found.groups()), strict=True))

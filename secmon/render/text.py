@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from datetime import date
 
 # C0 and C1 controls, lone surrogates and noncharacters cannot stand in XML; bidirectional controls and zero-width
 # characters (Unicode category Cf) show something else than what is there. ZWJ and ZWNJ stay: scripts need them.
@@ -13,6 +14,8 @@ _UNPRINTABLE = re.compile(
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
     + "]"
 )
+_DATE = re.compile(r"([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日")
+_UNDATED = date(2000, 1, 1)
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
 
@@ -35,3 +38,17 @@ def width_em(text: str) -> float:
 def line_count(text: str, line_em: float) -> int:
     """Return how many lines of `line_em` Han characters `text` will fill, estimated."""
     return sum(max(1, math.ceil(width_em(line) / line_em)) for line in text.split("\n"))
+
+
+def file_date(written: str) -> date:
+    """Return 成文日期 as the date in a file's own properties.
+
+    Before the document has one it is 1 January 2000: a clock would make equal documents different files.
+    """
+    found = _DATE.fullmatch(written)
+    if found is None:
+        return _UNDATED
+    try:
+        return date(*map(int, found.groups()))
+    except ValueError:
+        return _UNDATED
