@@ -13,6 +13,7 @@ from pathlib import Path
 LOGS = Path(__file__).parent / "logs"
 CST = timezone(timedelta(hours=8))
 START = datetime(2026, 9, 7, 7, 30, tzinfo=CST)
+DAYS_BEFORE = 8
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
 CHANCE = random.Random(20260907)  # noqa: S311  the same logs every time; no secret hangs on it
 
@@ -55,14 +56,13 @@ def jwxt() -> Iterator[tuple[datetime, str]]:
         "/static/app.js",
         "/favicon.ico",
     ]
-    for number in range(1400):
-        moment = START + timedelta(seconds=number * 9 + CHANCE.random() * 8)
-        address = f"198.51.100.{CHANCE.randrange(2, 250)}" if number % 5 else f"2001:db8:10::{number % 200 + 1:x}"
-        status = CHANCE.choices((200, 304, 302, 404), (80, 10, 8, 2))[0]
-        yield (
-            moment,
-            access(moment, address, f"GET {CHANCE.choice(pages)} HTTP/1.1", status, CHANCE.randrange(300, 9000)),
-        )
+    for day in range(-DAYS_BEFORE, 1):  # the days before are quiet
+        for number in range(160 if day else 900):
+            moment = START + timedelta(days=day, seconds=number * (80 if day else 14) + CHANCE.random() * 8)
+            address = f"198.51.100.{CHANCE.randrange(2, 250)}" if number % 5 else f"2001:db8:10::{number % 200 + 1:x}"
+            status = CHANCE.choices((200, 304, 302, 404), (80, 10, 8, 2))[0]
+            size = CHANCE.randrange(300, 9000)
+            yield moment, access(moment, address, f"GET {CHANCE.choice(pages)} HTTP/1.1", status, size)
     for number in range(18):  # pupils' data in query strings
         one = student(number)
         moment = START + timedelta(minutes=12 + number * 7)
@@ -138,14 +138,27 @@ def servers() -> str:
         "jwxt-db01",
         "useradd 2310 - - new user: name=svc_backup, UID=0, GID=0, home=/root, shell=/bin/bash, from=/dev/pts/0",
     )
-    for number in range(24):
-        host = ("jwxt-web01", "xueji-app01")[number % 2]
-        add(
-            60 + number * 5,
-            host,
-            f"sshd 3{number:03d} - - Accepted publickey for ops0{number % 3 + 1} from 192.0.2.50 port {50_000 + number} ssh2",
-        )
-        add(61 + number * 5, host, f"CRON 4{number:03d} - - (root) CMD (/opt/backup/run.sh)")
+    for day in range(-DAYS_BEFORE, 1):  # administration as on every day
+        for number in range(12):
+            minutes = day * 1440 + 60 + number * 9
+            host = ("jwxt-web01", "jwxt-db01", "xueji-app01")[number % 3]
+            person = f"ops0{number % 3 + 1}"
+            login = (
+                f"sshd 3{number:03d} - - Accepted publickey for {person} from 192.0.2.50 port {50_000 + number} ssh2"
+            )
+            add(minutes, host, login)
+            add(
+                minutes + 1,
+                host,
+                f"sudo 36{number:02d} - -    {person} : TTY=pts/1 ; PWD=/home/{person} ; USER=root ; COMMAND=/usr/bin/systemctl status nginx",
+            )
+            add(minutes + 3, host, f"CRON 4{number:03d} - - (root) CMD (/opt/backup/run.sh)")
+            if number % 6 == 5:
+                add(
+                    minutes + 4,
+                    host,
+                    f"sshd 39{number:02d} - - Failed password for {person} from 192.0.2.50 port {51_000 + number} ssh2",
+                )
     add(200, "xueji-app01", "su 5001 - - FAILED SU (to root) web01 on pts/2")
     return "".join(f"{line}\n" for _, line in sorted(lines))
 

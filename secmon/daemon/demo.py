@@ -34,6 +34,7 @@ MARKER = ".secmon-demo"
 NOW = datetime(2026, 9, 8, 1, 0, tzinfo=UTC)
 REPORT_DAY = date(2026, 9, 8)
 REPORT_ASSET = "A-0001"
+REPORT_DAYS = 9
 FORMATS = ("html", "docx", "pdf")
 
 # (source, kind, file, asset of its events where the register cannot tell)
@@ -170,7 +171,7 @@ def _add(outcome: Outcome, kind: str, done: Imported) -> None:
 
 
 def _report(house: Installation, access: Access, out: Path, outcome: Outcome) -> list[Path]:
-    assessment = reports.assess_asset(house, access, REPORT_ASSET, at=REPORT_DAY)
+    assessment = reports.assess_asset(house, access, REPORT_ASSET, at=REPORT_DAY, days=REPORT_DAYS)
     reports.keep(house, access, assessment)
     outcome.controls = dict(assessment.summary())
     document = reports.document_of(house, assessment)
