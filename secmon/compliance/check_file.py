@@ -32,6 +32,8 @@ percentage: of counts, or of the register's values that were seen."""
 CONFIRMED = ("true_positive_with_impact", "true_positive_without_impact")
 """Close reasons that say a hit was real."""
 
+_READS_BY = frozenset({Measure.KEYS, Measure.PEAK, Measure.COVERED})
+
 # What a check of each kind names, and the facts it gets from that.
 _SUBJECT = {
     CheckKind.QUERY: "query",
@@ -191,6 +193,9 @@ def _names(node: Node, measure: Measure, asked: Mapping[str, FactSpec]) -> tuple
     for name in names:
         if name not in asked:
             node.fail("the check does not ask for the fact {name}", hint="add it to query", name=name)
+    counted = asked[names[-1]]
+    if measure in _READS_BY and counted.source is FactSource.EVENTS and not counted.by:
+        node.fail("{measure} needs a fact with `by`", measure=measure.value)
     return names
 
 
@@ -206,6 +211,8 @@ def _check_places(node: Node, asked: Mapping[str, FactSpec]) -> None:
     text = node.text()
     single = set(Measure) - TWO_FACT_MEASURES
     for name, measure, divisor in PLACE.findall(text):
+        if measure in _READS_BY and name in asked and asked[name].source is FactSource.EVENTS and not asked[name].by:
+            node.fail("{measure} needs a fact with `by`", measure=measure)
         if name not in asked or (divisor and divisor not in asked) or (measure and measure not in single):
             node.fail("the sentence names a fact or measure that the check does not have")
     if "{" in PLACE.sub("", text):

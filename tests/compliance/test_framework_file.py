@@ -58,6 +58,8 @@ def test_a_sound_file_has_no_problems() -> None:
         ("    confidence: V\n", "", 10, "confidence is missing"),
         ("coverage: {logins: {count: 1}}", "required: true", 26, "符合 needs `coverage`"),
         ("{count: 1}", "{count: 0}", 23, "1 or more"),
+        ("{count: logins,", "{peak: logins,", 26, "needs a fact with `by`"),
+        ("{logins}条", "{logins.keys}个", 26, "needs a fact with `by`"),
         ("query: [logins]", "query: [nobody]", 22, "no fact"),
         ("at_least: 1", "at_least: lots", 26, "no bound"),
         ("count: logins", "count: other", 26, "does not ask"),
