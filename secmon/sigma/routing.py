@@ -206,6 +206,7 @@ _WEBSERVER = (_is(event__dataset=("nginx.access", "apache.access")),)
 _OWN: Mapping[LogSource, tuple[Alternative, ...]] = {
     LogSource(product="cas", service="audit"): (_is(event__dataset="cas.audit"),),
     LogSource(product="cas"): (_is(event__dataset="cas.audit"),),
+    LogSource(product="education", service="audit"): (_is(event__dataset="education.audit"),),
     LogSource(category="webserver"): _WEBSERVER,
     LogSource(product="nginx", category="webserver"): (_is(event__dataset="nginx.access"),),
     LogSource(product="apache", category="webserver"): (_is(event__dataset="apache.access"),),
