@@ -7,7 +7,7 @@ find something (tests/classify compare the two on arbitrary input).
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -66,6 +66,10 @@ class Match:
     key: str
     born: date | None
     trace: tuple[str, ...]
+
+    def moved(self, by: int) -> "Match":
+        """Return the match with its span moved, for a text that is a part of another."""
+        return replace(self, start=self.start + by, end=self.end + by)
 
 
 class _Place(NamedTuple):
@@ -145,9 +149,14 @@ class Detector:
                     seen.add(span)
         return _without_overlaps(found)
 
-    def is_key_of_value(self, name: str) -> bool:
-        """Tell whether values of some class are recognised by standing behind this name alone."""
-        return any(id_ in self._key_only for id_, _ in self._keys.classes_of(name))
+    def classes_by_key(self, name: str) -> int:
+        """Return the bits of the classes of which only such a name shows that a value is one."""
+        bits = 0
+        for id_, _ in self._keys.classes_of(name):
+            one = self._by_id[id_]
+            if one.definition.after_key or one.definition.required:
+                bits |= one.bit
+        return bits
 
     def is_key(self, name: str) -> bool:
         """Tell whether this is a name of any class."""

@@ -12,7 +12,7 @@ from secmon.classify.classifier import Classifier, age_group
 from secmon.classify.definition import Definition
 from secmon.classify.validators import id_check_character
 from secmon.errors import ConfigError
-from secmon.model.event import Event
+from secmon.model.event import Event, Scalar
 from secmon.model.hit import Finding, Minor
 
 TODAY = date(2026, 11, 21)
@@ -146,9 +146,8 @@ def test_a_wrong_policy_is_refused(definitions: Sequence[Definition], policy: di
 
 
 def test_numbers_and_lists_are_masked_in_their_place(classifier: Classifier) -> None:
-    masked, _ = classified(
-        classifier, {"labels.phone": [1, int(MOBILE), "x"], "http.response.bytes": 15800158000, "tags": ["a", ID]}
-    )
+    phones: list[Scalar] = [1, int(MOBILE), "x"]
+    masked, _ = classified(classifier, {"labels.phone": phones, "http.response.bytes": 15800158000, "tags": ["a", ID]})
     assert masked["labels.phone"] == [1, "138****8000", "x"]
     assert masked["http.response.bytes"] == 15800158000
     assert masked["tags"] == ["a", "370***********0018"]
@@ -223,8 +222,8 @@ _GLUE = st.sampled_from(
     [
         "", " ", ",", "\n", "\t", "\x01", "=", ":", "：", '"', "\\", '\\"', "%", "%20", "%3D", "%22", "%E5%8F%B7", "&",
         "\\u53f7", "\\n", "sfzh=", "身份证号：", "xm=", '"xm":"', '\\"xm\\":\\"', "姓名：", "jtzz=", "password=",
-        "pwd:", "hzh", "护照 ", "yhkh ", "traceId=", "号", "a", "Z", "0", "1", ".", "-", "_", "/", "%E5%A7%93%E5%90%8D%3D",
-        "\\u59d3\\u540d：",
+        "pwd:", "hzh", "护照 ", "yhkh ", "traceId=", "号", "a", "Z", "0", "1", ".", "-", "_", "/",
+        "%E5%A7%93%E5%90%8D%3D", "\\u59d3\\u540d：",
     ]
 )  # fmt: skip
 _NAMES = st.sampled_from(
