@@ -48,6 +48,10 @@ class Moment:
         """Ids of the events in the window, in order."""
         return tuple(self.all_ids[self.first : self.last + 1])
 
+    def latest_ids(self, limit: int) -> tuple[str, ...]:
+        """Ids of the last so many events in the window, in order."""
+        return tuple(self.all_ids[max(self.first, self.last + 1 - limit) : self.last + 1])
+
 
 def moments(correlation: CorrelationRule, hits: Sequence[Hit]) -> list[Moment]:
     """Return every event at which a correlation's condition holds, in order; linear in the number of hits.

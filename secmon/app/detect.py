@@ -1,0 +1,182 @@
+"""Detection over files, without a store: records in, rows of hits out, correlations over the hits of the run.
+
+`Station` works blocks of records and may run in any process; `Ledger` puts the rows of all blocks in the order of
+their events. A row is printed as soon as nothing can come before it any more: from the first hit that counts
+towards a correlation on, rows are held until the end, because a correlation may be satisfied at an earlier event.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from secmon.model.event import Event, Frame, format_time
+from secmon.model.hit import Hit, Level
+from secmon.model.ids import event_id
+from secmon.pipeline import Classifying, Lane, Matcher, parse_frames
+from secmon.sigma.correlate import Moment, group_hits, moments
+from secmon.sigma.hits import make_hits
+from secmon.sigma.rule import CorrelationRule, Rule
+from secmon.sigma.ruleset import RuleSet
+
+# A row names at most so many events of its window, the latest; `secmon.count` tells the number of all.
+MAX_LISTED = 1000
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands: its number in the run, its file and record."""
+
+    order: int
+    event_id: str
+    timestamp: str
+    path: str
+    record: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One matched event of a block.
+
+    Args:
+        place: where it stands; `order` counts within the block.
+        rule_ids: rules that make hits of their own, sorted.
+        hits: hits that count towards correlations.
+    """
+
+    place: Place
+    rule_ids: tuple[str, ...]
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What became of a block of records.
+
+    Args:
+        events: number of its events.
+        found: its matched events, in order.
+        malformed: messages about its malformed records.
+    """
+
+    events: int
+    found: tuple[Found, ...]
+    malformed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """Works blocks of records.
+
+    Args:
+        matcher: the engine, or the definition.
+        ruleset: its rules.
+        classifier: classifies and masks first, as ingest does; None leaves events as they are.
+        now: what stamps without a year are read by.
+    """
+
+    matcher: Matcher
+    ruleset: RuleSet
+    classifier: Classifying | None
+    now: datetime
+
+    def work(self, frames: Sequence[Frame], lane: Lane, prefix: bytes) -> Worked:
+        """Parse records, and match their events."""
+        parsed = parse_frames(frames, lane, now=self.now)
+        events: list[Event] = []
+        for event, frame, sub_index in parsed.events:
+            event["event.id"] = event_id(prefix, frame.offset, sub_index).hex()
+            events.append(event)
+        if self.classifier is not None:
+            events = [event for event, _ in self.classifier.classify_events(events)]
+        found = []
+        match = self.matcher.match
+        for order, event in enumerate(events):
+            rules = [rule for rule in match(event) if rule.generates or rule.keys]
+            if rules:
+                found.append(self._found(event, rules, order, parsed.events[order][1].number))
+        return Worked(len(events), tuple(found), tuple(str(error) for _, _, error in parsed.malformed))
+
+    def _found(self, event: Event, rules: Sequence[Rule], order: int, record: int) -> Found:
+        counted = [rule for rule in rules if rule.keys]
+        hits = make_hits(self.ruleset, event, counted) if counted else []
+        stamp, path = str(event["@timestamp"]), str(event.get("log.file.path", ""))
+        place = Place(order, str(event["event.id"]), stamp, path, record)
+        return Found(place, tuple(rule.id for rule in rules if rule.generates), tuple(hits))
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Rows of a whole run, in order of events and then of rule id.
+
+    Args:
+        ruleset: the rules of the run.
+        events: events so far.
+        hits: rows so far.
+        highest: highest level of any row, None while there is none.
+    """
+
+    ruleset: RuleSet
+    events: int = 0
+    hits: int = 0
+    highest: Level | None = None
+    _held: list[tuple[int, str, Row]] = field(default_factory=list)
+    _base: list[Hit] = field(default_factory=list)
+    _places: dict[str, Place] = field(default_factory=dict)
+
+    def take(self, worked: Worked) -> Iterator[Row]:
+        """Take the next block; yield the rows that can be printed now."""
+        for found in worked.found:
+            order = self.events + found.place.order
+            self._base.extend(found.hits)
+            if found.hits:
+                self._places.setdefault(found.place.event_id, replace(found.place, order=order))
+            for rule_id in found.rule_ids:
+                row = self._event_row(self.ruleset.by_id[rule_id], found.place)
+                if self._base:
+                    self._held.append((order, rule_id, row))
+                else:
+                    yield row
+        self.events += worked.events
+
+    def close(self) -> Iterator[Row]:
+        """Evaluate the correlations, and yield the rows that were held, theirs among them."""
+        for correlation in self.ruleset.correlations:
+            for group, hits in group_hits(correlation, self._base):
+                for moment in moments(correlation, hits):
+                    place = self._places[moment.event_id]
+                    row = self._correlation_row(correlation, group, moment, place)
+                    self._held.append((place.order, correlation.id, row))
+        self._held.sort(key=lambda entry: entry[:2])
+        for _, _, row in self._held:
+            yield row
+
+    def _event_row(self, rule: Rule | CorrelationRule, place: Place) -> Row:
+        self.hits += 1
+        if self.highest is None or rule.level.rank > self.highest.rank:
+            self.highest = rule.level
+        row = {
+            "@timestamp": place.timestamp,
+            "event.id": place.event_id,
+            "rule.id": rule.id,
+            "rule.name": rule.name,
+            "rule.level": rule.level.value,
+            "rule.digest": rule.digest,
+            "secmon.hit": "event",
+        }
+        if place.path:
+            row["log.file.path"] = place.path
+        return row | {"secmon.record": place.record}
+
+    def _correlation_row(
+        self, correlation: CorrelationRule, group: Mapping[str, Any], moment: Moment, place: Place
+    ) -> Row:
+        return self._event_row(correlation, place) | {
+            "secmon.hit": "correlation",
+            "secmon.events": list(moment.latest_ids(MAX_LISTED)),
+            "secmon.group": dict(group),
+            "secmon.window": {"from": format_time(moment.window_from), "to": format_time(moment.window_to)},
+            "secmon.count": moment.count,
+        }
