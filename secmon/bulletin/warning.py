@@ -6,6 +6,7 @@ are acts of the authority that may issue them.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from secmon.bulletin.criteria import propose_category
@@ -51,7 +52,8 @@ def compose_warning(
         SecmonError: a recipient does not stand below the issuer.
     """
     kind = BulletinKind.WARNING
-    evidence = evidence_of(facts)
+    # Its JSON form travels too, so not even masked values of one unit's people go in.
+    evidence = evidence_of(replace(facts, masked_values=()))
     category = propose_category(guide, facts)
     affected = [unit.id for unit in facts.units]
     asked = default_recipients(kind, issuer, tree, affected) if to is None else to

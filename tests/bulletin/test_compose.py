@@ -94,6 +94,8 @@ def test_a_warning_says_nothing_that_belongs_to_one_unit() -> None:
         "12345",
     )
     assert [word for word in own if word in text] == []
+    assert "370****" not in str(warning().to_json())
+    assert "370****" in str(report().to_json())
 
 
 def test_a_report_names_the_system_and_the_traces_but_no_domain() -> None:
