@@ -1,0 +1,146 @@
+"""`secmon rules`: which rules run and which do not, and whether they find what they should."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from secmon.cli.output import flush, safe, write_json, write_table
+from secmon.content import read_files, shipped
+from secmon.errors import ContentError
+from secmon.model.event import Event, Frame
+from secmon.parse.registry import KINDS
+from secmon.pipeline import Lane, parse_frames
+from secmon.sigma.rule import RuleFile
+from secmon.sigma.ruleset import RuleSet, load_rules
+from secmon.sigma.testing import Outcome, run_tests
+
+EXIT_FAILED, EXIT_NOT_READY = 1, 4
+ZONE = ZoneInfo("Asia/Shanghai")
+# Raw lines of tests are read as of this moment, so that stamps without a year mean the same for ever.
+TEST_NOW = datetime(2026, 12, 31, tzinfo=UTC)
+
+_PATH = click.Path(exists=True, path_type=Path)
+
+
+@click.group
+def rules() -> None:
+    """List and test Sigma rules.
+
+    Example: secmon rules test rules/cas
+    """
+
+
+@rules.command("list")
+@click.argument("paths", nargs=-1, metavar="[PATH...]", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@click.pass_context
+def list_(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
+    """List the rules in PATH... (default: those of the settings) with their state: active, broken or unroutable.
+
+    Example: secmon rules list --json
+    """
+    ruleset, errors = _load(_folders(ctx, paths))
+    rows = _rows(ruleset)
+    if as_json:
+        for row in rows:
+            write_json(row)
+        flush()
+    else:
+        head = ("rule.id", "rule.level", "state", "rule.name", "path", "problem")
+        color = not (ctx.obj or {}).get("no_color")
+        write_table(head, [[row.get(name, "") for name in head] for row in rows], color=color)
+    for error in errors:
+        click.echo(safe(error), err=True)
+    return 0 if ruleset.by_id or not rows else EXIT_NOT_READY
+
+
+@rules.command("test")
+@click.argument("paths", nargs=-1, metavar="[PATH...]", type=_PATH)
+def test(paths: tuple[Path, ...]) -> int:
+    """Run the tests beside the rules in PATH... (default: the shipped rules), one case a line.
+
+    Exit status 1 if a case fails, 4 if a rule is broken or has no match or no near-miss case.
+
+    Example: secmon rules test rules/cas/cas_spraying.yml
+    """
+    folders = list(paths) or [shipped("rules")]
+    ruleset, errors = _load(folders)
+    texts, more = read_files([_beside(path) for path in folders], "*.test.yaml")
+    tested = run_tests(ruleset, [RuleFile(*each) for each in texts], parse_lines)
+    for outcome in tested.outcomes:
+        write_json(_case_row(outcome))
+    flush()
+    complaints = [*map(str, errors), *map(str, more), *(problem.text for problem in ruleset.problems), *tested.untested]
+    complaints += [f"{each.where}: {each.problem}" for each in tested.outcomes if each.problem]
+    for complaint in complaints:
+        click.echo(safe(complaint), err=True)
+    if errors or more or ruleset.problems or tested.untested:
+        return EXIT_NOT_READY
+    return 0 if all(outcome.ok for outcome in tested.outcomes) else EXIT_FAILED
+
+
+def parse_lines(kind: str, lines: Sequence[str]) -> list[Event]:
+    """Return the events of raw lines, as the parser of their kind reads them.
+
+    Raises:
+        ContentError: the kind is unknown, or a line breaks its format.
+    """
+    if kind not in KINDS:
+        raise ContentError("unknown kind of source", hint="known: " + ", ".join(KINDS))
+    lane = Lane(source=kind, generation="", kind=KINDS[kind], zone=ZONE)
+    frames = [Frame(line.encode(), number, number, number) for number, line in enumerate(lines, start=1)]
+    parsed = parse_frames(frames, lane, now=TEST_NOW)
+    for _, _, error in parsed.malformed:
+        raise ContentError("a line of the test is malformed: " + error.problem)
+    return [event for event, _, _ in parsed.events]
+
+
+def _folders(ctx: click.Context, paths: tuple[Path, ...]) -> list[Path]:
+    if paths:
+        return list(paths)
+    from secmon.cli.session import session  # noqa: PLC0415  lazily: only the settings' rules need the settings
+
+    return [shipped("rules"), *session(ctx).settings["content.rules"]]
+
+
+def _beside(path: Path) -> Path:
+    """Return where the tests of a rule file stand; the tests of a folder stand in it."""
+    return path.with_suffix(".test.yaml") if path.is_file() else path
+
+
+def _load(folders: Sequence[Path]) -> tuple[RuleSet, list[ContentError]]:
+    found, errors = read_files(folders, "*.yml")
+    return load_rules([RuleFile(*each) for each in found]), errors
+
+
+def _rows(ruleset: RuleSet) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {
+            "rule.id": rule.id,
+            "rule.name": rule.name,
+            "rule.level": rule.level.value,
+            "path": rule.path,
+            "state": "active",
+        }
+        for rule in ruleset.by_id.values()
+    ]
+    for problem in ruleset.problems:
+        row = {"rule.id": problem.rule_id, "rule.name": problem.name, "path": problem.path, "state": problem.state}
+        advice = f" ({problem.hint})" if problem.hint else ""
+        rows.append({**row, "problem": f"{problem.path}:{problem.line}: {problem.problem}{advice}"})
+    return sorted(rows, key=lambda row: (row["path"], row["rule.id"]))
+
+
+def _case_row(outcome: Outcome) -> dict[str, Any]:
+    row = {
+        "rule.id": outcome.rule_id,
+        "case": outcome.case,
+        "expect": outcome.expect,
+        "got": outcome.got,
+        "ok": outcome.ok,
+    }
+    return row | {"problem": outcome.problem} if outcome.problem else row
