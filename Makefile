@@ -20,13 +20,14 @@ demo: $(STAMP)  ## set everything up and run the main job once on the shipped lo
 test: $(STAMP)  ## set everything up and pass the tests
 	$(BIN)/python -m pytest -n auto
 
-check: $(STAMP)  ## everything that needs no running server: style, types, layers, content, tests
+check: $(STAMP)  ## style, types, layers, content, and the quick tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sigma check --fail-on-issues --fail-on-error -x attacktag -x d3_fendtag rules
 	$(BIN)/secmon rules test --json > /dev/null
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not browser"
 
 faults: $(STAMP)  ## the long form of the fault loops: SIGKILL in the middle of an import, 200 times
 	SECMON_FAULT_LOOPS=200 $(BIN)/python -m pytest -n auto tests/faults -m "slow or not slow"
