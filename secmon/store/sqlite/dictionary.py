@@ -17,36 +17,48 @@ class Dictionary:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._next = 0
-        self._cached = 0
         self._fields: dict[int, dict[str | None, int | None]] = {}
+        self._next = self._cached = 0
+        # Whether every text of the file is remembered: then an unknown one is new, without asking SQLite.
+        self._complete = False
 
     def forget(self) -> None:
         """Drop what is remembered: numbers given out by a rolled back transaction are not in the file."""
         self._fields.clear()
         self._next = self._cached = 0
+        self._complete = False
 
     def encode(self, field: int, texts: Sequence[str | None]) -> list[int | None]:
         """Return the numbers of the texts of one field; None stays None. Inside a transaction only."""
-        known = self._fields.get(field)
-        if known is None:
-            known = self._fields[field] = {None: None}
-        missing = set(texts) - known.keys()
+        if not self._next:
+            self._load()
+        known = self._field(field)
+        missing = set(texts).difference(known)
+        if missing and self._cached + len(missing) > MAX_CACHED:
+            self._fields.clear()
+            self._cached, self._complete = 0, False
+            known = self._field(field)
+            missing = set(texts) - {None}
         if missing:
-            if self._cached + len(missing) > MAX_CACHED:
-                self._fields = {field: {None: None}}
-                self._cached = 0
-                known = self._fields[field]
-                missing = set(texts) - {None}
             self._learn(field, known, sorted(text for text in missing if text is not None))
         return [known[text] for text in texts]
 
+    def _field(self, field: int) -> dict[str | None, int | None]:
+        return self._fields.setdefault(field, {None: None})
+
+    def _load(self) -> None:
+        """Remember what the file holds, if it is not too much."""
+        self._next = fetch_one(self._connection, "SELECT coalesce(max(id), 0) + 1 FROM word")
+        if self._next <= MAX_CACHED:
+            for number, field, text in fetch(self._connection, "SELECT id, field, text FROM word"):
+                self._field(field)[text] = number
+            self._cached = self._next - 1
+            self._complete = True
+
     def _learn(self, field: int, known: dict[str | None, int | None], texts: Iterable[str]) -> None:
         rows = []
-        if not self._next:
-            self._next = fetch_one(self._connection, "SELECT coalesce(max(id), 0) + 1 FROM word")
         for text in texts:
-            number: int | None = fetch_one(self._connection, _FIND, (field, text))
+            number = None if self._complete else fetch_one(self._connection, _FIND, (field, text))
             if number is None:
                 number = self._next
                 self._next += 1

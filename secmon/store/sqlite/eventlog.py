@@ -18,7 +18,7 @@ from secmon.model.event import Event
 from secmon.model.hit import Hit
 from secmon.model.ids import day_of_id
 from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
-from secmon.store.matching import matches, phrase_of, value_texts
+from secmon.store.matching import matches, may_say, phrase_of, value_texts
 from secmon.store.sqlite import integrity, rows
 from secmon.store.sqlite.block import BlockCache
 from secmon.store.sqlite.dictionary import is_storable
@@ -96,6 +96,8 @@ class SqliteEventLog:
             body = reading.body(key, cache)
             if body is None:
                 return  # the partition was dropped under the walk
+            if not may_say(body, phrase):
+                continue
             event: Event = orjson.loads(body)
             if matches(event, equals=equals, present=present, phrase=phrase):
                 yield _Found(key.time, key.id, event)

@@ -52,11 +52,11 @@ class PartitionFolder:
 
     def close(self) -> None:
         """Close all connections; what was committed is durable without it."""
+        self.pool.close()  # first: the last one out removes the log, and a reader cannot
         with self._lock:
             writers, self._writers = list(self._writers.values()), {}
             for writer in writers:
                 writer.close()
-        self.pool.close()
 
     def names(self) -> list[PartitionName]:
         """Return the partitions that are there, oldest first."""

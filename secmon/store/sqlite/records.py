@@ -40,9 +40,9 @@ class SqliteRecords:
 
     def close(self) -> None:
         """Close all connections; what was changed is durable without it."""
+        self._pool.close()  # first: the last one out removes the log, and a reader cannot
         with self._lock:
             self._forget_writer()
-        self._pool.close()
 
     def get(self, access: Access, kind: str, id: str) -> Document | None:  # noqa: A002
         """Return a document, read by id (never stale), or None if it is not there or out of scope."""

@@ -189,29 +189,31 @@ class PartitionWriter:
 
     def _insert_hits(self, hits: Sequence[Hit], commit_number: int) -> int:
         encode = self._dictionary.encode
+        seqs = range(
+            first := fetch_one(self._connection, "SELECT coalesce(max(seq), 0) + 1 FROM hit"), first + len(hits)
+        )
         columns = zip(
-            hits,
+            seqs,
+            [rows.required_key(hit.event_id) for hit in hits],
             encode(FIELD_RULE, [hit.rule_id for hit in hits]),
             encode(FIELD_RULE_DIGEST, [hit.rule_digest for hit in hits]),
+            [hit.level.rank for hit in hits],
+            [to_micros(hit.at) for hit in hits],
+            [hit.alert_id for hit in hits],
             encode(FIELD_UNIT, [hit.unit_id for hit in hits]),
             encode(FIELD_ASSET, [hit.asset_id for hit in hits]),
+            [commit_number] * len(hits),
+            map(rows.hit_detail, hits),
             strict=True,
         )
-        stored = 0
-        for hit, rule, digest, unit, asset in columns:
-            row = (
-                rows.required_key(hit.event_id), rule, digest, hit.level.rank, to_micros(hit.at), hit.alert_id,
-                unit, asset, commit_number, rows.hit_detail(hit),
-            )  # fmt: skip
-            self._connection.execute("INSERT OR IGNORE INTO hit VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            if not self._connection.changes():
-                continue  # of an unfinished attempt, as its event
-            stored += 1
-            if hit.keys:
-                seq = self._connection.last_insert_rowid()
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO hit_key VALUES (?, ?)", [(key, seq) for key in hit.keys]
-                )
+        # Taken after `encode`, which inserts words. What is there already is of an unfinished attempt, as its event.
+        before = self._connection.total_changes()
+        self._connection.executemany("INSERT OR IGNORE INTO hit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
+        stored = self._connection.total_changes() - before
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO hit_key SELECT ?2, seq FROM hit WHERE seq = ?1",
+            [(seq, key) for seq, hit in zip(seqs, hits, strict=True) for key in hit.keys],
+        )
         return stored
 
     def _insert_findings(self, findings: Sequence[EventFinding], commit_number: int) -> int:
