@@ -81,6 +81,7 @@ class _Asker:
         evidence: dict[str, Evidence],
     ) -> None:
         self.asset, self.facts, self.since, self.until, self.evidence = asset, facts, since, until, evidence
+        self.cited: dict[str, str] = {}
 
     def of(self, check: Check) -> tuple[dict[str, Fact], tuple[str, ...]]:
         """Return a check's facts by local name, and the ids of their evidence."""
@@ -90,10 +91,16 @@ class _Asker:
             question = request(spec, self.asset.id, self.since, self.until)
             answers[name] = fact = self.facts.get(question.id, NO_FACT)
             if fact.available:
-                one = _evidence(question, fact)
-                self.evidence.setdefault(one.id, one)
-                ids.append(one.id)
+                ids.append(self._cite(question, fact))
         return answers, tuple(dict.fromkeys(ids))
+
+    def _cite(self, question: FactRequest, fact: Fact) -> str:
+        """Return the id of a fact's evidence; many checks ask the same question, it is written down once."""
+        if question.id not in self.cited:
+            one = _evidence(question, fact)
+            self.evidence.setdefault(one.id, one)
+            self.cited[question.id] = one.id
+        return self.cited[question.id]
 
 
 def _evidence(question: FactRequest, fact: Fact) -> Evidence:
