@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from secmon.model.assessment import Evidence, make_evidence
 from secmon.model.asset import Asset
+from secmon.model.evidence import Evidence, make_evidence
 from secmon.model.hit import Minor
 from secmon.model.printable import shield
 from secmon.model.unit import Unit

@@ -19,14 +19,13 @@ from secmon.model.assessment import (
     Check,
     CheckResult,
     Control,
-    Evidence,
     Framework,
     ItemResult,
     Outcome,
     Result,
-    make_evidence,
 )
 from secmon.model.asset import Asset
+from secmon.model.evidence import Evidence, make_evidence
 from secmon.model.printable import shield
 
 KIND = "mlps"

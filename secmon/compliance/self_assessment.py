@@ -7,9 +7,10 @@ may carry an attack; the reader walks from the evidence id to the record.
 
 from datetime import datetime, timedelta, timezone
 
-from secmon.model.assessment import Assessment, Evidence, ItemResult, Result
+from secmon.model.assessment import Assessment, ItemResult, Result
 from secmon.model.asset import Asset
 from secmon.model.document import Block, Heading, Layout, OfficialDocument, PageBreak, Paragraph, Table
+from secmon.model.evidence import Evidence
 from secmon.model.printable import clean
 from secmon.model.unit import Unit
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from secmon.model.assessment import Evidence
 from secmon.model.canonical import Plain, canonical_digest
 from secmon.model.event import format_time, parse_time
+from secmon.model.evidence import Evidence
 
 TO_FILL = "（由本单位填写）"
 
