@@ -57,19 +57,31 @@ def digit_runs(buffer: bytes, wanted: DigitRuns) -> tuple[Places, Places]:
     starts, ends = _runs(data, wanted)
     if not starts.size:
         return starts, starts
-    touched = _after_escape(data, starts)
+    left, right = _at(data, starts - 1), _at(data, ends)
     lengths = ends - starts
-    right = _at(data, ends)
     is_x = (right | 0x20) == ord("x")
-    closed = ~_WORD[right] | (is_x & (lengths == _ID_CHARACTERS - 1) & ~_WORD[_at(data, ends + 1)])
-    open_left = ~_WORD[_at(data, starts - 1)]
-    bits = np.where(touched, wanted.bits, 0)
-    plain = ~touched & open_left & closed & (lengths <= _LONGEST)
+    closed = ~_WORD[right]
+    if is_x.any():
+        closed |= is_x & (lengths == _ID_CHARACTERS - 1) & ~_WORD[_at(data, ends + 1)]
+    bits = np.zeros(starts.size, dtype=np.int64)
+    plain = ~_WORD[left] & closed & (lengths <= _LONGEST)
+    dotted = np.flatnonzero(plain & (left == ord(".")))
+    plain[dotted] = ~_is_decimal(data, starts[dotted])
     for length in np.unique(lengths[plain]).tolist():
         chosen = np.flatnonzero(plain & (lengths == length))
         bits[chosen] |= _bits_of(data, starts[chosen], length, wanted, is_x[chosen])
+    near = np.flatnonzero(_WORD[left] | (left == ord("%")))
+    bits[near[_after_escape(data, starts[near])]] = wanted.bits
     kept = bits != 0
     return starts[kept], bits[kept]
+
+
+def _is_decimal(data: Bytes, starts: Places) -> Mask:
+    """Tell which runs behind a point belong to a decimal: a digit before the point, and not one of an escape."""
+    points = starts - 1
+    before = _at(data, points - 1)
+    passed: Mask = (before >= ord("0")) & (before <= ord("9")) & ~_after_escape(data, points)
+    return passed
 
 
 def _at(data: Bytes, places: Places) -> Bytes:
@@ -127,7 +139,8 @@ def _after_escape(data: Bytes, starts: Places) -> Mask:
 def _bits_of(data: Bytes, starts: Places, length: int, wanted: DigitRuns, is_x: Mask) -> Places:
     """Return the bits of the classes that runs of one length may be."""
     bits = np.zeros(starts.size, dtype=np.int64)
-    digits = _at(data, starts[:, None] + np.arange(length + 1)).astype(np.int64) - 48
+    # One byte more than the run: the X of an ID. At the end of the buffer any byte will do.
+    digits = data.take(starts[:, None] + np.arange(length + 1), mode="clip").astype(np.int64) - 48
     for bit, validator in wanted.by_length.get(length, ()):
         bits |= np.where(_TESTS.get(validator, _always)(digits, length), bit, 0)
     if length == _ID_CHARACTERS - 1 and is_x.any():
