@@ -76,7 +76,7 @@ def _head_row(grid: Grid, widths: list[float], size_pt: float) -> tuple[Element,
         return ()
     look = _cell_look(size_pt, align="center", face=HEADING_FACE)
     cells = (cell(paragraph(text, look), width_pt=width) for text, width in zip(grid.head, widths, strict=True))
-    return (row(cells, repeated=True),)
+    return (row(cells, whole=grid.head_repeats, repeated=grid.head_repeats),)
 
 
 def _row(grid: Grid, texts: tuple[str, ...], widths: list[float], *, size_pt: float, whole: bool) -> Element:

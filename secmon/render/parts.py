@@ -51,6 +51,7 @@ class Grid:
         shares: width of each column, together 1.
         centred: which columns are centred, because all their texts are short.
         whole: which rows are short enough to stay on one page.
+        head_repeats: the head is short enough to stand on every page.
     """
 
     head: tuple[str, ...]
@@ -59,6 +60,7 @@ class Grid:
     centred: tuple[bool, ...]
     whole: tuple[bool, ...]
     caption: str
+    head_repeats: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ def _grid(table: Table, write: Callable[[str], str]) -> Grid:
         centred=tuple(width <= _CENTRED_EM for width in widest),
         whole=tuple(_row_lines(row, shares) <= _WHOLE_ROW_LINES for row in rows),
         caption=write(table.caption),
+        head_repeats=_row_lines(head, shares) <= _WHOLE_ROW_LINES if head else False,
     )
 
 

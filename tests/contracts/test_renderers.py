@@ -4,13 +4,13 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from secmon.model.access import job_access
-from secmon.model.document import OfficialDocument
+from secmon.model.document import Layout, OfficialDocument
 from secmon.ports import Renderer
 from secmon.render.docx import DocxRenderer
 from secmon.render.fonts import FontLibrary
 from secmon.render.html import HtmlRenderer
 from secmon.render.pdf import PdfRenderer
-from tests.render.documents import DOCUMENTS, EXAMPLES, HOSTILE, letter_of
+from tests.render.documents import DOCUMENTS, EXAMPLES, HOSTILE, letter_of, oversized
 from tests.render.extract import compact, docx_text, expected, html_text, in_order, pdf_text
 
 ACCESS = job_access("test")
@@ -86,6 +86,14 @@ def test_a_page_of_hostile_names_in_every_place_is_written(renderer: Renderer) -
             footer=(text,),
         )
         assert in_order(expected(document), shown(renderer, document))
+
+
+@every_renderer
+@pytest.mark.parametrize("layout", Layout)
+def test_texts_longer_than_a_page_are_not_cut_off_anywhere(renderer: Renderer, layout: Layout) -> None:
+    document = oversized(layout)
+    text = shown(renderer, document)
+    assert [found for found in expected(document) if found not in text] == []
 
 
 @settings(deadline=None)

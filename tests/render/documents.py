@@ -163,3 +163,28 @@ def letter_of(*texts: str) -> OfficialDocument:
     return OfficialDocument(
         kind="any", layout=Layout.OFFICIAL, title="标题", blocks=tuple(Paragraph(text) for text in texts)
     )
+
+
+def oversized(layout: Layout) -> OfficialDocument:
+    """Return a document with a text longer than a page in every place."""
+    long = [f"第{number:02d}处" + "甲乙丙丁戊己庚辛" * 180 + f"至此{number:02d}" for number in range(17)]
+    return OfficialDocument(
+        kind="any",
+        layout=layout,
+        title=long[0],
+        blocks=(
+            Heading(1, long[1]),
+            FieldList((("项", long[2]),)),
+            Table(("一", long[3]), (("1", long[4]),), caption=long[5]),
+        ),
+        issuer=long[6],
+        masthead=long[7],
+        number=long[8],
+        notice=long[9],
+        cover=(("项", long[10]),),
+        attachments=(long[11], long[12]),
+        signature=long[13],
+        copies_to=long[14],
+        printed_by=long[15],
+        footer=(long[16],),
+    )

@@ -12,7 +12,16 @@ from secmon.model.access import job_access
 from secmon.model.document import Layout, OfficialDocument, Paragraph, Table
 from secmon.render.fonts import FontLibrary
 from secmon.render.pdf import PdfRenderer
-from tests.render.documents import BEYOND_THE_FONTS, LETTER, RARE_NAMES, REPORT_UP, SELF_ASSESSMENT, WARNING, letter_of
+from tests.render.documents import (
+    BEYOND_THE_FONTS,
+    LETTER,
+    RARE_NAMES,
+    REPORT_UP,
+    SELF_ASSESSMENT,
+    WARNING,
+    letter_of,
+    oversized,
+)
 from tests.render.fontmaker import renamed
 
 ACCESS = job_access("test")
@@ -120,3 +129,17 @@ def test_twenty_eight_characters_fill_a_line() -> None:
     lines = pages(letter_of("教" * 100))[0].split("\n")
     assert "教" * 26 in lines
     assert "教" * 28 in lines
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_no_text_leaves_the_paper(layout: Layout) -> None:
+    heights: list[float] = []
+
+    def note(text: str, matrix: list[float], text_matrix: list[float], _font: object, _size: object) -> None:
+        if text.strip():
+            heights.append(text_matrix[5] * matrix[3] + matrix[5])
+
+    for page in pypdf.PdfReader(io.BytesIO(RENDERER.render(ACCESS, oversized(layout)))).pages:
+        page.extract_text(visitor_text=note)
+    assert min(heights) > 0
+    assert max(heights) < 297 / 25.4 * 72
