@@ -14,7 +14,7 @@ from dataclasses import replace
 from secmon.collect.copies import Originals
 from secmon.collect.matching import Look, Streams, look_into
 from secmon.collect.scan import FileKey, Scan, Scanner, Sighting, reason, shown
-from secmon.collect.tracking import FIRST_BYTES, OpenFiles, Role, Tracked
+from secmon.collect.tracking import CHECKS_AFTER_CHANGE, FIRST_BYTES, OpenFiles, Role, Tracked
 from secmon.errors import SecmonError
 from secmon.model.fingerprint import HEAD_BYTES, TAIL_BYTES, head_length, tail_of
 from secmon.model.stream import Checkpoint
@@ -60,7 +60,8 @@ class Roster:
         undecided += self._stale_copies()
         undecided = [file for file in undecided if self._ready(file, now_s)]
         self._resume(undecided)
-        for file in undecided:
+        # What might be a copy comes after what it might be a copy of.
+        for file in sorted(undecided, key=lambda file: (file.packed, -file.sighting.size)):
             if file.role is Role.NEW:
                 self._decide(file, template)
         if self._is_first:
@@ -96,15 +97,23 @@ class Roster:
                 file = self.files[key] = Tracked(sighting, now_s - rested)
                 undecided.append(file)
                 continue
-            if sighting == file.sighting and not (file.suspect or file.waiting or file.gone):
+            if sighting == file.sighting and not (file.suspect or file.waiting or file.gone or file.checks_left):
                 continue
-            old, file.sighting, file.gone = file.sighting, sighting, False
-            if sighting.size != old.size:
-                file.changed_at = now_s
-            changed = sighting.size != old.size or sighting.mtime_ns != old.mtime_ns
-            if (changed or file.suspect or file.waiting) and self._recheck(file):
+            if self._has_changed(file, sighting, now_s) and self._recheck(file):
                 undecided.append(file)
         return undecided
+
+    def _has_changed(self, file: Tracked, sighting: Sighting, now_s: float) -> bool:
+        """Take over how a file is now; tell whether it is to be looked at."""
+        old, file.sighting, file.gone = file.sighting, sighting, False
+        if sighting.size != old.size:
+            file.changed_at = now_s
+        if sighting.size != old.size or sighting.mtime_ns != old.mtime_ns:
+            file.checks_left = CHECKS_AFTER_CHANGE
+            return True
+        is_due = file.checks_left > 0 and not file.packed
+        file.checks_left = max(0, file.checks_left - 1)
+        return is_due or file.suspect or file.waiting
 
     def _recheck(self, file: Tracked) -> bool:
         """Look again at a file that changed; tell whether its role is open now."""
@@ -166,9 +175,11 @@ class Roster:
         if not file.packed and file.content is not None:
             try:
                 size = file.content.end() or 0
+                file.first = file.content.at(0, FIRST_BYTES)
             except OSError as error:
                 self._cannot_read(file, error)
                 size = 0
+            self._originals.add(file)
             if size != file.sighting.size:
                 file.sighting, file.changed_at = file.sighting._replace(size=size), now_s
             if size < self.streams[file.generation].position.offset:

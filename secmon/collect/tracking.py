@@ -7,7 +7,6 @@ another file meanwhile.
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -15,6 +14,9 @@ from secmon.collect.content import Content, open_content
 from secmon.collect.scan import FileKey, Sighting, shown
 
 FIRST_BYTES = 256
+# Two changes within one tick of a file system's clock (up to 2 s) can show the same time and size: a poll between
+# them sees the first only. So a file is looked at again at the next polls after every change.
+CHECKS_AFTER_CHANGE = 2
 
 
 class Role(Enum):
@@ -47,6 +49,7 @@ class Tracked:
         extra: the patterns do not name it; it is read because a stream that we know ends in it.
         suspect: something about it does not fit; look again at the next poll.
         waiting: look again at every poll.
+        checks_left: look again at so many polls even if nothing seems to have changed.
         problem: why it cannot be read, "place: problem (remedy)".
     """
 
@@ -64,6 +67,7 @@ class Tracked:
     extra: bool = False
     suspect: bool = False
     waiting: bool = False
+    checks_left: int = CHECKS_AFTER_CHANGE
     problem: str = ""
     content: Content | None = None
 
@@ -87,11 +91,11 @@ class OpenFiles:
     """The files held open: the most recently used ones.
 
     Args:
-        limit: most files to hold.
+        limit: most files to hold; at least two.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = max(2, limit)
         self._open: OrderedDict[FileKey, Tracked] = OrderedDict()
 
     def __len__(self) -> int:
@@ -109,8 +113,8 @@ class OpenFiles:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             file.content = open_content(file.sighting.path, where=file.place, key=file.key)
             file.packed = file.content.packed
-            self._open[file.key] = file
             self._shrink()
+            self._open[file.key] = file
         self._open.move_to_end(file.key)
         return file.content
 
@@ -127,7 +131,10 @@ class OpenFiles:
             self.close(file)
 
     def _shrink(self) -> None:
-        """Close the least recently used; files that have no name any more last, for they cannot be opened again."""
-        if len(self._open) > self._limit:
-            named: Iterator[Tracked] = (file for file in self._open.values() if not file.gone)
-            self.close(next(named, next(iter(self._open.values()))))
+        """Make room: close the least recently used file; one without a name last, for it cannot be opened again.
+
+        The file used last stays: somebody is comparing it with the one that is to be opened.
+        """
+        if len(self._open) >= self._limit:
+            others = list(self._open.values())[:-1]
+            self.close(next((file for file in others if not file.gone), others[0]))

@@ -168,14 +168,9 @@ def test_an_inode_given_to_another_file_is_not_mistaken_for_the_old_one(tmp_path
     follower = Follower(log)
     follower.poll()
     follower.stop()
-    inode = log.stat().st_ino
-    log.unlink()
     other = numbered(900, 1300)
-    # A file system gives a freed inode to the next file at once, or not at all: rewriting in place is the same thing.
+    # Rewritten in place: a file system may give the inode of a deleted file to the next one, but need not.
     log.write_bytes(other)
-    if log.stat().st_ino != inode:
-        old = tmp_path / "held"
-        os.link(log, old)
     follower.start()
     follower.settle()
     assert follower.counted() == lines_of(FIRST + other)
@@ -185,7 +180,7 @@ def test_an_inode_reused_while_running_with_no_file_held_open(tmp_path: Path) ->
     log = tmp_path / "a.log"
     log.write_bytes(FIRST)
     (tmp_path / "b.log").write_bytes(b"other\n")
-    follower = Follower(tmp_path / "*.log", max_open=1)
+    follower = Follower(tmp_path / "*.log", max_open=2)
     follower.poll()
     follower.collector._open.close_all()
     with log.open("r+b") as same_inode:
