@@ -20,6 +20,7 @@ from secmon.parse.registry import KINDS
 from secmon.pipeline import Stages
 from secmon.ports import Clock, Renderer
 from secmon.render.docx import DocxRenderer
+from secmon.render.fonts import FontLibrary
 from secmon.render.html import HtmlRenderer
 from secmon.render.pdf import PdfRenderer
 from secmon.sigma.index import Engine
@@ -201,7 +202,7 @@ def collectors_of(settings: Settings, clock: Clock, *, settle_s: float = SETTLE_
 
 def renderers(settings: Settings) -> dict[str, Renderer]:
     """Return the writers of documents by format."""
-    fonts = settings["documents.fonts"]
+    fonts = FontLibrary(settings["documents.fonts"])
     return {"html": HtmlRenderer(), "docx": DocxRenderer(), "pdf": PdfRenderer(fonts)}
 
 
