@@ -215,7 +215,9 @@ class Detector:
             trace.append(f"validator:{definition.validator}" if verdict.strength else f"form:{definition.validator}")
         beside, is_adjacent = _key_beside(view.text, place, key)
         listed = one.names.match(beside) if beside else ""
-        refused = one.negative.match(beside) if beside and not listed else ""
+        refused = one.negative.match(beside) if beside else ""
+        if len(refused) > len(listed):
+            listed = ""  # publicKeyToken is a token, but a public one: the longer name knows more
         if not listed and not refused:
             listed = self._key_in_window(definition, view.text, place.start)
         if listed:
