@@ -19,7 +19,7 @@ from zlib import crc32
 from evtx import PyEvtxParser
 
 from secmon.errors import ParseError
-from secmon.model.event import Dropped, Event, Frame, ParseContext, Record
+from secmon.model.event import Event, Frame, ParseContext, Record
 from secmon.model.stream import Position
 from secmon.parse.evtx_limits import Expansion, TooLargeError
 from secmon.parse.json_text import load_exact
@@ -38,6 +38,9 @@ _SIZE = Struct("<I")
 _MIN_RECORD = _RECORD_HEADER.size + _SIZE.size
 # Chunk header: last record's id at 32, offset behind the last record at 48.
 _LAST_ID_AT, _FREE_AT = 32, 48
+# Chains of strings and templates for whoever writes the chunk. A record names what it needs by offset, so they are
+# taken off: the library follows them first, and for ever if they lead in a circle.
+_TABLES = slice(128, 512)
 _NO_SUCH_ID = b"\xff" * 8
 # A byte that starts no BinXML token: the library gives such a record up at once.
 _BROKEN = 0xFF
@@ -149,6 +152,7 @@ def _repaired(block: bytes, pieces: list[_Piece]) -> tuple[bytes, list[bool]]:
     chunk = bytearray(block.ljust(CHUNK_SIZE, b"\0"))
     end = pieces[-1].end if pieces else _CHUNK_HEADER_SIZE
     chunk[_LAST_ID_AT : _LAST_ID_AT + 8] = _NO_SUCH_ID
+    chunk[_TABLES] = bytes(_TABLES.stop - _TABLES.start)
     _SIZE.pack_into(chunk, _FREE_AT, end)
     expansion, room = Expansion(block), _MAX_WRITTEN
     decodable = []
@@ -177,18 +181,20 @@ def _file_header() -> bytes:
     return bytes(header)
 
 
-def parse_evtx(record: Record, context: ParseContext) -> list[Event] | Dropped:
+def parse_evtx(record: Record, context: ParseContext) -> list[Event]:
     """Read one record that `frame_evtx` cut out.
 
     Raises:
         ParseError: it is damaged, or as for `windows_json.parse_nested`.
     """
     text = record.text
-    if not text.startswith("{"):
+    if not text.startswith(_DECODED):
         raise ParseError(_damage(text), where=record.where, hint="export the log again, or repair the file")
     return [parse_nested(load_exact(record), record, context)]
 
 
+# How the library begins each record.
+_DECODED = '{"Event":{'
 # How the bytes of a damaged frame begin → what it is.
 _DAMAGES = {
     "**": "the record cannot be decoded",
@@ -205,8 +211,13 @@ def _damage(text: str) -> str:
 
 
 def recognise(texts: list[str]) -> float:
-    """Tell whether this is the start of an EVTX file; anything else shows no text at all."""
-    return 1.0 if texts and texts[0].startswith("ElfFile\0") else 0.0
+    """Tell whether these are records of an EVTX file; a sample may end within its first chunk.
+
+    Text that is framed as EVTX gives blocks with line ends in them.
+    """
+    first = texts[0] if texts else ""
+    framed = first.startswith(_DECODED) and "\n" not in first
+    return 1.0 if framed or first.startswith("ElfChnk\0") else 0.0
 
 
 WINDOWS_EVTX = Kind(

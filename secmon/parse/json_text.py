@@ -23,6 +23,8 @@ from secmon.model.event import Event, Record, Scalar, Value
 MAX_FIELDS = 1000
 MAX_NAME = 512
 MAX_DEPTH = 32
+TOO_MANY_FIELDS = f"more than {MAX_FIELDS} fields"
+TOO_LONG_NAME = f"a field name of more than {MAX_NAME} characters"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # `json.loads` reads an integer of n digits in O(n²) and therefore refuses more than 4,300 of them.
@@ -167,7 +169,7 @@ def flatten(members: dict[str, Any], record: Record, *, prefix: str = "") -> Eve
     flat.lay(members, prefix, MAX_DEPTH)
     for name in flat.fields:
         if len(name) > MAX_NAME:
-            raise ParseError("a field name longer than {limit}", where=record.where, values={"limit": MAX_NAME})
+            raise ParseError(TOO_LONG_NAME, where=record.where)
         if ".." in name or name.startswith(".") or name.endswith(".") or not name:
             raise ParseError("an empty part in a field name", where=record.where)
     return flat.fields
@@ -185,9 +187,9 @@ class _Flat:
     def lay(self, members: dict[str, Any], prefix: str, depth: int) -> None:
         fields = self.fields
         if len(fields) + len(members) > MAX_FIELDS:
-            raise ParseError("more than {limit} fields", where=self.where, values={"limit": MAX_FIELDS})
+            raise ParseError(TOO_MANY_FIELDS, where=self.where)
         if len(prefix) > MAX_NAME:
-            raise ParseError("a field name longer than {limit}", where=self.where, values={"limit": MAX_NAME})
+            raise ParseError(TOO_LONG_NAME, where=self.where)
         for key, value in members.items():
             kind = type(value)
             name = prefix + key

@@ -18,6 +18,8 @@ EVE = "suricata.eve."
 _VERDICTS = {"allowed": "allowed", "pass": "allowed", "blocked": "denied", "drop": "denied", "reject": "denied"}
 _VERDICT_FIELDS = (EVE + "alert.action", EVE + "verdict.action")
 _TARGET, _FILE = EVE + "http.url", EVE + "fileinfo.filename"
+# Events whose destination is always the server; a fileinfo or an alert may go the other way.
+_TO_SERVER = frozenset(("http", "http2", "tls", "quic"))
 # Two fields of a flow that together are a third.
 _SUMS = (
     ("network.bytes", "source.bytes", "destination.bytes"),
@@ -94,7 +96,7 @@ def _complete(event: Event) -> None:
     if "tls.version" in event:
         event["tls.version_protocol"] = "tls"
     domain = event.get("url.domain", event.get("tls.client.server_name"))
-    if domain is not None:
+    if domain is not None and event["event.action"] in _TO_SERVER:
         event["destination.domain"] = domain
     _judge(event)
 

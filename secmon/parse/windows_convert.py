@@ -26,6 +26,19 @@ def text(field: str) -> Write:
     return write
 
 
+_NULL_SID = "S-1-0-0"
+
+
+def sid(field: str) -> Write:
+    """Security identifier; the null SID says that there is none."""
+
+    def write(event: Event, value: str) -> None:
+        if value != _NULL_SID:
+            event[field] = value
+
+    return write
+
+
 def texts(field: str) -> Write:
     """Copy the text into a field that ECS marks as array."""
 
@@ -36,11 +49,11 @@ def texts(field: str) -> Write:
 
 
 def pid(field: str) -> Write:
-    """Process id, decimal (Sysmon) or hexadecimal (`0x1f4`, Security log)."""
+    """Process id, decimal (Sysmon) or hexadecimal (`0x1f4`, Security log); 0 says that there is none."""
 
     def write(event: Event, value: str) -> None:
         number = _number(value)
-        if number is not None and number < _MAX_PID:
+        if number is not None and 0 < number < _MAX_PID:
             event[field] = number
 
     return write

@@ -6,6 +6,7 @@ test_corpora/windows.json/. How the shapes are read: windows_shapes; what events
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 from secmon.errors import ParseError
@@ -59,7 +60,7 @@ def parse_nested(members: dict[str, Any], record: Record, context: ParseContext)
     system = inner.get("System") if isinstance(inner, dict) else None
     if not isinstance(inner, dict) or not isinstance(system, dict):
         raise ParseError("not a Windows event", where=record.where, hint="Event and System are expected")
-    time = json_time(attribute_of(system, "TimeCreated", "SystemTime"), context.zone)
+    time = json_time(attribute_of(system, "TimeCreated", "SystemTime"), UTC)
     return _finished(read_nested(inner), time, record)
 
 
@@ -74,19 +75,20 @@ def _finished(event: Event, time: str | None, record: Record) -> Event:
     return event
 
 
-# In this order: the log's own time, the shipper's copy of it, the time of arrival, Sysmon's.
-_TIME_NAMES = ("SystemTime", "TimeCreated", "EventTime", "@timestamp")
+# Windows writes SystemTime in UTC, with or without saying so; shippers write local time. In this order: the log's
+# own time, the shipper's copies of it, its time of arrival, and what Sysmon says.
+_TIME_NAMES = ("TimeCreated", "EventTime", "@timestamp")
 
 
 def _flat_time(members: Mapping[str, Any], context: ParseContext) -> str | None:
+    time = json_time(members.get("SystemTime"), UTC)
+    if time is not None:
+        return time
     for name in _TIME_NAMES:
-        value = members.get(name)
-        if value is not None:
-            time = json_time(value, context.zone)
-            if time is not None:
-                return time
-    sysmon = members.get("UtcTime")
-    return json_time(f"{sysmon}Z", context.zone) if isinstance(sysmon, str) else None
+        time = json_time(members.get(name), context.zone)
+        if time is not None:
+            return time
+    return json_time(members.get("UtcTime"), UTC)
 
 
 _SHAPES = re.compile(r'"EventID"|"event_id"|"winlog\.|"winlog"')

@@ -13,6 +13,7 @@ from secmon.parse.windows_convert import (
     pid,
     port,
     registry,
+    sid,
     status_outcome,
     text,
     transport,
@@ -22,13 +23,13 @@ from secmon.parse.windows_meaning import Copies, Meaning, meaning
 _SUBJECT: Copies = (
     ("SubjectUserName", text("user.name")),
     ("SubjectDomainName", text("user.domain")),
-    ("SubjectUserSid", text("user.id")),
+    ("SubjectUserSid", sid("user.id")),
 )
 _LOGON: Copies = (
     ("TargetUserName", text("user.name")),
     ("TargetDomainName", text("user.domain")),
-    ("TargetUserSid", text("user.id")),
-    ("TargetSid", text("user.id")),
+    ("TargetUserSid", sid("user.id")),
+    ("TargetSid", sid("user.id")),
     ("IpAddress", address("source.ip")),
     ("IpPort", port("source.port")),
     ("WorkstationName", text("source.domain")),
@@ -58,7 +59,7 @@ _ACCOUNT: Copies = (
     *_SUBJECT,
     ("TargetUserName", text("user.target.name")),
     ("TargetDomainName", text("user.target.domain")),
-    ("TargetSid", text("user.target.id")),
+    ("TargetSid", sid("user.target.id")),
 )
 _RENAMED: Copies = (
     *_ACCOUNT,
@@ -69,8 +70,8 @@ _GROUP: Copies = (
     *_SUBJECT,
     ("TargetUserName", text("group.name")),
     ("TargetDomainName", text("group.domain")),
-    ("TargetSid", text("group.id")),
-    ("MemberSid", text("user.target.id")),
+    ("TargetSid", sid("group.id")),
+    ("MemberSid", sid("user.target.id")),
 )
 _ACTOR: Copies = (*_SUBJECT, ("ProcessName", executable("process")), ("ProcessId", pid("process.pid")))
 _OBJECT: Copies = (*_ACTOR, ("ObjectName", path_only("file.path")))

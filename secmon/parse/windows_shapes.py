@@ -15,7 +15,7 @@ from typing import Any
 from secmon.errors import ParseError
 from secmon.model.event import Event, Record, Value
 from secmon.parse.ecs_reserved import set_aside
-from secmon.parse.json_text import MAX_FIELDS, MAX_NAME, flatten, scalars, text_of
+from secmon.parse.json_text import MAX_FIELDS, MAX_NAME, TOO_LONG_NAME, TOO_MANY_FIELDS, flatten, scalars, text_of
 from secmon.parse.windows_meaning import EVENT_DATA
 
 # Flat names that are System values (or a shipper's), and the field each becomes; all others are EventData.
@@ -77,9 +77,9 @@ def check_bounds(event: Event, record: Record) -> None:
         ParseError: more than `MAX_FIELDS` fields, or a name longer than `MAX_NAME`.
     """
     if len(event) > MAX_FIELDS:
-        raise ParseError("more than {limit} fields", where=record.where, values={"limit": MAX_FIELDS})
+        raise ParseError(TOO_MANY_FIELDS, where=record.where)
     if max(map(len, event), default=0) > MAX_NAME:
-        raise ParseError("a field name longer than {limit}", where=record.where, values={"limit": MAX_NAME})
+        raise ParseError(TOO_LONG_NAME, where=record.where)
 
 
 def read_flat(members: dict[str, Any]) -> tuple[Event, bool]:
