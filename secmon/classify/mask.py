@@ -11,9 +11,12 @@ from secmon.errors import ConfigError
 
 STAR = "*"
 _WHOLE = "***"
-# 省、市、区县: what stays of an address (standard practice: "保留到区县"); city and county endings after the first one.
+# Province, city, county: what stays of an address ("保留到区县"). The part before the county's ending may hold no word
+# for a street or village, and a 小区 or 社区 is no county.
 _ADDRESS_HEAD = re.compile(
-    r"(?:[^省市区县旗\s]{1,10}(?:省|自治区|特别行政区))?(?:[^市州盟区县旗\s]{1,10}(?:市|自治州|州|盟|地区))?(?:[^区县旗市\s]{1,10}(?:区|县|旗|市))?"
+    r"(?:[^省市区县旗\s]{1,10}(?:省|自治区|特别行政区))?"
+    r"(?:[^省区县旗路街村号0-9\s]{1,8}?(?:市|自治州|州(?![市路街])|盟|地区))?"
+    r"(?:[^区县旗路街道村镇乡巷弄号0-9\s]{1,8}?(?:(?<![小社])区|县|旗|市))?"
 )
 
 

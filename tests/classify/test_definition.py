@@ -1,5 +1,6 @@
 """Classifier files: what is refused, where, and that the good ones go on."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,16 @@ def test_the_shipped_classes_keep_their_own_examples(definitions: tuple[Definiti
         for text in definition.not_matching:
             found = [match.definition.id for match in detector.find(text)]
             assert definition.id not in found, (definition.id, text)
+
+
+def test_the_example_of_the_guide_works() -> None:
+    guide = (Path(__file__).parent.parent.parent / "docs" / "classifiers.md").read_text(encoding="utf-8")
+    example = guide.partition("```yaml\n")[2].partition("```")[0]
+    loaded, errors = load_definitions([("badge.yaml", example)])
+    assert errors == []
+    detector = Detector(loaded, today=date(2026, 11, 21))
+    assert all(detector.find(text) for text in loaded[0].matching)
+    assert not any(detector.find(text) for text in loaded[0].not_matching)
 
 
 @given(text=st.text())
