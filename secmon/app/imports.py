@@ -35,7 +35,7 @@ class Imported:
     def add(self, progress: Progress) -> None:
         """Add one committed step."""
         self.counts += progress.counts
-        self.hits += progress.hits
+        self.hits += sum(progress.hits.values())
         for name, count in progress.findings.items():
             self.findings[name] = self.findings.get(name, 0) + count
 

@@ -5,8 +5,8 @@ of the checkpoint; (c) the next batch, which is the acknowledgement of a stream 
 between (a) and (b) leaves a batch row that `recover` rolls forward: nothing is worked twice, nothing counted twice.
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -49,14 +49,14 @@ class Progress:
     Args:
         checkpoint: the stream's committed state.
         counts: what this step added to the account.
-        hits: hits in it.
+        hits: hits in it, by rule id.
         findings: findings in it, by class.
     """
 
     checkpoint: Checkpoint
     counts: Counts
-    hits: int
-    findings: dict[str, int]
+    hits: Mapping[str, int]
+    findings: Mapping[str, int]
 
 
 def recover(house: Installation, access: Access) -> int:
@@ -216,10 +216,9 @@ class _Reader:
                 values={"number": after.batch},
             )
         saved = checkpoints.save(self._house, self._access, after)
-        findings: dict[str, int] = {}
-        for one in result.findings:
-            findings[one.finding.data_class] = findings.get(one.finding.data_class, 0) + 1
-        yield Progress(saved, result.counts, len(result.hits), findings)
+        hits = Counter(hit.rule_id for hit in result.hits)
+        findings = Counter(one.finding.data_class for one in result.findings)
+        yield Progress(saved, result.counts, hits, findings)
         return saved
 
 

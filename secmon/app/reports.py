@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+import msgspec
+
 from secmon.app import audit
 from secmon.app.facts import gather
 from secmon.app.installation import Installation
@@ -17,7 +19,7 @@ from secmon.model.assessment import Assessment, Framework
 from secmon.model.asset import Asset
 from secmon.model.document import OfficialDocument
 from secmon.model.event import format_time
-from secmon.model.record import Document
+from secmon.model.record import Document, RecordQuery
 from secmon.model.unit import Unit, UnitKind
 
 DEFAULT_DAYS = 180
@@ -89,13 +91,48 @@ def keep(house: Installation, access: Access, assessment: Assessment) -> str:
         document = Document(
             kind=KIND,
             id=identity,
-            body=dict(body),
+            body={**body, "kept": msgspec.to_builtins(assessment)},
             keys={"asset": assessment.asset_id, "at": format_time(assessment.at)},
             unit_ids=(assessment.unit_id,) if assessment.unit_id else (),
         )
         house.records.create(access, document)
         audit.append(house, access, "report.assess", assessment.asset_id, {"digest": identity})
     return identity
+
+
+def list_assessments(house: Installation, access: Access, *, limit: int = 100) -> list[dict[str, Any]]:
+    """Return kept assessments, latest first: id, asset, time, summary."""
+    page = house.records.find(access, RecordQuery(kind=KIND, order="at", descending=True, limit=limit))
+    return [{"assessment.id": one.id, **one.body["report"], "summary": one.body["summary"]} for one in page.documents]
+
+
+def get_assessment(house: Installation, access: Access, identity: str) -> dict[str, Any]:
+    """Return a kept assessment as JSON.
+
+    Beside the report's own object "kept" holds all that a writer needs to write the same file again.
+
+    Raises:
+        NotFoundError: it is not there or not in scope.
+    """
+    document = house.records.get(access, KIND, identity)
+    if document is None:
+        raise NotFoundError("no such assessment")
+    return {"assessment.id": identity, **document.body}
+
+
+def rendered(house: Installation, access: Access, identity: str, format_: str) -> bytes:
+    """Return a kept assessment as a file.
+
+    Raises:
+        NotFoundError: it is not there or not in scope.
+        SecmonError: no writer for this format.
+    """
+    kept = get_assessment(house, access, identity)
+    renderer = house.renderers.get(format_)
+    if renderer is None:
+        raise SecmonError("no writer for {format}", values={"format": format_})
+    assessment = msgspec.convert(kept["kept"], Assessment)
+    return renderer.render(access, document_of(house, assessment))
 
 
 def run(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:

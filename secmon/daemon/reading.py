@@ -33,6 +33,7 @@ class ReadingState:
     store_problem: str = ""
     turns: int = 0
     steps: int = 0
+    hits: dict[str, int] = field(default_factory=dict)
 
 
 class Reading(threading.Thread):
@@ -103,8 +104,10 @@ class Reading(threading.Thread):
         def stop() -> bool:
             return self._stop.is_set() or steps >= STEPS_A_TURN
 
-        for _ in ingest_stream(self._house, self._access, collector, stream, work=self._work, stop=stop):
+        for progress in ingest_stream(self._house, self._access, collector, stream, work=self._work, stop=stop):
             steps += 1
+            for rule, number in progress.hits.items():
+                self.state.hits[rule] = self.state.hits.get(rule, 0) + number
             self.state.steps += 1
             self._committed.set()
         return steps > 0

@@ -1,0 +1,49 @@
+"""What every page does first: know who asks; a form also proves that it is ours."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from anyio import from_thread
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from secmon.web.auth import NotLoggedIn, Visitor, check_csrf, to_login, visitor_of
+from secmon.web.respond import json_response, wants_json
+
+
+def page(show: Callable[[Request, Visitor], Response]) -> Callable[[Request], Response]:
+    """Return an endpoint that runs in a thread for whoever is logged in, and asks others to log in."""
+
+    @wraps(show)
+    def endpoint(request: Request) -> Response:
+        try:
+            visitor = visitor_of(request)
+        except NotLoggedIn as error:
+            return json_response({"problem": str(error)}, 401) if wants_json(request) else to_login(request)
+        return show(request, visitor)
+
+    return endpoint
+
+
+def form_action(act: Callable[[Request, Visitor, FormData], Response]) -> Callable[[Request], Response]:
+    """Return an endpoint for a form: logged in, with the session's CSRF token."""
+
+    @page
+    @wraps(act)
+    def endpoint(request: Request, visitor: Visitor) -> Response:
+        form = from_thread.run(_form_of, request)
+        check_csrf(visitor, form)
+        return act(request, visitor, form)
+
+    return endpoint
+
+
+async def _form_of(request: Request) -> FormData:
+    return await request.form()
+
+
+def field(form: FormData, name: str, *, limit: int = 2000) -> str:
+    """Return a form field's text, bounded; "" if it is missing."""
+    value = form.get(name)
+    return value[:limit] if isinstance(value, str) else ""

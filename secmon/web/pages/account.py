@@ -1,0 +1,91 @@
+"""Log-in, log-out, and the first administrator's one-time link."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from secmon.app import users
+from secmon.errors import SecmonError
+from secmon.i18n import translator
+from secmon.web.auth import COOKIE, Visitor, daemon_of, set_session
+from secmon.web.page import field, form_action
+from secmon.web.respond import html
+
+
+async def login(request: Request) -> Response:
+    """Show the log-in form, or log in."""
+    target = _local(request.query_params.get("next", "/"))
+    if request.method == "GET":
+        return html(request, "login.html.j2", {"title": "登录", "visitor": None, "problem": "", "target": target})
+    form = await request.form()
+    _refuse_other_sites(request)
+    try:
+        token = await run_in_threadpool(
+            users.log_in, daemon_of(request).house, field(form, "name"), field(form, "password")
+        )
+    except SecmonError as error:
+        text = error.text(translator("zh-CN"))
+        values = {"title": "登录", "visitor": None, "problem": text, "target": target}
+        return html(request, "login.html.j2", values, 403)
+    response = RedirectResponse(_local(field(form, "next") or "/"), status_code=303)
+    set_session(response, request, token)
+    return response
+
+
+async def setup(request: Request) -> Response:
+    """Make the first administrator through the one-time link."""
+    if request.method == "GET":
+        token = request.query_params.get("token", "")
+        valid = await run_in_threadpool(users.invitation_is_valid, daemon_of(request).house, token)
+        values = {"title": "设置首个管理员", "visitor": None, "problem": "", "token": token, "valid": valid}
+        return html(request, "setup.html.j2", values, 200 if valid else 403)
+    form = await request.form()
+    _refuse_other_sites(request)
+    token, name, password = field(form, "token"), field(form, "name"), field(form, "password")
+    try:
+        _check_same(password, field(form, "again"))
+        await run_in_threadpool(users.accept_invitation, daemon_of(request).house, token, name, password)
+    except SecmonError as error:
+        text = error.text(translator("zh-CN"))
+        values = {"title": "设置首个管理员", "visitor": None, "problem": text, "token": token, "valid": True}
+        return html(request, "setup.html.j2", values, 403)
+    return RedirectResponse("/login", status_code=303)
+
+
+@form_action
+def logout(request: Request, visitor: Visitor, form: FormData) -> Response:
+    """End the session."""
+    del visitor, form
+    users.log_out(daemon_of(request).house, request.cookies.get(COOKIE, ""))
+    response = RedirectResponse("/login", status_code=303)
+    response.delete_cookie(COOKIE, path="/")
+    return response
+
+
+def _local(target: str) -> str:
+    """Return a path on this site; anything else becomes the first page (no open redirect)."""
+    plain = target.startswith("/") and not target.startswith("//") and "\\" not in target
+    return target if plain and not any(ord(c) < 0x20 for c in target) else "/"  # noqa: PLR2004  control characters
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Refuse a form that another site sent: there is no session yet that could carry a token."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin", "")
+    host = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    if site not in {"same-origin", "none"} or (origin and origin not in {host, "null"}):
+        raise SecmonError("the form was sent from another site")
+
+
+def _check_same(password: str, again: str) -> None:
+    if password != again:
+        raise SecmonError("the two passwords differ")
+
+
+ROUTES = [
+    Route("/login", login, methods=["GET", "POST"]),
+    Route("/setup", setup, methods=["GET", "POST"]),
+    Route("/logout", logout, methods=["POST"]),
+]
