@@ -181,7 +181,7 @@ def _file_header() -> bytes:
     return bytes(header)
 
 
-def parse_evtx(record: Record, context: ParseContext) -> list[Event]:
+def parse_evtx(record: Record, _context: ParseContext) -> list[Event]:
     """Read one record that `frame_evtx` cut out.
 
     Raises:
@@ -190,7 +190,7 @@ def parse_evtx(record: Record, context: ParseContext) -> list[Event]:
     text = record.text
     if not text.startswith(_DECODED):
         raise ParseError(_damage(text), where=record.where, hint="export the log again, or repair the file")
-    return [parse_nested(load_exact(record), record, context)]
+    return [parse_nested(load_exact(record), record)]
 
 
 # How the library begins each record.

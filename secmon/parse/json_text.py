@@ -84,28 +84,18 @@ def _load_unusual(record: Record) -> object:
         raise _not_json(record) from error
 
 
-# \ud800 … \udfff written as an escape. An escaped backslash before it is passed over with its partner.
-_ESCAPES = re.compile(r"\\(?:u([dD][89a-fA-F][0-9a-fA-F]{2})(?:\\u([dD][89a-fA-F][0-9a-fA-F]{2}))?|.)", re.DOTALL)
-_LOW_SURROGATES = range(0xDC00, 0xE000)
+# A pair of surrogates, one alone, or any other escape: what is behind a backslash is passed over with it.
+_ESCAPES = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u([dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
 
 
 def _visible(text: str) -> str:
     r"""Make the lone surrogates of a JSON text visible before it is read: `\ud800` becomes `\\ud800`."""
     text = text.removeprefix("\ufeff")
     if "\\ud" in text or "\\uD" in text:
-        text = _ESCAPES.sub(_mend_escape, text)
+        text = _ESCAPES.sub(lambda found: f"\\\\u{found[1].lower()}" if found[1] else found[0], text)
     return _SURROGATE.sub(_escaped_twice, text)
-
-
-def _mend_escape(found: re.Match[str]) -> str:
-    first, second = found[1], found[2]
-    if first is None:
-        return found[0]
-    if second is not None:
-        if int(first, 16) not in _LOW_SURROGATES and int(second, 16) in _LOW_SURROGATES:
-            return found[0]
-        return f"\\\\u{first.lower()}\\\\u{second.lower()}"
-    return f"\\\\u{first.lower()}"
 
 
 def _escaped_twice(found: re.Match[str]) -> str:

@@ -32,7 +32,7 @@ def parse_windows_json(record: Record, context: ParseContext) -> list[Event] | D
     if is_blank(text):
         return Dropped("blank")
     if text.startswith(_NESTED_START):
-        return [parse_nested(load_exact(record), record, context)]
+        return [parse_nested(load_exact(record), record)]
     members = load_object(record)
     if "EventID" in members:
         event, exact = read_flat(members)
@@ -41,7 +41,7 @@ def parse_windows_json(record: Record, context: ParseContext) -> list[Event] | D
             event, _ = read_flat(members)
         time = _flat_time(members, context)
     elif "Event" in members or "System" in members:
-        return [parse_nested(load_exact(record), record, context)]
+        return [parse_nested(load_exact(record), record)]
     elif "winlog" in members or any(name.startswith("winlog.") for name in members):
         event = read_winlogbeat(members, record)
         time = json_time(event.pop("@timestamp", None), context.zone)
@@ -50,7 +50,7 @@ def parse_windows_json(record: Record, context: ParseContext) -> list[Event] | D
     return [_finished(event, time, record)]
 
 
-def parse_nested(members: dict[str, Any], record: Record, context: ParseContext) -> Event:
+def parse_nested(members: dict[str, Any], record: Record) -> Event:
     """Read one event of the nested shape.
 
     Raises:
@@ -92,7 +92,7 @@ def _flat_time(members: Mapping[str, Any], context: ParseContext) -> str | None:
 
 
 _SHAPES = re.compile(r'"EventID"|"event_id"|"winlog\.|"winlog"')
-_SIGNS = re.compile(r'"Channel"|"Provider|"SourceName"|"EventData"|"System"|"provider_name"|"channel"|"computer_name"')
+_SIGNS = re.compile(r'"Channel"|"Provider|"SourceName"|"EventData"|"System"|provider_name"|channel"|computer_name"')
 
 
 def recognise(texts: list[str]) -> float:

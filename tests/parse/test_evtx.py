@@ -20,6 +20,7 @@ from secmon.parse.evtx import CHUNK_SIZE, FILE_HEADER_SIZE, frame_evtx, parse_ev
 from secmon.parse.evtx_limits import Expansion, TooLargeError
 from secmon.parse.guess import guess
 from secmon.parse.kind import MAX_RECORD_BYTES
+from tests.parse.evtx_samples import sample_file
 from tests.parse.evtx_writer import (
     BINXML,
     STRING,
@@ -349,3 +350,8 @@ def test_every_record_of_the_public_samples_is_read() -> None:
         assert found, path.name
         assert all(data.startswith(b"**\0\0", frame.offset) for frame in found)
         assert damaged(found) == [], path.name
+
+
+def test_the_shipped_sample_is_what_the_writer_writes() -> None:
+    shipped = Path(__file__).parents[2] / "test_corpora" / "windows.evtx" / "logons.evtx"
+    assert shipped.read_bytes() == sample_file()
