@@ -5,6 +5,7 @@ head of a digest of the key, so that after a rotation each piece finds its own k
 authenticated. Random nonces are safe for 2^32 pieces a key.
 """
 
+import glob
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -16,7 +17,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from secmon.errors import StoreError
 from secmon.store.keys import load_or_make_key
 
-VAULT_KEY_FILE = "vault.key"
 KEY_BYTES = 32
 _VERSION = 1
 _KEY_ID_BYTES = 4
@@ -68,10 +68,11 @@ class FileVault:
             raise StoreError("the sealed bytes were changed, or sealed for another purpose", where="vault") from error
 
 
-def open_vault(keys: Path) -> FileVault:
-    """Return the vault of a folder of keys: `vault.key`, and `vault.key.1`, `.2` … of earlier rotations."""
-    current = load_or_make_key(keys / VAULT_KEY_FILE, KEY_BYTES)
-    older = [load_or_make_key(path, KEY_BYTES) for path in sorted(keys.glob(f"{VAULT_KEY_FILE}.*"))]
+def open_vault(path: Path) -> FileVault:
+    """Return the vault of a key file, made if it is not there; `FILE.1`, `FILE.2` … are keys of earlier rotations."""
+    current = load_or_make_key(path, KEY_BYTES)
+    beside = sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
+    older = [load_or_make_key(file, KEY_BYTES) for file in beside if file.suffix[1:].isdecimal()]
     return FileVault(current, tuple(older))
 
 

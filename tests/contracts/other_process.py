@@ -1,7 +1,8 @@
 """What another process does with a store: `python -m tests.contracts.other_process JOB BACKEND STATE [SEED]`.
 
-Jobs: `write` commits batches until it kills itself at a random moment, and prints the number of each acknowledged one;
-`read` prints what a reader sees; `swap` raises a counter 25 times by compare-and-swap.
+Jobs: `write` commits batches until it kills itself at a random moment, and prints each one's number when acknowledged;
+`commit` commits five batches and a document and lives on; `read` prints what a reader sees; `swap` raises a counter
+25 times by compare-and-swap.
 """
 
 import json
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from secmon.errors import ConflictError
 from secmon.model.batch import Batch
-from secmon.model.record import RecordQuery
+from secmon.model.record import Document, RecordQuery
 from secmon.ports import EventQuery
 from tests.contracts.backends import Opened, store_of
 from tests.contracts.builders import DAY, NOON, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on
@@ -47,7 +48,11 @@ def numbered_batch(number: int) -> Batch:
 def _write(store: Opened, seed: int) -> None:
     life_s = random.Random(seed).uniform(0.0, 0.4)  # noqa: S311  a repeatable moment, no secret
     threading.Thread(target=_kill_after, args=(life_s,), daemon=True).start()
-    for number in range(1, BATCHES + 1):
+    _commit(store, BATCHES)
+
+
+def _commit(store: Opened, batches: int) -> None:
+    for number in range(1, batches + 1):
         store.log.commit(ROOT_ACCESS, numbered_batch(number))
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
@@ -84,6 +89,11 @@ def main(job: str, backend: str, state: str, seed: str = "0") -> None:
     with store_of(backend, Path(state), writable=job != "read") as store:
         if job == "write":
             _write(store, int(seed))
+        elif job == "commit":
+            _commit(store, 5)
+            store.records.create(ROOT_ACCESS, Document(kind="alert", id="a", body={}))
+            sys.stdout.write("document\n")
+            sys.stdout.flush()
         elif job == "read":
             _read(store)
         else:

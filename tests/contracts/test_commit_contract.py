@@ -110,6 +110,17 @@ def test_after_a_refusal_the_store_goes_on(log: EventLog) -> None:
     assert log.check(ROOT_ACCESS, deep=True) == []
 
 
+def test_after_a_refusal_in_the_middle_of_writing_nothing_of_it_is_remembered(log: EventLog) -> None:
+    """A hit that cannot be written is met after its events: what was prepared for them must be forgotten too."""
+    event = event_at(0, user_name="new", unit_id="unit-new")
+    with pytest.raises(StoreError):
+        log.commit(ROOT_ACCESS, batch_of([event], hits=[hit_on(event, captured={"x": "\ud800"})]))
+    log.commit(ROOT_ACCESS, batch_of([event_at(1, user_name="first")]))
+    log.commit(ROOT_ACCESS, batch_of([event], number=2, hits=[hit_on(event)]))
+    assert log.count(ROOT_ACCESS, EventQuery(), by="user.name") == {"first": 1, "new": 1}
+    assert [hit.unit_id for hit in log.hits(access_to("unit-new"), HitQuery())] == ["unit-new"]
+
+
 def test_an_id_of_another_day_than_the_batch_is_refused(log: EventLog) -> None:
     with pytest.raises(StoreError):
         log.commit(ROOT_ACCESS, batch_of([event_at(0, day=NEXT_DAY)], day=DAY))

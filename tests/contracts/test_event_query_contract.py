@@ -25,7 +25,7 @@ def asking(units: frozenset[str] | None) -> Access:
     return Access(ROOT_ACCESS.principal, Scope(units))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     events=event_lists(),
     cut=st.integers(0, 25),
@@ -41,7 +41,7 @@ def test_events_are_found_in_order_as_the_oracle_finds_them(
             assert list(store.log.events(asking(units), query)) == found(events, query, Scope(units))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     events=event_lists(),
     cut=st.integers(0, 25),

@@ -185,7 +185,7 @@ _QUERIES = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(drawn=_DOCUMENTS, query=_QUERIES, units=ACCESS_UNITS, by=st.sampled_from(["", "state"]))
 def test_lists_and_counts_are_those_of_the_oracle(
     backend: str, drawn: list[dict[str, Any]], query: RecordQuery, units: frozenset[str] | None, by: str

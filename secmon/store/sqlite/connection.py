@@ -184,7 +184,7 @@ def fetch(connection: apsw.Connection, sql: str, values: Values = ()) -> list[An
 
 
 def fetch_one(connection: apsw.Connection, sql: str, values: Values = ()) -> Any:
-    """Return the first value of the first row; None if there is none."""
+    """Return the only value of the only row, None if there is no row; for questions that cannot have more rows."""
     return connection.execute(sql, tuple(values)).get
 
 

@@ -15,7 +15,6 @@ from secmon.store.sqlite.partition_file import (
     partition_name,
     partition_path,
     partitions_in,
-    remove_orphans,
     sync_folder,
     unlink_partition,
 )
@@ -157,8 +156,6 @@ class PartitionFolder:
             if not self._folder.exists():
                 self._folder.mkdir(mode=0o700, parents=True)
                 sync_folder(self._folder.parent)
-        if not self._writers:
-            remove_orphans(self._folder)
 
     def _require_writable(self) -> None:
         if not self._writable:

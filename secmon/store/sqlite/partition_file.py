@@ -77,19 +77,11 @@ def partition_bytes(path: Path) -> int:
 def unlink_partition(path: Path) -> None:
     """Remove the files for ever. Readers that hold them open keep reading what they hold."""
     with store_errors(path):
-        # The database first: without it nobody can open the others any more.
+        # The database first: without it nobody can open the others any more. If we are killed in between, SQLite
+        # itself throws away the log it finds beside a new, empty database.
         for side in ("", *_SIDE_FILES):
             Path(f"{path}{side}").unlink(missing_ok=True)
         sync_folder(path.parent)
-
-
-def remove_orphans(folder: Path) -> None:
-    """Remove logs whose database is gone: a removal was interrupted between two files."""
-    with store_errors(folder):
-        for side in _SIDE_FILES:
-            for file in folder.glob(f"*.db{side}"):
-                if not file.with_name(file.name.removesuffix(side)).exists():
-                    file.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
