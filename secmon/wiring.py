@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -71,18 +72,27 @@ def load_rule_set(settings: Settings) -> tuple[RuleSet, list[str]]:
 
 def make_stages(settings: Settings) -> Stages:
     """Build the pure stages: registers, classifier, rule engine. Worker processes call this too."""
-    return _stages(settings)[0]
+    return _load(settings).stages
 
 
-def _stages(settings: Settings) -> tuple[Stages, UnitTree, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """Content and registers, ready to work, and what was wrong with some of them."""
+
+    stages: Stages
+    tree: UnitTree
+    class_names: dict[str, str]
+    problems: tuple[str, ...]
+
+
+def _load(settings: Settings) -> _Loaded:
     tree, register, register_errors = load_registers(settings)
     ruleset, rule_problems = load_rule_set(settings)
     files, file_errors = classifier_files(settings["content.classifiers"])
     definitions, definition_errors = load_definitions(files)
     pii, _, record = key_paths(settings)
-    classifier = Classifier(
-        definitions, token_key=load_or_make_key(pii, KEY_BYTES), policy=settings.mask, today=_today()
-    )
+    token_key = load_or_make_key(pii, KEY_BYTES)
+    classifier = Classifier(definitions, token_key=token_key, policy=settings.mask, today=_today())
     stages = Stages(
         register=register,
         classifier=classifier,
@@ -90,8 +100,15 @@ def _stages(settings: Settings) -> tuple[Stages, UnitTree, tuple[str, ...]]:
         ruleset=ruleset,
         record_key=load_or_make_key(record, KEY_BYTES),
     )
-    problems = [str(error) for error in (*register_errors, *file_errors, *definition_errors)] + rule_problems
-    return stages, tree, tuple(problems)
+    errors = [str(error) for error in (*register_errors, *file_errors, *definition_errors)]
+    names = {one.id: one.name_zh for one in definitions}
+    return _Loaded(stages, tree, names, (*errors, *rule_problems))
+
+
+def _load_registers_only(settings: Settings) -> _Loaded:
+    tree, register, errors = load_registers(settings)
+    stages = Stages(register=register, classifier=None, engine=None, ruleset=None, record_key=b"")
+    return _Loaded(stages, tree, {}, tuple(map(str, errors)))
 
 
 def _today() -> date:
@@ -126,28 +143,24 @@ def opened(
         records = SqliteRecords(state / "control.db", writable=writable)
         stack.callback(records.close)
         _, vault, _ = key_paths(settings)
-        if content:
-            stages, tree, problems = _stages(settings)
-        else:
-            tree, register, errors = load_registers(settings)
-            problems = tuple(map(str, errors))
-            stages = Stages(register=register, classifier=None, engine=None, ruleset=None, record_key=b"")
+        loaded = _load(settings) if content else _load_registers_only(settings)
         yield Installation(
             log=log,
             records=records,
             vault=FileVault(load_or_make_key(vault, KEY_BYTES)),
             clock=clock or SystemClock(),
-            stages=stages,
-            ruleset=stages.ruleset or NO_RULES,
-            tree=tree,
-            register=stages.register,
+            stages=loaded.stages,
+            ruleset=loaded.stages.ruleset or NO_RULES,
+            tree=loaded.tree,
+            register=loaded.stages.register,
+            class_names=loaded.class_names,
             zone=settings["secmon.zone"],
             retention_days=settings["store.retention_days"],
             sources=sources_of(settings),
             renderers=renderers(settings),
             framework_texts=tuple(framework_files(settings["content.frameworks"])[0]),
             anchor=_anchor(state / "audit.head"),
-            problems=problems,
+            problems=loaded.problems,
         )
 
 

@@ -49,8 +49,11 @@ def facts_of(house: Installation, access: Access, alert: Alert) -> AlertFacts:
     found = _findings(house, access, event_ids)
     persons: dict[str, set[str]] = {}
     minors: dict[Minor, set[str]] = {}
+    classes: Counter[str] = Counter()
     for one in found:
-        persons.setdefault(one.data_class, set()).add(one.digest)
+        name = house.class_names.get(one.data_class, one.data_class)
+        classes[name] += 1
+        persons.setdefault(name, set()).add(one.digest)
         minors.setdefault(one.minor, set()).add(one.digest)
     sources: Counter[str] = Counter()
     for event in house.log.events_by_id(access, alert.content.samples):
@@ -72,7 +75,7 @@ def facts_of(house: Installation, access: Access, alert: Alert) -> AlertFacts:
         units=tuple(_unit(house, unit) for unit in content.unit_ids),
         assets=tuple(a for one in content.asset_ids if (a := house.register.assets.get(one))),
         close_reason_zh=CLOSE_REASON_ZH[alert.close_reason] if alert.close_reason else "",
-        data_classes=dict(sorted(Counter(one.data_class for one in found).items())),
+        data_classes=dict(sorted(classes.items())),
         persons_by_class={name: len(values) for name, values in sorted(persons.items())},
         minors={group: len(values) for group, values in sorted(minors.items())},
         masked_values=tuple(dict.fromkeys(one.masked for one in found))[:_MAX_VALUES],

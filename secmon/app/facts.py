@@ -1,15 +1,15 @@
 """Answers the questions of an assessment from the stores (`compliance.needs`)."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from secmon.app import alerts
 from secmon.app.installation import Installation
 from secmon.compliance.needs import NO_FACT, Fact, FactRequest
 from secmon.model.access import Access
-from secmon.model.alert import AlertState
+from secmon.model.alert import Alert, AlertState
 from secmon.model.assessment import FactSource, Selection
 from secmon.model.asset import Asset
 from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
@@ -91,82 +91,82 @@ def _rules_of(asking: _Asking, controls: tuple[str, ...]) -> list[Rule | Correla
 
 
 def _hits(asking: _Asking, asked: FactRequest) -> Fact:
-    rules = [rule for rule in _rules_of(asking, asked.spec.controls) if isinstance(rule, Rule)]
+    """Count the hits of rules, and the satisfied moments of correlations, that are mapped to the controls."""
+    rules = _rules_of(asking, asked.spec.controls)
     if not rules:
         return NO_FACT  # nobody looks: an absence of hits would say nothing
-    by = dict.fromkeys((rule.id for rule in rules), 0)
-    query = HitQuery(since=asked.since, until=asked.until, rule_ids=tuple(by), asset_id=asked.asset_id)
-    ids: list[str] = []
-    days: set[date] = set()
+    tally = _Tally(asking.offset, {rule.id: 0 for rule in rules})
+    single = tuple(rule.id for rule in rules if isinstance(rule, Rule))
+    query = HitQuery(since=asked.since, until=asked.until, rule_ids=single, asset_id=asked.asset_id)
+    for hit in asking.house.log.hits(asking.access, query) if single else ():
+        tally.add(hit.rule_id, 1, hit.at, hit.at, (hit.event_id,))
+    for alert in _alerts_in(asking, asked):
+        if alert.rule_kind == "correlation" and alert.rule_id in tally.by:
+            content = alert.content
+            tally.add(alert.rule_id, content.count, content.first, content.last, content.samples)
+    names = {rule.id: rule.title_zh or rule.name for rule in rules}
+    return tally.fact(asking, names)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Sums up what is found, thing by thing."""
+
+    offset: timedelta
+    by: dict[str, int]
+    ids: dict[str, None] = field(default_factory=dict)
+    days: set[date] = field(default_factory=set)
     first: datetime | None = None
     last: datetime | None = None
-    for hit in asking.house.log.hits(asking.access, query):
-        by[hit.rule_id] += 1
-        first, last = first or hit.at, hit.at
-        days.add((hit.at + asking.offset).date())
-        if len(ids) < MAX_IDS and hit.event_id not in ids:
-            ids.append(hit.event_id)
-    names = {rule.id: rule.title_zh or rule.name for rule in rules}
-    return Fact(
-        count=sum(by.values()),
-        by={names[rule_id]: count for rule_id, count in by.items()},
-        days=len(days),
-        first=first,
-        last=last,
-        event_ids=tuple(ids),
-        masked_sample=_sample(asking, tuple(ids)),
-    )
+
+    def add(self, name: str, count: int, first: datetime, last: datetime, ids: tuple[str, ...]) -> None:
+        self.by[name] = self.by.get(name, 0) + count
+        self.first, self.last = min(self.first or first, first), max(self.last or last, last)
+        self.days |= {(first + self.offset).date(), (last + self.offset).date()}
+        for identity in ids[: MAX_IDS - len(self.ids)]:
+            self.ids[identity] = None
+
+    def fact(self, asking: _Asking, names: Mapping[str, str], sample: str | None = None) -> Fact:
+        ids = tuple(self.ids)
+        return Fact(
+            count=sum(self.by.values()),
+            by={names.get(name, name): count for name, count in sorted(self.by.items())},
+            days=len(self.days),
+            first=self.first,
+            last=self.last,
+            event_ids=ids,
+            masked_sample=_sample(asking, ids) if sample is None else sample,
+        )
+
+
+def _alerts_in(asking: _Asking, asked: FactRequest) -> Iterator[Alert]:
+    """Yield the alerts of the asset with activity in the period."""
+    wanted = alerts.AlertFilter(asset=asked.asset_id, since=asked.since, until=asked.until, limit=1000)
+    return alerts.every_alert(asking.house, asking.access, wanted)
 
 
 def _alerts(asking: _Asking, asked: FactRequest) -> Fact:
-    rules = {rule.id for rule in _rules_of(asking, asked.spec.controls)}
-    if not rules:
+    names = {rule.id: rule.title_zh or rule.name for rule in _rules_of(asking, asked.spec.controls)}
+    if not names:
         return NO_FACT
-    wanted = alerts.AlertFilter(asset=asked.asset_id, since=asked.since, until=asked.until, limit=1000)
-    count = 0
-    ids: list[str] = []
-    by: Counter[str] = Counter()
-    first: datetime | None = None
-    last: datetime | None = None
-    for alert in alerts.every_alert(asking.house, asking.access, wanted):
-        is_open = alert.state is not AlertState.CLOSED
-        outcomes = {alert.state.value, alert.close_reason.value if alert.close_reason else ""}
-        if alert.rule_id not in rules or not (outcomes | ({_OPEN} if is_open else set())) & set(asked.spec.outcomes):
-            continue
-        count += 1
-        by[alert.rule_title_zh or alert.rule_name] += 1
-        first = min(first or alert.content.first, alert.content.first)
-        last = max(last or alert.content.last, alert.content.last)
-        ids.extend(alert.content.samples[: MAX_IDS - len(ids)])
-    return Fact(count=count, by=dict(sorted(by.items())), first=first, last=last, event_ids=tuple(ids))
+    tally = _Tally(asking.offset, {})
+    for alert in _alerts_in(asking, asked):
+        reason = alert.close_reason.value if alert.close_reason else ""
+        outcomes = {alert.state.value, reason, "" if alert.state is AlertState.CLOSED else _OPEN}
+        if alert.rule_id in names and outcomes & set(asked.spec.outcomes):
+            tally.add(alert.rule_id, 1, alert.content.first, alert.content.last, alert.content.samples)
+    return tally.fact(asking, names)
 
 
 def _findings(asking: _Asking, asked: FactRequest) -> Fact:
-    counts: Counter[str] = Counter()
-    ids: dict[str, None] = {}
-    days: set[date] = set()
-    first: datetime | None = None
-    last: datetime | None = None
+    tally = _Tally(asking.offset, {})
     sample = ""
     for data_class in asked.spec.classes or ("",):
         query = FindingQuery(since=asked.since, until=asked.until, data_class=data_class, asset_id=asked.asset_id)
         for one in asking.house.log.findings(asking.access, query):
-            counts[one.finding.data_class] += 1
-            first = min(first or one.at, one.at)
-            last = max(last or one.at, one.at)
-            days.add((one.at + asking.offset).date())
             sample = sample or one.finding.masked
-            if len(ids) < MAX_IDS:
-                ids[one.event_id] = None
-    return Fact(
-        count=sum(counts.values()),
-        by=dict(sorted(counts.items())),
-        days=len(days),
-        first=first,
-        last=last,
-        event_ids=tuple(ids),
-        masked_sample=sample,
-    )
+            tally.add(one.finding.data_class, 1, one.at, one.at, (one.event_id,))
+    return tally.fact(asking, {}, sample)
 
 
 def _register(asking: _Asking, asked: FactRequest) -> Fact:

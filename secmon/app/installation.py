@@ -37,6 +37,7 @@ class Installation:
     """Everything a use case may touch, chosen by `wiring`.
 
     Args:
+        class_names: data class → its Chinese name, for documents.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
     """
@@ -54,5 +55,6 @@ class Installation:
     sources: Mapping[str, Source] = field(default_factory=dict)
     renderers: Mapping[str, Renderer] = field(default_factory=dict)
     framework_texts: tuple[tuple[str, str], ...] = ()
+    class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
     problems: tuple[str, ...] = ()

@@ -119,7 +119,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "store.digest": Operation(lambda house, access, args: integrity.digest(house, access)),  # noqa: ARG005
     "store.check": Operation(_store_check),
     "report.mlps": Operation(reports.run, content=True),
-    "bulletin.draft": Operation(bulletins.run_draft, writes=True),
+    "bulletin.draft": Operation(bulletins.run_draft, writes=True, content=True),
     "bulletin.show": Operation(bulletins.run_show),
     "bulletin.render": Operation(bulletins.run_render),
 }
