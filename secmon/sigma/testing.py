@@ -68,7 +68,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class RunOfTests:
     """What the tests of some rules say.
 
     Args:
@@ -80,7 +80,7 @@ class Tested:
     untested: tuple[str, ...]
 
 
-def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLines) -> Tested:
+def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLines) -> RunOfTests:
     """Run the tests in some files.
 
     Args:
@@ -106,7 +106,7 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
             outcomes.append(run_case(ruleset, rule, case))
             shown.add("match" if case.expects_match else "near miss" if case.is_near_miss else "no match")
     everything: list[Rule | CorrelationRule] = [*ruleset.rules, *ruleset.correlations]
-    return Tested(tuple(outcomes), tuple(sorted(_untested(everything, proven))))
+    return RunOfTests(tuple(outcomes), tuple(sorted(_untested(everything, proven))))
 
 
 def _untested(rules: Iterable[Rule | CorrelationRule], proven: Mapping[str, set[str]]) -> Iterable[str]:

@@ -1,0 +1,163 @@
+"""`secmon detect` as a program: rows, order, statuses, workers."""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sigma.rule_texts import ID, correlation_text, rule_text
+
+FAILED = rule_text("selection: {event.outcome: failure}\ncondition: selection", number=5)
+ROOT = rule_text("selection: {user.name: root}\ncondition: selection", number=3)
+BASE = rule_text("selection: {event.outcome: failure}\ncondition: selection", number=1)
+COUNTED = correlation_text("type: event_count\ngroup-by: [source.ip]\ncondition: {gte: 2}", number=4)
+
+
+def run(*arguments: str, stdin: bytes = b"") -> tuple[int, list[dict[str, Any]], str]:
+    """Run the command; return its status, its rows and what it says on standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "secmon", "detect", *arguments], input=stdin, capture_output=True, check=False
+    )
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+
+
+def event(second: int, outcome: str = "failure", user: str = "s01", ip: str = "192.0.2.9") -> bytes:
+    """Return one ECS event as a line."""
+    fields = {
+        "@timestamp": f"2026-09-07T00:00:{second:02}Z",
+        "event.category": ["authentication"],
+        "event.outcome": outcome,
+        "user.name": user,
+        "source.ip": ip,
+    }
+    return json.dumps(fields).encode() + b"\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Mapping[str, str]:
+    """A log, and rule files by name."""
+    (tmp_path / "log.jsonl").write_bytes(
+        event(1) + event(2, "success") + event(3, user="root") + event(4, ip="192.0.2.7")
+    )
+    rules = {
+        "failed": FAILED,
+        "root": ROOT,
+        "counted": f"{BASE}---\n{COUNTED}",
+        "zeek": rule_text(logsource="product: zeek"),
+    }
+    rules["broken"] = FAILED.replace("condition: selection", "condition: nothing")
+    for name, text in rules.items():
+        (tmp_path / f"{name}.yml").write_text(text, "utf-8")
+    return {path.stem: str(path) for path in tmp_path.iterdir()} | {"folder": str(tmp_path)}
+
+
+def test_one_hit_a_line_in_order_of_events_then_of_rule_id(files: Mapping[str, str]) -> None:
+    status, rows, _ = run("--rules", files["failed"], "--rules", files["root"], "--source", "ecs", files["log"])
+    assert status == 0
+    assert [(row["secmon.record"], row["rule.id"]) for row in rows] == [
+        (1, ID.format(5)),
+        (3, ID.format(3)),
+        (3, ID.format(5)),
+        (4, ID.format(5)),
+    ]
+    assert rows[0] == {
+        "@timestamp": "2026-09-07T00:00:01.000Z",
+        "event.id": rows[0]["event.id"],
+        "rule.id": ID.format(5),
+        "rule.name": "Rule 5",
+        "rule.level": "high",
+        "rule.digest": rows[0]["rule.digest"],
+        "secmon.hit": "event",
+        "log.file.path": files["log"],
+        "secmon.record": 1,
+    }
+    assert len({row["event.id"] for row in rows}) == 3
+
+
+def test_a_correlation_stands_at_the_event_that_made_it_true(files: Mapping[str, str]) -> None:
+    status, rows, _ = run("--rules", files["counted"], files["failed"], "--source", "ecs", files["log"])
+    assert status == 0
+    kinds = [(row["secmon.record"], row["rule.id"], row["secmon.hit"]) for row in rows]
+    assert kinds == [
+        (1, ID.format(5), "event"),
+        (3, ID.format(4), "correlation"),
+        (3, ID.format(5), "event"),
+        (4, ID.format(5), "event"),
+    ]
+    row = rows[1]
+    assert row["event.id"] == rows[2]["event.id"]
+    assert row["secmon.events"] == [rows[0]["event.id"], rows[2]["event.id"]]
+    assert row["secmon.group"] == {"source.ip": "192.0.2.9"}
+    assert row["secmon.window"] == {"from": "2026-09-06T23:50:03.000Z", "to": "2026-09-07T00:00:03.000Z"}
+    assert row["secmon.count"] == 2
+    assert row["@timestamp"] == "2026-09-07T00:00:03.000Z"
+
+
+def test_engine_and_number_of_workers_change_nothing(files: Mapping[str, str]) -> None:
+    log = Path(files["log"])
+    log.write_bytes(b"".join(event(n % 60, user=f"s{n % 7}", ip=f"192.0.2.{n % 5}") for n in range(9000)))
+    common = ["--rules", files["counted"], "--rules", files["root"], "--source", "ecs", str(log)]
+    expected = run(*common)
+    assert len(expected[1]) > 1000
+    assert run(*common, "--workers", "3") == expected
+    assert run(*common, "--engine", "match") == expected
+
+
+def test_broken_and_unroutable_rules_are_named_and_the_rest_goes_on(files: Mapping[str, str]) -> None:
+    status, rows, said = run("--rules", files["folder"], "--source", "ecs", "--summary", files["log"])
+    assert status == 0
+    assert f"broken: {files['broken']}:9: " in said
+    assert f"unroutable: {files['zeek']}:5: " in said
+    assert json.loads(said.splitlines()[-1]) == {
+        "events": 4,
+        "rules_loaded": 4,
+        "rules_broken": 1,
+        "rules_unroutable": 1,
+        "hits": len(rows),
+    }
+    assert run("--rules", files["folder"], "--source", "ecs", "--strict", files["log"])[0] == 4
+
+
+def test_nothing_to_work_with_is_not_ready(files: Mapping[str, str]) -> None:
+    assert run("--rules", files["broken"], "--source", "ecs", files["log"])[:2] == (4, [])
+
+
+@pytest.mark.parametrize(("level", "status"), [("high", 3), ("critical", 0)])
+def test_fail_on_asks_for_hits_of_a_level(files: Mapping[str, str], level: str, status: int) -> None:
+    assert run("--rules", files["root"], "--source", "ecs", "--fail-on", level, files["log"])[0] == status
+
+
+def test_malformed_records_are_named_and_end_with_five(files: Mapping[str, str]) -> None:
+    stdin = event(1) + b'{"@timestamp": "never"}\n' + event(2)
+    status, rows, said = run("--rules", files["failed"], "--source", "ecs", "-", stdin=stdin)
+    assert (status, len(rows)) == (5, 2)
+    assert "record 2" in said
+
+
+def test_what_stood_before_the_end_of_a_broken_gzip_file_is_found(files: Mapping[str, str]) -> None:
+    packed = Path(files["folder"]) / "log.gz"
+    packed.write_bytes(gzip.compress(b"".join(event(n % 60) for n in range(5000)))[:-20])
+    for workers in ("1", "2"):
+        status, rows, _ = run("--rules", files["failed"], "--source", "ecs", "--workers", workers, str(packed))
+        assert status == 5
+        assert len(rows) > 1000
+
+
+def test_classify_masks_before_detection(files: Mapping[str, str]) -> None:
+    rule = Path(files["folder"]) / "data.yml"
+    rule.write_text(rule_text("selection: {data.classes: cn_id18}\ncondition: selection", number=8), "utf-8")
+    line = json.loads(event(1)) | {"message": "sfzh=110101199003070011 身份证号"}
+    common = ["--rules", str(rule), "--source", "ecs", "-"]
+    assert run(*common, stdin=json.dumps(line).encode())[1] == []
+    status, rows, said = run("--classify", *common, stdin=json.dumps(line).encode())
+    assert (status, len(rows)) == (0, 1), said
+
+
+@pytest.mark.parametrize("arguments", [["--source", "ecs"], ["--rules", "nowhere.yml", "x"], []])
+def test_bad_usage_is_two(arguments: list[str]) -> None:
+    assert run(*arguments)[0] == 2

@@ -1,0 +1,95 @@
+"""`secmon rules` as a program."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sigma.rule_texts import ID, rule_text
+
+CAS = rule_text("selection: {event.outcome: failure}\ncondition: selection", logsource="product: cas\nservice: audit")
+MATCH = "{event.dataset: cas.audit, event.outcome: failure}"
+MISS = "{event.dataset: cas.audit, event.outcome: success}"
+CASES = f"""
+cases:
+  - {{name: hit, expect: match, events: [{MATCH}]}}
+  - {{name: miss, expect: no_match, near_miss: true, events: [{MISS}]}}
+"""
+
+
+def run(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
+    """Run the command; return its status, its rows and what it says on standard error."""
+    done = subprocess.run([sys.executable, "-m", "secmon", "rules", *arguments], capture_output=True, check=False)
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "one.yml").write_text(CAS, "utf-8")
+    (tmp_path / "one.test.yaml").write_text(CASES, "utf-8")
+    return tmp_path
+
+
+def test_list_tells_the_state_of_every_rule(folder: Path) -> None:
+    (folder / "two.yml").write_text(rule_text(number=2, logsource="product: zeek"), "utf-8")
+    (folder / "three.yml").write_text(rule_text("selection: 1\ncondition: x", number=3), "utf-8")
+    status, rows, _ = run("list", "--json", str(folder))
+    assert status == 0
+    assert {row["rule.id"]: row["state"] for row in rows} == {
+        ID.format(1): "active",
+        ID.format(2): "unroutable",
+        ID.format(3): "broken",
+    }
+    assert rows[0] == {
+        "rule.id": ID.format(1),
+        "rule.name": "Rule 1",
+        "rule.level": "high",
+        "path": str(folder / "one.yml"),
+        "state": "active",
+    }
+    assert all(row["problem"].startswith(row["path"]) for row in rows if row["state"] != "active")
+
+
+def test_a_tested_rule_passes(folder: Path) -> None:
+    status, rows, said = run("test", str(folder))
+    assert (status, said) == (0, "")
+    assert rows == [
+        {"rule.id": ID.format(1), "case": "hit", "expect": "match", "got": "match", "ok": True},
+        {"rule.id": ID.format(1), "case": "miss", "expect": "no_match", "got": "no_match", "ok": True},
+    ]
+
+
+def test_one_rule_file_is_tested_with_the_test_beside_it(folder: Path) -> None:
+    (folder / "other.yml").write_text(rule_text(number=2), "utf-8")
+    assert run("test", str(folder / "one.yml"))[0] == 0
+
+
+def test_a_failing_case_is_one(folder: Path) -> None:
+    (folder / "one.test.yaml").write_text(CASES.replace("success", "failure"), "utf-8")
+    status, rows, _ = run("test", str(folder))
+    assert (status, [row["ok"] for row in rows]) == (1, [True, False])
+
+
+def test_an_untested_rule_is_four(folder: Path) -> None:
+    (folder / "other.yml").write_text(rule_text(number=2), "utf-8")
+    status, _, said = run("test", str(folder))
+    assert status == 4
+    assert f"{folder / 'other.yml'}:1: the rule has no match and no near miss case" in said
+
+
+def test_raw_lines_go_through_the_registered_parser(folder: Path) -> None:
+    line = '192.0.2.9 - - [07/Sep/2026:08:00:00 +0800] "GET /.env HTTP/1.1" 200 5 "-" "curl"'
+    web = rule_text("selection: {url.path: /.env}\ncondition: selection", logsource="category: webserver", number=2)
+    miss = line.replace("/.env", "/env")
+    source = "source: {kind: nginx.access, lines: ['%s']}"
+    (folder / "web.yml").write_text(web, "utf-8")
+    (folder / "web.test.yaml").write_text(
+        f"cases:\n  - {{name: a, expect: match, {source % line}}}\n"
+        f"  - {{name: b, expect: no_match, near_miss: true, {source % miss}}}\n",
+        "utf-8",
+    )
+    status, rows, said = run("test", str(folder / "web.yml"))
+    assert (status, [row["ok"] for row in rows]) == (0, [True, True]), said
