@@ -31,7 +31,7 @@ from secmon.store.keys import load_or_make_key
 from secmon.store.lock import WriterLock
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.store.sqlite.records import SqliteRecords
-from secmon.store.vault import FileVault
+from secmon.store.vault import open_vault
 
 KEY_BYTES = 32
 NO_RULES = RuleSet()
@@ -147,7 +147,7 @@ def opened(
         yield Installation(
             log=log,
             records=records,
-            vault=FileVault(load_or_make_key(vault, KEY_BYTES)),
+            vault=open_vault(vault),
             clock=clock or SystemClock(),
             stages=loaded.stages,
             ruleset=loaded.stages.ruleset or NO_RULES,

@@ -11,7 +11,7 @@ import orjson
 
 from secmon.app.installation import Installation
 from secmon.errors import ConflictError
-from secmon.model.access import Access
+from secmon.model.access import ROOT, Access
 from secmon.model.event import format_time
 from secmon.model.record import Body, Document, RecordQuery
 
@@ -32,6 +32,8 @@ def append(
         target: what it was done to: an id, never content of a record.
         details: further facts, free of personal data.
     """
+    # The chain belongs to no unit: whoever acts, it is written by the installation itself.
+    access = Access(access.principal, ROOT)
     for _ in range(_ATTEMPTS):
         head = house.records.get(access, "audit_head", CHAIN)
         number = int(head.body["number"]) + 1 if head else 1

@@ -7,7 +7,7 @@ from typing import Any
 from secmon.app import audit
 from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
-from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
+from secmon.errors import AccessError, NotFoundError, SecmonError
 from secmon.model.access import Access, Role
 from secmon.model.batch import Batch, Counts, DeadLetter
 from secmon.model.event import Frame, format_time, parse_time
@@ -31,27 +31,27 @@ class Replay:
 
 def keep(house: Installation, access: Access, letters: Sequence[DeadLetter]) -> None:
     """Store dead letters before the batch that counts them; one that is there already stays as it is."""
-    for letter in letters:
-        body: Body = {
-            "source": letter.source,
-            "kind": letter.kind,
-            "generation": letter.generation,
-            "offset": letter.offset,
-            "number": letter.number,
-            "line": letter.line,
-            "place": letter.place,
-            "received": format_time(letter.received_at),
-            "problem": letter.problem,
-            "masked": letter.masked,
-            "attempts": 1,
-            "state": WAITING,
-            "sealed": house.vault.seal(letter.raw, purpose=f"deadletter:{letter.id}").hex(),
-        }
-        keys = {"source": letter.source, "state": WAITING, "received": body["received"]}
-        try:
-            house.records.create(access, Document(kind=KIND, id=letter.id, body=body, keys=keys))
-        except ConflictError:
-            continue  # an earlier attempt of the same batch kept it
+    house.records.create_all(access, [_document(house, letter) for letter in letters])
+
+
+def _document(house: Installation, letter: DeadLetter) -> Document:
+    body: Body = {
+        "source": letter.source,
+        "kind": letter.kind,
+        "generation": letter.generation,
+        "offset": letter.offset,
+        "number": letter.number,
+        "line": letter.line,
+        "place": letter.place,
+        "received": format_time(letter.received_at),
+        "problem": letter.problem,
+        "masked": letter.masked,
+        "attempts": 1,
+        "state": WAITING,
+        "sealed": house.vault.seal(letter.raw, purpose=f"deadletter:{letter.id}").hex(),
+    }
+    keys = {"source": letter.source, "state": WAITING, "received": body["received"]}
+    return Document(kind=KIND, id=letter.id, body=body, keys=keys)
 
 
 def list_letters(

@@ -7,7 +7,6 @@ stored hits: late, repeated or re-ordered ticks end with the same alerts.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from secmon.app import alerts
 from secmon.app.installation import Installation
@@ -81,7 +80,7 @@ def _fold(house: Installation, access: Access, rule: Rule | CorrelationRule, dra
         document = house.records.get(access, alerts.KIND, draft.id)
         try:
             if document is None:
-                alert = raised(rule, draft, at=now, by=access.principal.id)
+                alert = raised(rule, draft, at=now, by=access.principal.id, names=house.class_names)
                 house.records.create(access, alerts.to_document(alert))
                 done.new += 1
                 return
@@ -102,9 +101,3 @@ def _move_mark(house: Installation, access: Access, document: Document | None, m
         house.records.create(access, Document(kind="mark", id=MARK, body=body))
     else:
         house.records.replace(access, Document(kind="mark", id=MARK, body=body, version=document.version))
-
-
-def last_evaluated(house: Installation, access: Access) -> datetime | None:
-    """Return when alerts were last brought up to date, None if never."""
-    document = house.records.get(access, "mark", "evaluated")
-    return datetime.fromisoformat(document.body["at"]) if document else None

@@ -87,8 +87,9 @@ def _gone_through(
 ) -> tuple[Checkpoint, Counts]:
     """Count the records that were committed before as duplicates, and keep the count with the stream."""
     number = 0
+    rows = list(house.log.batches_of(access, f"{stream.source}:{stream.generation}"))
     for frames in _committed_frames(house, access, collector, stream):
-        refuse_changed(house, access, stream, frames)
+        refuse_changed(house, access, stream, rows, frames)
         number += len(frames)
     duplicates = Counts(received=number, duplicate=number)
     if not number:

@@ -42,7 +42,8 @@ def digest(house: Installation, access: Access) -> dict[str, str]:
 
 def check(house: Installation, access: Access, *, store: str, deep: bool = False, anchored: str = "") -> dict[str, Any]:
     """Return the object of `store check`; `ok` is False if anything is wrong."""
-    problems = house.log.check(access, deep=deep) + audit.verify(house, access, anchored=anchored)
+    problems = house.log.check(access, deep=deep) + house.records.check(access, deep=deep)
+    problems += audit.verify(house, access, anchored=anchored)
     partitions = house.log.partitions(access)
     return {
         "store": store,

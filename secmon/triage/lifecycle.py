@@ -5,8 +5,10 @@ Closing binds to a revision. New hits reopen a closed alert with the reason "lat
 those are counted and shown, and the alert stays closed.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from secmon.errors import SecmonError
 from secmon.model.alert import Alert, AlertContent, AlertState, AlertStep, CloseReason
@@ -27,8 +29,15 @@ _TRANSITIONS: dict[str, tuple[frozenset[AlertState], AlertState]] = {
 }
 
 
-def raised(rule: Rule | CorrelationRule, draft: Draft, *, at: datetime, by: str) -> Alert:
-    """Return a new alert."""
+def raised(
+    rule: Rule | CorrelationRule,
+    draft: Draft,
+    *,
+    at: datetime,
+    by: str,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Alert:
+    """Return a new alert; `names` are how data classes are called in its reason."""
     alert = Alert(
         id=draft.id,
         rule_id=rule.id,
@@ -40,7 +49,7 @@ def raised(rule: Rule | CorrelationRule, draft: Draft, *, at: datetime, by: str)
         content=draft.content,
         techniques=rule.techniques,
         controls=rule.controls,
-        reason=reason_sentence(rule.reason, draft),
+        reason=reason_sentence(rule.reason, draft, names),
     )
     return _stepped(alert, AlertStep(at=at, by=by, action="raise", to_state=alert.state))
 

@@ -1,6 +1,7 @@
 """One sentence that says why an alert was raised, out of a rule's template and the first hit's values."""
 
 import re
+from collections.abc import Mapping
 
 from secmon.model.event import Value
 from secmon.triage.content import Draft
@@ -9,17 +10,19 @@ _PLACE = re.compile(r"\{([@A-Za-z0-9_.\- ]+)\}")
 MAX_VALUE = 120
 
 
-def reason_sentence(template: str, draft: Draft) -> str:
+def reason_sentence(template: str, draft: Draft, names: Mapping[str, str]) -> str:
     """Fill `{field}` places; a field that the events do not have becomes "—".
 
-    Besides the captured fields: `{count}` satisfied moments, `{secmon.count}` the correlation's highest count.
+    A value that is a key of `names` (a data class) is shown by its name. Besides the captured fields there are
+    `{count}`, the satisfied moments, and `{secmon.count}`, the correlation's highest count.
     """
     values: dict[str, Value] = {**draft.content.captured, **draft.group, "count": draft.content.count}
-    return _PLACE.sub(lambda found: _shown(values.get(found[1])), template)
+    return _PLACE.sub(lambda found: _shown(values.get(found[1]), names), template)
 
 
-def _shown(value: Value | None) -> str:
+def _shown(value: Value | None, names: Mapping[str, str]) -> str:
     if value is None:
         return "—"
-    text = "、".join(map(str, value)) if isinstance(value, list) else str(value)
+    parts = value if isinstance(value, list) else [value]
+    text = "、".join(names.get(str(part), str(part)) for part in parts)
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"

@@ -13,8 +13,8 @@ from secmon.errors import StoreError
 
 MAX_EVENTS = 500
 MAX_BYTES = 1024 * 1024
-# Level 3 of zstd took 2.2 µs an event and level 1 1.5 µs for 3 % more bytes (bench/store.py); a dictionary trained on
-# other events saved less than 1 % at this block size and would tie every block to a file that must not be lost.
+# 630 B events take 267 B on disk, columns and hits included (bench/store.py). No trained dictionary: it would tie every
+# block to a file that must not be lost.
 LEVEL = 3
 CACHE_BYTES = 16 * 1024 * 1024
 
