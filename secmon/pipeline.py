@@ -179,26 +179,12 @@ def process(frames: Sequence[Frame], lane: Lane, stages: Stages, *, prefix: byte
         received_at: when they were received.
     """
     parsed = parse_frames(frames, lane, now=received_at)
-    ingested = format_time(received_at)
-    events: list[Event] = []
-    ids: list[bytes] = []
-    for event, frame, sub_index in parsed.events:
-        identity = event_id(prefix, frame.offset, sub_index)
-        event["event.id"] = identity.hex()
-        event["event.ingested"] = ingested
-        _enrich(event, lane, stages.register)
-        events.append(event)
-        ids.append(identity)
-    digests = [_digest(stages.record_key, frame.raw) for _, frame, _ in parsed.events]
+    events, ids = enrich(parsed, lane, stages.register, prefix=prefix, received_at=received_at)
     findings: list[EventFinding] = []
     if stages.classifier is not None:
-        events, findings = _classified(events, stages.classifier)
-    hits: list[Hit] = []
-    if stages.engine is not None and stages.ruleset is not None:
-        for event in events:
-            if rules := stages.engine.match(event):
-                hits.extend(make_hits(stages.ruleset, event, rules))
-    stored = [_encode(event, identity, digest) for event, identity, digest in zip(events, ids, digests, strict=True)]
+        events, findings = classify(events, stages.classifier)
+    hits = detect(events, stages)
+    stored = encode(events, ids, [frame.raw for _, frame, _ in parsed.events], stages.record_key)
     times = [event.time for event in stored]
     skews = [(to_micros(received_at) - time) / 1e6 for time in times]
     return Processed(
@@ -222,7 +208,24 @@ def process(frames: Sequence[Frame], lane: Lane, stages: Stages, *, prefix: byte
     )
 
 
-def _enrich(event: Event, lane: Lane, register: AssetRegister) -> None:
+def enrich(
+    parsed: Parsed, lane: Lane, register: AssetRegister, *, prefix: bytes, received_at: datetime
+) -> tuple[list[Event], list[bytes]]:
+    """Give each event its id, the time of its receipt, its asset and its unit; return events and ids."""
+    ingested = format_time(received_at)
+    events: list[Event] = []
+    ids: list[bytes] = []
+    for event, frame, sub_index in parsed.events:
+        identity = event_id(prefix, frame.offset, sub_index)
+        event["event.id"] = identity.hex()
+        event["event.ingested"] = ingested
+        _assign(event, lane, register)
+        events.append(event)
+        ids.append(identity)
+    return events, ids
+
+
+def _assign(event: Event, lane: Lane, register: AssetRegister) -> None:
     """Name the asset and the unit an event belongs to (`Unit` tree and `Asset` register)."""
     asset: Asset | None = register.find(event) if register.assets else None
     if asset is None and lane.asset:
@@ -234,7 +237,8 @@ def _enrich(event: Event, lane: Lane, register: AssetRegister) -> None:
         event["unit.id"] = lane.unit
 
 
-def _classified(events: list[Event], classifier: Classifying) -> tuple[list[Event], list[EventFinding]]:
+def classify(events: Sequence[Event], classifier: Classifying) -> tuple[list[Event], list[EventFinding]]:
+    """Return the events masked, and what was found in them."""
     masked: list[Event] = []
     findings: list[EventFinding] = []
     for event, found in classifier.classify_events(events):
@@ -249,6 +253,25 @@ def _classified(events: list[Event], classifier: Classifying) -> tuple[list[Even
 def _text(event: Event, name: str) -> str | None:
     value = event.get(name)
     return None if value is None else str(value)
+
+
+def detect(events: Sequence[Event], stages: Stages) -> list[Hit]:
+    """Return the hits of masked events, in order of events."""
+    hits: list[Hit] = []
+    if stages.engine is not None and stages.ruleset is not None:
+        match = stages.engine.match
+        for event in events:
+            if rules := match(event):
+                hits.extend(make_hits(stages.ruleset, event, rules))
+    return hits
+
+
+def encode(
+    events: Sequence[Event], ids: Sequence[bytes], raws: Sequence[bytes], record_key: bytes
+) -> list[StoredEvent]:
+    """Return events as stores take them; `raws` are the records they come from."""
+    digests = [_digest(record_key, raw) for raw in raws]
+    return [_encode(event, identity, digest) for event, identity, digest in zip(events, ids, digests, strict=True)]
 
 
 def _digest(key: bytes, raw: bytes) -> bytes:
