@@ -66,6 +66,12 @@ def list_letters(
     return [row(document) for document in page.documents], page.cursor
 
 
+def count_letters(house: Installation, access: Access, *, source: str = "") -> dict[str, int]:
+    """Return counts of the dead letters in scope by state, of one source or of all."""
+    equals = {"source": (source,)} if source else {}
+    return house.records.count(access, RecordQuery(kind=KIND, equals=equals), by="state")
+
+
 def row(document: Document) -> dict[str, Any]:
     """Return a dead letter as a listing shows it; its raw bytes stay sealed."""
     body = document.body
