@@ -77,7 +77,7 @@ class PatternSet:
     def scan(self, data: bytes) -> list[int]:
         """Return the number of every atom whose needle is in `data` (not empty)."""
         if self._database is None:
-            self._build()
+            self.build()
         found: list[int] = []
         if self._needles:
             self._database.scan(data, match_event_handler=_collect, context=found)
@@ -87,7 +87,8 @@ class PatternSet:
         """Return the number of every atom whose literal is in a value."""
         return self.scan(b"%b%b%b" % (_START, utf8(text), _END))
 
-    def _build(self) -> None:
+    def build(self) -> None:
+        """Build the database now, not at the first scan."""
         try:
             self._database = self._compiled(self._needles)
         except hyperscan.HyperscanError:

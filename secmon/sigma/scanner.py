@@ -74,6 +74,12 @@ class FieldScanner:
         else:  # nothing but wildcards
             self._direct.append(number)
 
+    def build(self) -> None:
+        """Build the databases now, not at the first value."""
+        for patterns in (self._folded, self._cased, self._expressions):
+            if patterns is not None:
+                patterns.build()
+
     def of_value(self, value: Value) -> frozenset[int]:
         """Return the atoms that are true for a value; for several values, those that are true for any of them."""
         if not isinstance(value, list):

@@ -1,0 +1,108 @@
+"""How fast are events matched, and does the engine agree with its definition?
+
+    SECMON_CORPORA=… SECMON_PUBLIC_RULES=… python bench/detect.py [--rules SUBFOLDER] [--sample N]
+
+Real Windows events, never repeated, once through the parser and once through the engine with the public Windows
+rules: first pass (nothing remembered, every database built on the way) and second pass, in CPU time of one core,
+with a table of µs per event and stage. A sample is matched by the definition too; every difference is printed.
+"""
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import zstandard
+
+from secmon.model.event import Event, Frame
+from secmon.parse.registry import KINDS
+from secmon.pipeline import Lane, parse_frames
+from secmon.sigma.index import Engine
+from secmon.sigma.match import Definition
+from secmon.sigma.rule import RuleFile
+from secmon.sigma.ruleset import RuleSet, load_rules
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+BLOCK = 2000
+
+
+def read_rules(folder: Path, pattern: str) -> RuleSet:
+    paths = sorted(folder.glob(pattern))
+    return load_rules([RuleFile(str(path), path.read_text("utf-8")) for path in paths])
+
+
+def read_frames(path: Path) -> list[Frame]:
+    with zstandard.open(path, "rb") as stream:
+        data = stream.read()
+    lines = data.split(b"\n")
+    return [Frame(line, number, number, number) for number, line in enumerate(lines, start=1) if line]
+
+
+def parse(frames: list[Frame]) -> list[Event]:
+    lane = Lane(source="bench", generation="", kind=KINDS["windows.json"], zone=UTC)
+    events: list[Event] = []
+    for start in range(0, len(frames), BLOCK):
+        parsed = parse_frames(frames[start : start + BLOCK], lane, now=NOW)
+        events.extend(event for event, _, _ in parsed.events)
+    return events
+
+
+def timed(label: str, count: int, started: float) -> None:
+    spent = time.process_time() - started
+    print(f"{label:<34} {spent:8.2f} s  {spent / count * 1e6:8.2f} µs/event  {count / spent:10,.0f} events/s")
+
+
+def one_pass(label: str, engine: Engine, events: Iterable[Event], count: int) -> tuple[int, int]:
+    started = time.process_time()
+    hits, rules = 0, set()
+    for event in events:
+        for rule in engine.match(event):
+            hits += 1
+            rules.add(rule.id)
+    timed(label, count, started)
+    return hits, len(rules)
+
+
+def compare(ruleset: RuleSet, engine: Engine, events: list[Event], sample: int) -> int:
+    """Match every n-th event by the definition; return the number of differences."""
+    definition = Definition(ruleset.rules)
+    chosen = list(islice(events, 0, None, max(1, len(events) // sample)))
+    started = time.process_time()
+    expected = [definition.match(event) for event in chosen]
+    timed(f"match.py, every {max(1, len(events) // sample)}th event", len(chosen), started)
+    return sum(engine.match(event) != found for event, found in zip(chosen, expected, strict=True))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    arguments.add_argument("--rules", default="rules*/windows/**/*.yml", help="pattern below SECMON_PUBLIC_RULES")
+    arguments.add_argument("--sample", type=int, default=100, help="events that the definition decides")
+    given = arguments.parse_args()
+    started = time.process_time()
+    ruleset = read_rules(Path(os.environ["SECMON_PUBLIC_RULES"]), given.rules)
+    spent = time.process_time() - started
+    print(f"rules: {len(ruleset.rules)} run, {len(ruleset.problems)} do not; compiled in {spent:.2f} s of CPU time")
+    frames = read_frames(Path(os.environ["SECMON_CORPORA"]) / "windows" / "otrf-97k.jsonl.zst")
+    started = time.process_time()
+    events = parse(frames)
+    count = len(events)
+    timed("decode and parse", count, started)
+    engine = Engine(ruleset)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.process_time()
+    engine.build()
+    spent = time.process_time() - started
+    print(f"databases built in {spent:.2f} s of CPU time")
+    found = one_pass("engine, first pass", engine, events, count)
+    again = one_pass("engine, second pass", engine, events, count)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+    print(f"hits: {found[0]} of {found[1]} rules, second pass {again[0]}; the engine took {grown} MB")
+    print(f"differences from match.py: {compare(ruleset, engine, events, given.sample)}")
+
+
+if __name__ == "__main__":
+    main()
