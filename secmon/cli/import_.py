@@ -3,14 +3,15 @@
 import os
 import sys
 from contextlib import suppress
+from datetime import tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
 from secmon.cli.output import flush, write_json
 from secmon.cli.params import ZoneType
 from secmon.cli.session import Session, local_access, session
+from secmon.model.zone import zone_text
 
 EXIT_MALFORMED = 5
 
@@ -23,7 +24,7 @@ EXIT_MALFORMED = 5
 @click.option("--wait/--no-wait", default=True, help="Wait until alerts are up to date.", show_default=True)
 @click.pass_context
 def import_(
-    ctx: click.Context, files: tuple[str, ...], *, source: str, zone: ZoneInfo | None, unit: str, wait: bool
+    ctx: click.Context, files: tuple[str, ...], *, source: str, zone: tzinfo | None, unit: str, wait: bool
 ) -> int:
     """Import FILES (- for standard input) into the store; a second import is all duplicates.
 
@@ -32,7 +33,7 @@ def import_(
     here = session(ctx)
     args = {
         "source": source,
-        "zone": zone.key if zone else "",
+        "zone": zone_text(zone) if zone else "",
         "unit": unit,
         "files": [name if name == "-" else os.path.abspath(name) for name in files],  # noqa: PTH100  text, not a path
         "wait": wait,

@@ -1,18 +1,16 @@
 """Types of command-line values that several commands take: refused with exit status 2 before anything is read."""
 
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
 from secmon.model.event import parse_time
 
 AUTO = "auto"
-_OFFSET_CHARS = len("+08:00")
 
 
-class ZoneType(click.ParamType):
+class ZoneType(click.ParamType[tzinfo]):
     """A time zone: an IANA name such as Asia/Shanghai, or an offset such as +08:00."""
 
     name = "zone"
@@ -22,19 +20,12 @@ class ZoneType(click.ParamType):
         if isinstance(value, tzinfo):
             return value
         try:
-            return _offset(value) if value[:1] in {"+", "-"} else ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            self.fail(f"{value!r} is no time zone; take a name such as Asia/Shanghai or +08:00", param, ctx)
+            return zone_of(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is {error}", param, ctx)
 
 
-def _offset(text: str) -> tzinfo:
-    if len(text) != _OFFSET_CHARS or text[3] != ":":
-        raise ValueError("not an offset")
-    span = timedelta(hours=int(text[1:3]), minutes=int(text[4:]))
-    return timezone(-span if text[0] == "-" else span)
-
-
-class TimeType(click.ParamType):
+class TimeType(click.ParamType[datetime]):
     """An RFC 3339 time with its offset, such as 2026-09-07T08:00:00+08:00; it becomes aware UTC."""
 
     name = "time"
@@ -49,7 +40,7 @@ class TimeType(click.ParamType):
             self.fail(f"{value!r} is no time; write it as 2026-09-07T08:00:00+08:00", param, ctx)
 
 
-class KindType(click.ParamType):
+class KindType(click.ParamType[str]):
     """The name of a kind of source.
 
     Args:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from zoneinfo import ZoneInfo
 
 from secmon.app.evaluate import evaluate
 from secmon.app.imports import Imported, import_streams
@@ -21,6 +20,7 @@ from secmon.daemon.control import Readable
 from secmon.daemon.workers import PoolWork
 from secmon.errors import SecmonError
 from secmon.model.access import Access
+from secmon.model.zone import zone_of
 from secmon.wiring import make_stages, opened
 
 # Below this much input the start of worker processes costs more than they save.
@@ -48,7 +48,7 @@ def import_into(
     """
     source = source_of(house, str(args["source"]))
     if args.get("zone"):
-        source = replace(source, zone=ZoneInfo(str(args["zone"])))
+        source = replace(source, zone=zone_of(str(args["zone"])))
     if args.get("unit"):
         source = replace(source, unit=str(args["unit"]))
     ours = replace(house, sources={**house.sources, source.name: source})
