@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from secmon.model.event import parse_time
+from secmon.model.zone import zone_of
 
 AUTO = "auto"
 
