@@ -35,8 +35,7 @@ from secmon.model.ids import event_id
 from secmon.parse.encoding import decode
 from secmon.parse.kind import Kind
 from secmon.sigma.hits import make_hits
-from secmon.sigma.rule import Rule
-from secmon.sigma.ruleset import RuleSet
+from secmon.sigma.rule import Rule, RuleSet
 
 DIGEST_BYTES = 16
 MAX_MASKED_LINE = 500

@@ -25,8 +25,8 @@ from secmon.render.fonts import FontLibrary
 from secmon.render.html import HtmlRenderer
 from secmon.render.pdf import PdfRenderer
 from secmon.sigma.index import Engine
-from secmon.sigma.rule import RuleFile
-from secmon.sigma.ruleset import RuleSet, load_rules
+from secmon.sigma.rule import RuleFile, RuleSet
+from secmon.sigma.ruleset import load_rules
 from secmon.store.keys import load_or_make_key
 from secmon.store.lock import WriterLock
 from secmon.store.sqlite.eventlog import SqliteEventLog

@@ -16,8 +16,7 @@ from secmon.model.ids import event_id
 from secmon.pipeline import Classifying, Lane, Matcher, parse_frames
 from secmon.sigma.correlate import Moment, group_hits, moments
 from secmon.sigma.hits import make_hits
-from secmon.sigma.rule import CorrelationRule, Rule
-from secmon.sigma.ruleset import RuleSet
+from secmon.sigma.rule import CorrelationRule, Rule, RuleSet
 
 # A row names at most so many events of its window, the latest; `secmon.count` tells the number of all.
 MAX_LISTED = 1000

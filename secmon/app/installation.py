@@ -8,7 +8,7 @@ from secmon.model.asset import AssetRegister
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
 from secmon.ports import Clock, EventLog, Records, Renderer, Vault
-from secmon.sigma.ruleset import RuleSet
+from secmon.sigma.rule import RuleSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,8 @@ from secmon.parse.registry import KINDS
 from secmon.pipeline import Classifying, Lane
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
-from secmon.sigma.rule import RuleFile
-from secmon.sigma.ruleset import RuleSet, load_rules
+from secmon.sigma.rule import RuleFile, RuleSet
+from secmon.sigma.ruleset import load_rules
 
 EXIT_FOUND, EXIT_NOT_READY, EXIT_MALFORMED = 3, 4, 5
 # Records are handed to workers in blocks of about so many bytes.

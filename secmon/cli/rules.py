@@ -14,8 +14,8 @@ from secmon.errors import ContentError
 from secmon.model.event import Event, Frame
 from secmon.parse.registry import KINDS
 from secmon.pipeline import Lane, parse_frames
-from secmon.sigma.rule import RuleFile
-from secmon.sigma.ruleset import RuleSet, load_rules
+from secmon.sigma.rule import RuleFile, RuleSet
+from secmon.sigma.ruleset import load_rules
 from secmon.sigma.testing import Outcome, run_tests
 
 EXIT_FAILED, EXIT_NOT_READY = 1, 4

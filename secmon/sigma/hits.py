@@ -11,8 +11,7 @@ from secmon.model.event import Event, Value, parse_time
 from secmon.model.hit import Hit
 from secmon.model.ids import alert_id, key_id, window_start
 from secmon.sigma.match import has_value
-from secmon.sigma.rule import Rule
-from secmon.sigma.ruleset import RuleSet
+from secmon.sigma.rule import Rule, RuleSet
 from secmon.sigma.values import texts_of, utf8
 
 # A longer value is kept as its head and a digest of the whole: still distinct from any other, but small.

@@ -1,6 +1,7 @@
 """What a rule is once it is compiled: frozen, free of pySigma, ready to be sent to another process."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -190,3 +191,22 @@ class CorrelationRule:
     reason: str = ""
     reason_fields: tuple[str, ...] = ()
     playbook: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Rules that run, and those that do not.
+
+    Args:
+        rules: rules over single events, by id.
+        correlations: correlations, by id.
+        problems: what does not run, by file and line.
+        digest: 32 hex over the digests of all that runs.
+        by_id: every rule and correlation that runs.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    correlations: tuple[CorrelationRule, ...] = ()
+    problems: tuple[RuleProblem, ...] = ()
+    digest: str = ""
+    by_id: Mapping[str, Rule | CorrelationRule] = field(default_factory=dict)

@@ -11,28 +11,9 @@ from secmon.sigma.compile import CompiledRule, RuleError, Settings, compile_rule
 from secmon.sigma.conditions import Placeholders
 from secmon.sigma.correlations import compile_correlation
 from secmon.sigma.documents import YamlDocument, documents
-from secmon.sigma.rule import CorrelationRule, KeySpec, ProblemState, Rule, RuleFile, RuleProblem
+from secmon.sigma.rule import CorrelationRule, KeySpec, ProblemState, Rule, RuleFile, RuleProblem, RuleSet
 
 Captures = tuple[tuple[str, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSet:
-    """Rules that run, and those that do not.
-
-    Args:
-        rules: rules over single events, by id.
-        correlations: correlations, by id.
-        problems: what does not run, by file and line.
-        digest: 32 hex over the digests of all that runs.
-        by_id: every rule and correlation that runs.
-    """
-
-    rules: tuple[Rule, ...] = ()
-    correlations: tuple[CorrelationRule, ...] = ()
-    problems: tuple[RuleProblem, ...] = ()
-    digest: str = ""
-    by_id: Mapping[str, Rule | CorrelationRule] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -19,8 +19,7 @@ from secmon.sigma.documents import YamlDocument, documents
 from secmon.sigma.hits import make_hits
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
-from secmon.sigma.rule import CorrelationRule, Rule, RuleFile
-from secmon.sigma.ruleset import RuleSet
+from secmon.sigma.rule import CorrelationRule, Rule, RuleFile, RuleSet
 
 # (kind, raw lines) → their events; raises SecmonError for an unknown kind or a malformed line. This package must
 # not know the parsers.

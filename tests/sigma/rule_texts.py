@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from secmon.model.event import Event
 from secmon.sigma.index import Engine
 from secmon.sigma.match import matches
-from secmon.sigma.rule import Rule, RuleFile, RuleProblem
-from secmon.sigma.ruleset import RuleSet, load_rules
+from secmon.sigma.rule import Rule, RuleFile, RuleProblem, RuleSet
+from secmon.sigma.ruleset import load_rules
 
 ID = "00000000-0000-4000-8000-{:012d}"
 

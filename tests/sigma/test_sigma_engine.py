@@ -18,8 +18,8 @@ from secmon.model.hit import Level
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
 from secmon.sigma.routing import known_sources
-from secmon.sigma.rule import LogSource, Rule, RuleFile
-from secmon.sigma.ruleset import RuleSet, load_rules
+from secmon.sigma.rule import LogSource, Rule, RuleFile, RuleSet
+from secmon.sigma.ruleset import load_rules
 from secmon.sigma.tree import (
     ANY_CHARACTER,
     ANY_TEXT,
