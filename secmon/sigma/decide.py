@@ -13,7 +13,8 @@ from secmon.sigma.tree import And, Atom, Keyword, KeywordRegex, Node, Not, Or, T
 
 # Numbers of atoms that are true (value atoms) or may be (keywords) → verdict.
 Decision = Callable[[AbstractSet[int]], bool]
-Numbers = Mapping[Atom, int]
+# `id` of an atom in the tree → its number; by identity, because hashing a long pattern again and again is slow.
+Numbers = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,16 @@ def verdict(node: Node, numbers: Numbers) -> Verdict:
         plain, rest = _split(node.nodes, numbers)
         return Verdict(_any(plain, [each.may for each in rest]), _any(plain, [each.must for each in rest]))
     if isinstance(node, ValueAtom):
-        decided = _contains(numbers[node])
+        decided = _contains(numbers[id(node)])
         return Verdict(decided, decided)
     if isinstance(node, Keyword | KeywordRegex):
-        return Verdict(_contains(numbers[node]), _never)
+        return Verdict(_contains(numbers[id(node)]), _never)
     return Verdict(_always, _never)
 
 
 def _split(nodes: tuple[Node, ...], numbers: Numbers) -> tuple[frozenset[int], list[Verdict]]:
     """Return the numbers of the value atoms among some nodes, and the verdicts of the others."""
-    plain = frozenset(numbers[node] for node in nodes if isinstance(node, ValueAtom))
+    plain = frozenset(numbers[id(node)] for node in nodes if isinstance(node, ValueAtom))
     return plain, [verdict(node, numbers) for node in nodes if not isinstance(node, ValueAtom)]
 
 
@@ -98,9 +99,9 @@ def _necessary(node: Node, numbers: Numbers) -> tuple[float, frozenset[int]] | N
             weight += found[0]
             union |= found[1]
         return weight, frozenset(union)
-    if isinstance(node, Not) or node not in numbers:
+    if isinstance(node, Not) or id(node) not in numbers:
         return None
-    return _weight(node), frozenset({numbers[node]})
+    return _weight(node), frozenset({numbers[id(node)]})
 
 
 # Fields with few distinct values: an atom over one of them is true all the time.

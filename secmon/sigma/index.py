@@ -14,8 +14,7 @@ from secmon.sigma.cache import Budget, Cache
 from secmon.sigma.decide import Verdict, necessary, verdict
 from secmon.sigma.match import holds
 from secmon.sigma.routing import Route, route
-from secmon.sigma.rule import LogSource, Rule
-from secmon.sigma.ruleset import RuleSet
+from secmon.sigma.rule import LogSource, Rule, RuleSet
 from secmon.sigma.scanner import NONE, FieldScanner, KeywordScanner
 from secmon.sigma.tree import Atom, Keyword, KeywordRegex, ValueAtom, atoms_of
 
@@ -72,15 +71,18 @@ class _Atoms:
     def _index(self, rule: Rule) -> _Indexed:
         by_field: dict[str, set[int]] = {}
         keywords: set[int] = set()
+        numbers: dict[int, int] = {}
         for atom in atoms_of(rule.tree):
             if isinstance(atom, ValueAtom):
-                by_field.setdefault(atom.field, set()).add(self._number(atom))
+                number = numbers[id(atom)] = self._number(atom)
+                by_field.setdefault(atom.field, set()).add(number)
             elif isinstance(atom, Keyword | KeywordRegex):
-                keywords.add(self._number(atom))
+                number = numbers[id(atom)] = self._number(atom)
+                keywords.add(number)
         return _Indexed(
             rule,
-            verdict(rule.tree, self._numbers),
-            necessary(rule.tree, self._numbers),
+            verdict(rule.tree, numbers),
+            necessary(rule.tree, numbers),
             {name: frozenset(found) for name, found in by_field.items()},
             frozenset(keywords),
         )

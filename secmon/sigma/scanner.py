@@ -160,8 +160,10 @@ class KeywordScanner:
 
     def may_stand_in(self, event: Event) -> frozenset[int]:
         """Return the keywords that some value of an event may contain; no other keyword stands in it."""
-        # More than the definition looks at (bookkeeping fields, text across the joints): it has the last word.
-        joined = "\0".join([v if v.__class__ is str else "\0".join(texts_of(v)) for v in event.values()])
+        # More than the definition looks at (other bookkeeping, text across the joints): it has the last word.
+        joined = "\0".join(
+            [v if v.__class__ is str else _as_text(v) for name, v in event.items() if name != "event.original"]
+        )
         found: list[int] = []
         if self._folded is not None:
             found += self._folded.scan_text(fold(joined)) + self._folded.refused
@@ -171,3 +173,7 @@ class KeywordScanner:
             texts = searched_texts(event)
             found += [number for number, atom in self._direct if any(keyword_holds(atom, text) for text in texts)]
         return frozenset(found) if found else NONE
+
+
+def _as_text(value: Value) -> str:
+    return "\0".join(map(text_of, value)) if isinstance(value, list) else text_of(value)
