@@ -2,8 +2,10 @@
 
 import os
 import random
+import re
 import string
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secmon.collect.oneshot import open_reading
 from secmon.model.event import Event
 from secmon.model.hit import Level
+from secmon.pipeline import parse_frames
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
 from secmon.sigma.routing import known_sources
@@ -39,8 +43,11 @@ from secmon.sigma.tree import (
     Pattern,
     Regex,
     Text,
+    atoms_of,
     fields_of,
 )
+
+YAML_ID = re.compile(r"- id: ([0-9a-f-]{36})")
 
 # Few fields and few characters, so that things meet: the awkward ones of every kind among them.
 FIELDS = st.sampled_from(["a", "b", "event.code", "winlog.event_data.X"])
@@ -242,10 +249,25 @@ def test_a_random_choice_of_public_rules_agrees_on_events_made_of_their_own_word
         assert engine.match(event) == definition.match(event)
 
 
+@pytest.mark.public_rules
+@pytest.mark.slow
+def test_every_published_positive_sample_is_found_by_its_rule() -> None:
+    folder = Path(os.environ["SECMON_PUBLIC_RULES"])
+    paths = sorted(folder.glob("rules*/windows/**/*.yml"))
+    engine = Engine(load_rules([RuleFile(str(path), path.read_text("utf-8")) for path in paths]))
+    missed = []
+    for sample in sorted((folder / "regression_data").glob("**/*.evtx")):
+        reading = open_reading(str(sample), source="windows.evtx", zone=UTC)
+        parsed = [parse_frames(frames, reading.lane, now=datetime.now(UTC)) for frames in reading.frames]
+        events = [event for block in parsed for event, _, _ in block.events]
+        wanted = YAML_ID.findall((sample.parent / "info.yml").read_text("utf-8").partition("rule_metadata")[2])
+        found = {rule.id for event in events for rule in engine.match(event)}
+        missed += [(sample.name, rule_id) for rule_id in wanted if rule_id not in found]
+    assert missed == []
+
+
 def _events_of_words(rules: list[Rule], dice: random.Random) -> Iterator[Event]:
     """Yield events that hold what a rule looks for, more or less."""
-    from secmon.sigma.tree import atoms_of  # noqa: PLC0415  only this test
-
     while True:
         rule = dice.choice(rules)
         event: Event = dict(dice.choice([{"event.code": "1"}, {"event.code": "4104"}, {"event.code": "13"}]))
