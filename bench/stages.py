@@ -1,0 +1,157 @@
+"""Each stage of the pipeline timed over the same batches, by the very functions that `pipeline.process` calls."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.measure import Spent
+from secmon.app import checkpoints
+from secmon.app.ingest import BATCH_RECORDS, CHUNK_BYTES
+from secmon.app.installation import Installation
+from secmon.app.streams import lane_of
+from secmon.errors import ContentError
+from secmon.model.access import job_access
+from secmon.model.batch import Batch, Counts
+from secmon.model.event import Frame
+from secmon.model.ids import stream_prefix
+from secmon.model.stream import Checkpoint, Position
+from secmon.parse.kind import Framer
+from secmon.parse.registry import KINDS
+from secmon.pipeline import Lane, classify, detect, encode, enrich, parse_frames
+
+ACCESS = job_access("bench")
+GENERATION = "b" * 64
+STAGES = (
+    "frame",
+    "decode, parse, finish",
+    "ids, enrich",
+    "classify, mask",
+    "detect",
+    "encode",
+    "commit",
+    "checkpoint",
+)
+
+
+@dataclass(slots=True)
+class StageTimes:
+    """What the stages took, and what they made.
+
+    Args:
+        spent: stage → time.
+        batches: the batches, for a bare commit of the same.
+        records: how many there were.
+    """
+
+    spent: dict[str, Spent] = field(default_factory=lambda: {name: Spent() for name in STAGES})
+    batches: list[Batch] = field(default_factory=list)
+    records: int = 0
+
+    @property
+    def events(self) -> int:
+        """How many events were made."""
+        return sum(len(batch.events) for batch in self.batches)
+
+    @property
+    def hits(self) -> int:
+        """How many hits were made."""
+        return sum(len(batch.hits) for batch in self.batches)
+
+    @property
+    def findings(self) -> int:
+        """How many findings were made."""
+        return sum(len(batch.findings) for batch in self.batches)
+
+
+def staged(house: Installation, path: Path, kind: str) -> StageTimes:
+    """Take a file through all stages, one after the other, batch by batch, into the store of `house`."""
+    lane = lane_of(house, kind, kind, GENERATION, str(path))
+    line = _Line(house, lane, StageTimes())
+    start = Checkpoint(
+        source=lane.source,
+        kind=kind,
+        generation=GENERATION,
+        position=Position(),
+        day=datetime.now(UTC).date(),
+        ruleset=house.ruleset.digest,
+    )
+    committed = checkpoints.save(house, ACCESS, start)
+    for frames in _framed(path, KINDS[kind].frame, line.times.spent["frame"]):
+        committed = line.work(frames, committed)
+    return line.times
+
+
+def _framed(path: Path, frame: Framer, spent: Spent) -> Iterator[tuple[Frame, ...]]:
+    """Yield frames as `app.ingest` cuts them; reading the file is not timed."""
+    data, position = path.read_bytes(), Position()
+    while position.offset < len(data):
+        chunk = data[position.offset : position.offset + CHUNK_BYTES]
+        with spent.timed():
+            framing = frame(chunk, position, position.offset + len(chunk) == len(data))
+        if framing.position == position:
+            raise ContentError("a record is longer than a chunk", where=str(path))
+        for at in range(0, len(framing.frames), BATCH_RECORDS):
+            yield framing.frames[at : at + BATCH_RECORDS]
+        position = framing.position
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One stream on its way through the stages."""
+
+    house: Installation
+    lane: Lane
+    times: StageTimes
+
+    def work(self, frames: tuple[Frame, ...], committed: Checkpoint) -> Checkpoint:
+        """Take one batch through all stages, and the checkpoint forward."""
+        spent = self.times.spent
+        batch = self._batch(frames, committed)
+        self.times.batches.append(batch)
+        self.times.records += len(frames)
+        with spent["commit"].timed():
+            self.house.log.commit(ACCESS, batch)
+        with spent["checkpoint"].timed():
+            reached = replace(committed, batch=batch.number, counts=committed.counts + batch.counts)
+            return checkpoints.save(self.house, ACCESS, reached)
+
+    def _batch(self, frames: tuple[Frame, ...], committed: Checkpoint) -> Batch:
+        spent, lane, stages, received_at = self.times.spent, self.lane, self.house.stages, datetime.now(UTC)
+        prefix = stream_prefix(committed.day, lane.source, lane.generation)
+        assert stages.classifier is not None  # noqa: S101  an installation with content has one
+        with spent["decode, parse, finish"].timed():
+            parsed = parse_frames(frames, lane, now=received_at)
+        with spent["ids, enrich"].timed():
+            events, ids = enrich(parsed, lane, stages.register, prefix=prefix, received_at=received_at)
+        with spent["classify, mask"].timed():
+            events, findings = classify(events, stages.classifier)
+        with spent["detect"].timed():
+            hits = detect(events, stages)
+        with spent["encode"].timed():
+            stored = encode(events, ids, [frame.raw for _, frame, _ in parsed.events], stages.record_key)
+        return Batch(
+            source=lane.source,
+            generation=lane.generation,
+            number=committed.batch + 1,
+            epoch=1,
+            day=committed.day,
+            retention="security",
+            offset_from=frames[0].offset,
+            offset_to=frames[-1].offset + len(frames[-1].raw),
+            ruleset=committed.ruleset,
+            received_at=received_at,
+            counts=Counts(received=len(frames), stored=parsed.records, events=len(stored)),
+            events=tuple(stored),
+            hits=tuple(hits),
+            findings=tuple(findings),
+        )
+
+
+def committed_bare(commit: Callable[[Batch], object], batches: list[Batch]) -> Spent:
+    """Commit ready made batches and return what it took."""
+    spent = Spent()
+    with spent.timed():
+        for batch in batches:
+            commit(batch)
+    return spent
