@@ -1,5 +1,6 @@
 """`secmon demo`: the main job, once, on the shipped logs."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,7 +79,9 @@ def _print(found: dict[str, Any], *, color: bool) -> None:
     click.echo("文件：")
     for path in found["files"]:
         click.echo(f"  {path}")
-    click.echo(f"打开控制台：{found['open']}")
+    # Not everybody has activated the environment that `make` made.
+    program = "secmon" if shutil.which("secmon") else sys.argv[0]
+    click.echo(f"打开控制台：{found['open'].replace('secmon', program, 1)}")
 
 
 def _dropped(reasons: dict[str, int]) -> str:
