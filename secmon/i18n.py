@@ -5,11 +5,14 @@ Message ids are the English sentences in the code; locale/zh_CN/LC_MESSAGES/secm
 """
 
 import os
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
 
 DEFAULT_LANGUAGE = "zh-CN"
+_MAX_RECOGNISED = 1000
+_PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
 def translator(language: str | None = None) -> Callable[[str], str]:
@@ -23,6 +26,49 @@ def translator(language: str | None = None) -> Callable[[str], str]:
         return str
     messages = _catalogue()
     return lambda message: messages.get(message, message)
+
+
+def translated(text: str) -> str:
+    """Return the Chinese of a message that was kept with its values filled in, such as a dead letter's problem.
+
+    What cannot be recognised stays as it is. Understands `PLACE: problem (remedy)` as well.
+    """
+    if found := _recognised(text):
+        return found
+    place, colon, rest = text.partition(": ")
+    if colon and (found := translated(rest)) != rest:
+        return f"{place}：{found}"
+    if text.endswith(")") and " (" in text:
+        problem, _, remedy = text[:-1].partition(" (")
+        if found := _recognised(problem):
+            return f"{found}（{_recognised(remedy) or remedy}）"
+    return text
+
+
+def _recognised(text: str) -> str:
+    messages = _catalogue()
+    if text in messages or len(text) > _MAX_RECOGNISED:
+        return messages.get(text, "")
+    for pattern, translation in _patterns():
+        if found := pattern.fullmatch(text):
+            return translation.format_map(found.groupdict())
+    return ""
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Return the messages with places as patterns, and their translations."""
+    found: list[tuple[re.Pattern[str], str]] = []
+    for message, translation in _catalogue().items():
+        parts = _PLACE.split(message)
+        if len(parts) == 1:
+            continue
+        pattern, seen = re.escape(parts[0]), set[str]()
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            pattern += (f"(?P={name})" if name in seen else f"(?P<{name}>.+?)") + re.escape(text)
+            seen.add(name)
+        found.append((re.compile(pattern), translation))
+    return tuple(found)
 
 
 @cache

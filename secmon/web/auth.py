@@ -2,6 +2,7 @@
 
 import hmac
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from secmon.app.users import Session, session_of
 from secmon.daemon.service import Daemon
 from secmon.errors import AccessError
-from secmon.model.access import Access
+from secmon.model.access import Access, Role
 
 COOKIE = "secmon_session"
 
@@ -28,6 +29,26 @@ class Visitor:
     user: str
     access: Access
     csrf: str
+
+    @property
+    def may_triage(self) -> bool:
+        """Whether the buttons of alerts are for them; the use case decides again."""
+        return self.access.may(Role.OPERATOR, Role.SECURITY_ADMIN)
+
+    @property
+    def may_settle(self) -> bool:
+        """Whether they may replay or give up dead letters."""
+        return self.access.may(Role.OPERATOR, Role.SYSTEM_ADMIN)
+
+    @property
+    def may_assess(self) -> bool:
+        """Whether they may start a self-assessment."""
+        return self.access.may(Role.COMPLIANCE, Role.SECURITY_ADMIN, Role.AUDIT_ADMIN)
+
+    @property
+    def may_draft(self) -> bool:
+        """Whether they may draft bulletins."""
+        return self.access.may(Role.BULLETIN, Role.OPERATOR)
 
 
 class NotLoggedIn(AccessError):  # noqa: N818  a turn in the road, not a failure
@@ -72,5 +93,6 @@ def set_session(response: Response, request: Request, token: str) -> None:
 
 def to_login(request: Request) -> Response:
     """Send a browser to the log-in page and back afterwards."""
-    target = request.url.path if request.method == "GET" else "/"
-    return RedirectResponse(f"/login?next={target}", status_code=303)
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = here if request.method in {"GET", "HEAD"} else "/"
+    return RedirectResponse(f"/login?next={quote(target, safe='/')}", status_code=303)

@@ -1,16 +1,15 @@
-"""The console as an ASGI application: routes, security headers, errors.
+"""The console as an ASGI application: routes, errors, and the guard around it.
 
-Each page also answers as JSON (`Accept: application/json`). No page has inline scripts or styles; the policy below
-lets nothing in from outside.
+Each page also answers as JSON (`Accept: application/json`). No page has inline scripts or styles; the policy in
+`guard` lets nothing in from outside.
 """
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,31 +17,26 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from secmon.daemon.service import Daemon
-from secmon.errors import AccessError, NotFoundError, SecmonError
+from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError, StoreUnavailableError
 from secmon.web import health
+from secmon.web.guard import Guard
 from secmon.web.pages import account, alerts, bulletins, compliance, deadletters, overview, sources
 from secmon.web.respond import error_page
 
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-MAX_BODY_BYTES = 64 << 10
 _STATIC = Path(__file__).parent / "static"
+# Error class → HTTP status; the first that fits; everything else the asker can act on is 400.
+_STATUS: tuple[tuple[type[SecmonError], int], ...] = (
+    (NotFoundError, 404),
+    (AccessError, 403),
+    (ConflictError, 409),
+    (StoreUnavailableError, 503),
+)
 
 log = structlog.get_logger()
 
 
-def create_console(daemon: Daemon, *, host: str) -> Starlette:
+def create_console(daemon: Daemon, *, host: str) -> Guard:
     """Return the application.
 
     Args:
@@ -64,38 +58,29 @@ def create_console(daemon: Daemon, *, host: str) -> Starlette:
             *bulletins.ROUTES,
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
-        middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
-            Middleware(BaseHTTPMiddleware, dispatch=_guard),
-        ],
-        exception_handlers={SecmonError: _known, 404: _missing, Exception: _unknown},
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+        exception_handlers={SecmonError: _known, HTTPException: _refused, Exception: _unknown},
     )
     app.state.daemon = daemon
-    return app
-
-
-async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse oversized bodies and put the security headers on every answer."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-        return Response("request too large", status_code=413, headers=HEADERS)
-    response = await call_next(request)
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    if not request.url.path.startswith("/static/"):
-        response.headers.setdefault("Cache-Control", "no-store")
-    return response
+    return Guard(app)
 
 
 def _known(request: Request, error: Exception) -> Response:
     if not isinstance(error, SecmonError):
         raise error
-    status = 404 if isinstance(error, NotFoundError) else 403 if isinstance(error, AccessError) else 400
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
     return error_page(request, status, error)
 
 
-def _missing(request: Request, _error: Exception) -> Response:
-    return error_page(request, 404, NotFoundError("no such page"))
+def _refused(request: Request, error: Exception) -> Response:
+    """Show what the framework refuses: no such page, method not allowed, a form it cannot read."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 404:  # noqa: PLR2004  HTTP's own number
+        return error_page(request, 404, NotFoundError("no such page"))
+    found = error_page(request, error.status_code, SecmonError("the request does not fit this page"))
+    found.headers.update(error.headers or {})
+    return found
 
 
 def _unknown(request: Request, error: Exception) -> Response:

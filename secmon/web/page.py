@@ -1,6 +1,6 @@
 """What every page does first: know who asks; a form also proves that it is ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 
 from anyio import from_thread
@@ -8,6 +8,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from secmon.errors import SecmonError
 from secmon.web.auth import NotLoggedIn, Visitor, check_csrf, to_login, visitor_of
 from secmon.web.respond import json_response, wants_json
 
@@ -47,3 +48,25 @@ def field(form: FormData, name: str, *, limit: int = 2000) -> str:
     """Return a form field's text, bounded; "" if it is missing."""
     value = form.get(name)
     return value[:limit] if isinstance(value, str) else ""
+
+
+def choice(value: str, known: Collection[str], name: str) -> str:
+    """Return a value that must be one of a vocabulary.
+
+    Raises:
+        SecmonError: it is not.
+    """
+    if value not in known:
+        raise SecmonError(
+            "{name} must be one of {known}", values={"name": name, "known": ", ".join(str(one) for one in known)}
+        )
+    return value
+
+
+def choices(values: Sequence[str], known: Collection[str], name: str) -> tuple[str, ...]:
+    """Return values that must all be of a vocabulary, each once; empty ones are left out.
+
+    Raises:
+        SecmonError: one of them is not.
+    """
+    return tuple(dict.fromkeys(choice(value, known, name) for value in values if value))

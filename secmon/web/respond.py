@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -13,15 +14,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from secmon.errors import SecmonError
-from secmon.i18n import translator
-from secmon.model.alert import ALERT_STATE_ZH, CLOSE_REASON_ZH, AlertState, CloseReason
+from secmon.i18n import translated, translator
+from secmon.model.alert import AlertState, CloseReason
 from secmon.model.event import parse_time
-from secmon.web.auth import Visitor
+from secmon.web import words
+from secmon.web.auth import NotLoggedIn, Visitor, visitor_of
 
-LEVEL_ZH = {"informational": "提示", "low": "低", "medium": "中", "high": "高", "critical": "严重"}
-SOURCE_STATE_ZH = {"ok": "正常", "silent": "静默", "paused": "停用", "failing": "异常"}
-CHECK_STATE_ZH = {"ok": "正常", "warn": "注意", "fail": "故障", "not_run": "未检查"}
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def wants_json(request: Request) -> bool:
@@ -36,17 +36,26 @@ def json_response(data: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(data), status_code=status, media_type="application/json")
 
 
-def respond(request: Request, visitor: Visitor, template: str, data: Mapping[str, Any], *, title: str) -> Response:
-    """Return a page, or its data as JSON."""
+def respond(
+    request: Request,
+    visitor: Visitor,
+    template: str,
+    data: Mapping[str, Any],
+    *,
+    title: str,
+    **shown: Any,
+) -> Response:
+    """Return a page, or its data as JSON; `shown` is what only the page needs, such as names."""
     if wants_json(request):
         return json_response(data)
-    return html(request, template, {"data": data, "title": title, "visitor": visitor})
+    return html(request, template, {"data": data, "title": title, "visitor": visitor, **shown})
 
 
 def html(request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
     """Return a rendered template."""
     page = _templates().get_template(template)
-    return HTMLResponse(page.render(path=request.url.path, query=request.url.query, **values), status_code=status)
+    found = {"path": request.url.path, "query": request.url.query, "here": partial(_here, request), **values}
+    return HTMLResponse(page.render(found), status_code=status)
 
 
 def error_page(request: Request, status: int, error: SecmonError) -> Response:
@@ -54,7 +63,26 @@ def error_page(request: Request, status: int, error: SecmonError) -> Response:
     if wants_json(request):
         return json_response({"problem": error.problem, "remedy": error.hint, "text": str(error)}, status)
     text = error.text(translator("zh-CN"))
-    return html(request, "error.html.j2", {"title": "出错了", "status": status, "text": text, "visitor": None}, status)
+    values = {"title": "出错了", "status": status, "text": text, "visitor": _who(request, status)}
+    return html(request, "error.html.j2", values, status)
+
+
+def _who(request: Request, status: int) -> Visitor | None:
+    """Return who asks, so that an error page keeps its menu; after a failure nobody foresaw nothing is asked again."""
+    if status >= 500:  # noqa: PLR2004  HTTP's own number
+        return None
+    try:
+        return visitor_of(request)
+    except (NotLoggedIn, SecmonError):
+        return None
+
+
+def _here(request: Request, **changes: str | None) -> str:
+    """Return the address of this page with other parameters; None takes one away. Paging starts anew."""
+    left_out = {"cursor", "done", "skipped", "action", *changes}
+    kept = [(name, value) for name, value in parse_qsl(request.url.query) if name not in left_out]
+    query = urlencode(kept + [(name, value) for name, value in changes.items() if value is not None])
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 @cache
@@ -67,20 +95,21 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"local": local_time, "visible": visible, "number": lambda value: f"{value:,}"}
+    environment.filters |= {
+        "local": local_time,
+        "visible": visible,
+        "number": lambda value: f"{value:,}",
+        "chinese": translated,
+        "actor": words.actor,
+        "field": words.field_name,
+        "moments": words.moments,
+    }
+    environment.globals |= {name: getattr(words, name) for name in dir(words) if name.isupper()}
     environment.globals |= {
-        "LEVEL_ZH": LEVEL_ZH,
-        "STATE_ZH": {state.value: text for state, text in ALERT_STATE_ZH.items()},
-        "REASON_ZH": {reason.value: text for reason, text in CLOSE_REASON_ZH.items()},
-        "SOURCE_STATE_ZH": SOURCE_STATE_ZH,
-        "CHECK_STATE_ZH": CHECK_STATE_ZH,
         "STATES": [state.value for state in AlertState],
         "REASONS": [reason.value for reason in CloseReason],
     }
     return environment
-
-
-_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def local_time(text: str | None) -> str:

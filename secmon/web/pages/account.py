@@ -9,37 +9,42 @@ from starlette.routing import Route
 from secmon.app import users
 from secmon.errors import SecmonError
 from secmon.i18n import translator
-from secmon.web.auth import COOKIE, Visitor, daemon_of, set_session
+from secmon.web.auth import COOKIE, NotLoggedIn, Visitor, daemon_of, set_session, visitor_of
 from secmon.web.page import field, form_action
 from secmon.web.respond import html
 
 
 async def login(request: Request) -> Response:
     """Show the log-in form, or log in."""
-    target = _local(request.query_params.get("next", "/"))
-    if request.method == "GET":
-        return html(request, "login.html.j2", {"title": "登录", "visitor": None, "problem": "", "target": target})
+    target, made = _local(request.query_params.get("next", "/")), "made" in request.query_params
+    if request.method != "POST":
+        if await run_in_threadpool(_is_logged_in, request):
+            return RedirectResponse(target, status_code=303)
+        return html(
+            request, "login.html.j2", {"title": "登录", "visitor": None, "problem": "", "target": target, "made": made}
+        )
     form = await request.form()
     _refuse_other_sites(request)
+    target = _local(field(form, "next") or "/")
     try:
         token = await run_in_threadpool(
             users.log_in, daemon_of(request).house, field(form, "name"), field(form, "password")
         )
     except SecmonError as error:
         text = error.text(translator("zh-CN"))
-        values = {"title": "登录", "visitor": None, "problem": text, "target": target}
+        values = {"title": "登录", "visitor": None, "problem": text, "target": target, "made": False}
         return html(request, "login.html.j2", values, 403)
-    response = RedirectResponse(_local(field(form, "next") or "/"), status_code=303)
+    response = RedirectResponse(target, status_code=303)
     set_session(response, request, token)
     return response
 
 
 async def setup(request: Request) -> Response:
     """Make the first administrator through the one-time link."""
-    if request.method == "GET":
+    if request.method != "POST":
         token = request.query_params.get("token", "")
         valid = await run_in_threadpool(users.invitation_is_valid, daemon_of(request).house, token)
-        values = {"title": "设置首个管理员", "visitor": None, "problem": "", "token": token, "valid": valid}
+        values = {"title": "设置首个管理员", "visitor": None, "problem": "", "token": token, "valid": valid, "name": ""}
         return html(request, "setup.html.j2", values, 200 if valid else 403)
     form = await request.form()
     _refuse_other_sites(request)
@@ -49,9 +54,11 @@ async def setup(request: Request) -> Response:
         await run_in_threadpool(users.accept_invitation, daemon_of(request).house, token, name, password)
     except SecmonError as error:
         text = error.text(translator("zh-CN"))
-        values = {"title": "设置首个管理员", "visitor": None, "problem": text, "token": token, "valid": True}
+        valid = await run_in_threadpool(users.invitation_is_valid, daemon_of(request).house, token)
+        values = {"title": "设置首个管理员", "visitor": None, "problem": text, "token": token, "valid": valid}
+        values["name"] = name
         return html(request, "setup.html.j2", values, 403)
-    return RedirectResponse("/login", status_code=303)
+    return RedirectResponse("/login?made=1", status_code=303)
 
 
 @form_action
@@ -62,6 +69,14 @@ def logout(request: Request, visitor: Visitor, form: FormData) -> Response:
     response = RedirectResponse("/login", status_code=303)
     response.delete_cookie(COOKIE, path="/")
     return response
+
+
+def _is_logged_in(request: Request) -> bool:
+    try:
+        visitor_of(request)
+    except NotLoggedIn:
+        return False
+    return True
 
 
 def _local(target: str) -> str:

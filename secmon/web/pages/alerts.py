@@ -1,19 +1,31 @@
 """Alerts: the list to triage, one alert with its evidence, and what was decided."""
 
-from urllib.parse import quote
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from secmon.app import alerts as triage
+from secmon.app.installation import Installation
+from secmon.errors import ConflictError, SecmonError
+from secmon.model.alert import Alert, AlertState
 from secmon.model.event import Event
+from secmon.model.hit import Level
+from secmon.web import words
 from secmon.web.auth import Visitor, daemon_of
-from secmon.web.page import field, form_action, page
+from secmon.web.page import choice, choices, field, form_action, page
 from secmon.web.respond import respond
+from secmon.web.sight import Names, assets_in_sight, units_in_sight
 
 PAGE = 50
+ALL = "all"
+_MAX_TEXT = 200
+_FILTERS = ("state", "level", "rule", "unit", "asset", "since", "until", "text", "cursor")
 # Fields of an event that stand first in its table; the others follow by name.
 _FIRST = ("@timestamp", "event.dataset", "event.action", "event.outcome", "host.name", "user.name", "source.ip")
 _LAST = ("event.original", "event.hash", "event.id", "event.ingested", "ecs.version")
@@ -22,52 +34,147 @@ _LAST = ("event.original", "event.hash", "event.id", "event.ingested", "ecs.vers
 @page
 def list_(request: Request, visitor: Visitor) -> Response:
     """List alerts; the address holds the whole state of the page."""
-    daemon, query = daemon_of(request), request.query_params
-    wanted = triage.AlertFilter(
-        states=tuple(query.getlist("state")),
-        levels=tuple(query.getlist("level")),
-        rule=query.get("rule", ""),
-        unit=query.get("unit", ""),
-        asset=query.get("asset", ""),
-        text=query.get("text", ""),
-        open_only=not query.getlist("state"),
-        limit=PAGE,
-        cursor=query.get("cursor", ""),
-    )
-    found = triage.list_alerts(daemon.house, visitor.access, wanted)
+    house, query = daemon_of(request).house, request.query_params
+    wanted = _wanted(query, house)
+    found = triage.list_alerts(house, visitor.access, wanted)
     data = {
-        "alerts": [triage.row(alert) for alert in found.alerts],
+        "alerts": [named_row(house, alert) for alert in found.alerts],
         "cursor": found.cursor,
-        "states": triage.count_alerts(daemon.house, visitor.access, by="state"),
-        "filter": {"state": list(wanted.states), "level": list(wanted.levels), "text": wanted.text},
+        "states": triage.count_alerts(house, visitor.access, by="state"),
+        "filter": {
+            "state": query.getlist("state"),
+            "level": list(wanted.levels),
+            "text": wanted.text,
+            **{name: query.get(name, "") for name in ("rule", "unit", "asset", "since", "until")},
+        },
     }
-    return respond(request, visitor, "alerts.html.j2", data, title="告警")
+    rule = house.ruleset.by_id.get(wanted.rule)
+    return respond(
+        request,
+        visitor,
+        "alerts.html.j2",
+        data,
+        title="告警",
+        names=Names(house),
+        units=units_in_sight(house, visitor.access),
+        assets=assets_in_sight(house, visitor.access),
+        rule_title=(rule.title_zh or rule.name) if rule else wanted.rule,
+        done=_done(query),
+    )
 
 
 @page
 def show(request: Request, visitor: Visitor) -> Response:
     """Show one alert: why, what, when, and everything that was done with it."""
-    daemon = daemon_of(request)
-    alert = triage.get_alert(daemon.house, visitor.access, request.path_params["id"])
-    data = triage.details(daemon.house, visitor.access, alert)
-    data["events"] = [_ordered(event) for event in triage.alert_events(daemon.house, visitor.access, alert)]
-    return respond(request, visitor, "alert.html.j2", data, title=alert.rule_title_zh or alert.rule_name)
+    house = daemon_of(request).house
+    alert = triage.get_alert(house, visitor.access, request.path_params["id"])
+    data = triage.details(house, visitor.access, alert) | named_row(house, alert)
+    data["events"] = [_ordered(event) for event in triage.alert_events(house, visitor.access, alert)]
+    seen = [one for one in assets_in_sight(house, visitor.access) if one.id in alert.content.asset_ids]
+    return respond(
+        request,
+        visitor,
+        "alert.html.j2",
+        data,
+        title=alert.rule_title_zh or alert.rule_name,
+        names=Names(house),
+        units=alert.content.unit_ids,
+        shares=alert.content.counts_by_unit,
+        assets=seen,
+        key_fields=_key_fields(alert, data["events"]),
+        done=_done(request.query_params),
+    )
 
 
 @form_action
 def act(request: Request, visitor: Visitor, form: FormData) -> Response:
-    """Do what the form says with one or several alerts."""
-    daemon = daemon_of(request)
-    action = field(form, "action")
+    """Do what the form says with one or several alerts; what does not fit one of several is left as it is."""
+    house = daemon_of(request).house
+    action = choice(field(form, "action"), words.ACTION_ZH, "action")
     reason = triage.close_reason(field(form, "reason")) if action == "close" else None
-    ids = [str(value) for value in form.getlist("id")][:PAGE]
+    ids = list(dict.fromkeys(str(value) for value in form.getlist("id")))
+    if not ids:
+        raise SecmonError("no alert is ticked", hint="tick alerts first")
+    if len(ids) > PAGE:
+        raise SecmonError("at most {most} alerts at a time", values={"most": PAGE})
+    done = skipped = 0
     for alert_id in ids:
-        triage.act_on_alert(daemon.house, visitor.access, alert_id, action, reason=reason, note=field(form, "note"))
-    target = f"/alerts/{quote(ids[0])}" if field(form, "back") == "alert" and ids else "/alerts"
-    return RedirectResponse(target, status_code=303)
+        try:
+            triage.act_on_alert(house, visitor.access, alert_id, action, reason=reason, note=field(form, "note"))
+            done += 1
+        except ConflictError:
+            raise
+        except SecmonError as error:
+            if len(ids) == 1 or type(error) is not SecmonError:
+                raise
+            skipped += 1
+    told = {"action": action, "done": str(done), "skipped": str(skipped)}
+    if field(form, "back") == "alert":
+        return RedirectResponse(f"/alerts/{quote(ids[0], safe='')}?{urlencode(told)}", status_code=303)
+    kept = [(name, value) for name, value in parse_qsl(field(form, "query")) if name in _FILTERS]
+    return RedirectResponse(f"/alerts?{urlencode([*kept, *told.items()])}", status_code=303)
 
 
-def _ordered(event: Event) -> dict[str, object]:
+def named_row(house: Installation, alert: Alert) -> dict[str, Any]:
+    """Return an alert's row with the names of its unit and system."""
+    row, names = triage.row(alert), Names(house)
+    if "unit.id" in row:
+        row["unit.name"] = names.unit(row["unit.id"])
+    if "asset.id" in row:
+        row["asset.name"] = names.asset(row["asset.id"])
+    return row
+
+
+def _wanted(query: QueryParams, house: Installation) -> triage.AlertFilter:
+    """Return the filter that the address asks for.
+
+    Raises:
+        SecmonError: a state, a level or a day that does not exist.
+    """
+    states = choices(query.getlist("state"), [*AlertState, ALL], "state")
+    until = _day(query.get("until", ""), house)
+    return triage.AlertFilter(
+        states=tuple(AlertState) if ALL in states else states,
+        levels=choices(query.getlist("level"), list(Level), "level"),
+        rule=query.get("rule", ""),
+        unit=query.get("unit", ""),
+        asset=query.get("asset", ""),
+        since=_day(query.get("since", ""), house),
+        until=until + timedelta(days=1) if until else None,
+        text=query.get("text", "").strip()[:_MAX_TEXT],
+        open_only=not states,
+        limit=PAGE,
+        cursor=query.get("cursor", ""),
+    )
+
+
+def _day(text: str, house: Installation) -> datetime | None:
+    """Return the start of a day of the installation's zone, None for no text."""
+    if not text:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), tzinfo=house.zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise SecmonError("a day must be written like 2026-09-07") from None
+
+
+def _done(query: QueryParams) -> dict[str, Any] | None:
+    """Return what the form before this page did, as the redirect told it; numbers only, no text of the address."""
+    action, done, skipped = (query.get(name, "") for name in ("action", "done", "skipped"))
+    if action not in words.ACTION_ZH or not (done.isascii() and done.isdigit()):
+        return None
+    return {"action": action, "done": int(done[:3]), "skipped": int(skipped[:3]) if skipped.isdecimal() else 0}
+
+
+def _key_fields(alert: Alert, events: list[dict[str, object]]) -> list[str]:
+    """Return the columns of the evidence table: the group key, then what tells the events apart at a glance."""
+    group = [name for name in alert.group if name not in {"asset.id", "unit.id"}]
+    usual = ["event.action", "event.outcome", "user.name", "source.ip", "host.name", "url.path", "process.command_line"]
+    names = list(dict.fromkeys([*usual[:2], *group, *usual[2:]]))
+    return [name for name in names if any(name in event for event in events)][:6]
+
+
+def _ordered(event: Event | Mapping[str, object]) -> dict[str, object]:
     names = [name for name in _FIRST if name in event]
     names += sorted(name for name in event if name not in _FIRST and name not in _LAST)
     names += [name for name in _LAST if name in event]

@@ -8,39 +8,45 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from secmon.app import bulletins as drafts
-from secmon.errors import SecmonError
+from secmon.errors import NotFoundError
 from secmon.model.bulletin import BulletinKind
+from secmon.web import words
 from secmon.web.auth import Visitor, daemon_of
-from secmon.web.page import field, form_action, page
-from secmon.web.pages.compliance import MEDIA
+from secmon.web.page import choice, field, form_action, page
+from secmon.web.pages.compliance import MEDIA, download
 from secmon.web.respond import respond
+from secmon.web.sight import Names
+from secmon.web.todo import to_fill
 
-KIND_ZH = {BulletinKind.WARNING.value: "预警通报", BulletinKind.INCIDENT_REPORT.value: "事件报告"}
+PAGE = 50
 
 
 @page
 def list_(request: Request, visitor: Visitor) -> Response:
     """List bulletins, latest first."""
+    house = daemon_of(request).house
     rows, cursor = drafts.list_bulletins(
-        daemon_of(request).house, visitor.access, cursor=request.query_params.get("cursor", "")
+        house, visitor.access, limit=PAGE, cursor=request.query_params.get("cursor", "")
     )
-    data = {"bulletins": rows, "cursor": cursor, "kinds": KIND_ZH}
-    return respond(request, visitor, "bulletins.html.j2", data, title="通报与报告")
+    data = {"bulletins": rows, "cursor": cursor, "kinds": words.BULLETIN_KIND_ZH}
+    return respond(request, visitor, "bulletins.html.j2", data, title="通报与报告", to_fill=to_fill)
 
 
 @page
 def show(request: Request, visitor: Visitor) -> Response:
     """Show one bulletin with its paragraphs and what they rest on."""
-    found = drafts.run_show(daemon_of(request).house, visitor.access, {"id": request.path_params["id"]})
-    return respond(request, visitor, "bulletin.html.j2", {**found, "kinds": KIND_ZH}, title=found["title"])
+    house = daemon_of(request).house
+    found = drafts.run_show(house, visitor.access, {"id": request.path_params["id"]})
+    data = {**found, "kinds": words.BULLETIN_KIND_ZH}
+    return respond(
+        request, visitor, "bulletin.html.j2", data, title=found["title"], to_fill=to_fill(found), names=Names(house)
+    )
 
 
 @form_action
 def draft(request: Request, visitor: Visitor, form: FormData) -> Response:
     """Draft a document from an alert."""
-    if field(form, "kind") not in KIND_ZH:
-        raise SecmonError("kind must be one of {kinds}", values={"kinds": ", ".join(KIND_ZH)})
-    kind = BulletinKind(field(form, "kind"))
+    kind = BulletinKind(choice(field(form, "kind"), words.BULLETIN_KIND_ZH, "kind"))
     made = drafts.draft(daemon_of(request).house, visitor.access, kind, alert_id=field(form, "alert"))
     return RedirectResponse(f"/bulletins/{quote(made.id)}", status_code=303)
 
@@ -48,10 +54,12 @@ def draft(request: Request, visitor: Visitor, form: FormData) -> Response:
 @page
 def file(request: Request, visitor: Visitor) -> Response:
     """Return a bulletin as a file."""
-    name = request.path_params["format"]
-    content = drafts.rendered(daemon_of(request).house, visitor.access, request.path_params["id"], name)
-    headers = {"Content-Disposition": f'attachment; filename="bulletin.{name}"'}
-    return Response(content, media_type=MEDIA[name], headers=headers)
+    house, name = daemon_of(request).house, request.path_params["format"]
+    if name not in MEDIA:
+        raise NotFoundError("no such page")
+    return download(
+        drafts.rendered(house, visitor.access, request.path_params["id"], name), f"bulletin.{name}", MEDIA[name]
+    )
 
 
 ROUTES = [
