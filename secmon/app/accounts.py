@@ -146,3 +146,14 @@ def row(found: Account) -> dict[str, Any]:
         "streams": found.streams,
         **({"problems": list(found.problems)} if found.problems else {}),
     }
+
+
+def run_list(house: Installation, access: Access, args: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Do `sources list`."""
+    del args
+    return [row(one) for one in accounts(house, access)]
+
+
+def run_show(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Do `sources show`."""
+    return row(account(house, access, args["name"]))

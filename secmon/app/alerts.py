@@ -1,6 +1,6 @@
 """Triage: list, show and change alerts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from secmon.app.installation import Installation
 from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
 from secmon.model.access import Access, Role
 from secmon.model.alert import Alert, AlertState, CloseReason
-from secmon.model.event import Event, format_time
+from secmon.model.event import Event, format_time, parse_time
 from secmon.model.record import Document, RecordQuery
 from secmon.ports import HitQuery
 from secmon.triage.lifecycle import changed
@@ -219,6 +219,36 @@ def details(house: Installation, access: Access, alert: Alert) -> dict[str, Any]
     }
 
 
+def run_list(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Do `alerts list`."""
+    wanted = AlertFilter(
+        states=tuple(args.get("states") or ()),
+        levels=tuple(args.get("levels") or ()),
+        rule=args.get("rule") or "",
+        unit=args.get("unit") or "",
+        asset=args.get("asset") or "",
+        since=_moment(args.get("since")),
+        until=_moment(args.get("until")),
+        text=args.get("text") or "",
+        limit=int(args.get("limit") or 100),
+        cursor=args.get("cursor") or "",
+    )
+    page = list_alerts(house, access, wanted)
+    return {"alerts": [row(alert) for alert in page.alerts], "cursor": page.cursor}
+
+
+def run_show(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Do `alerts show`."""
+    return details(house, access, get_alert(house, access, args["id"]))
+
+
+def run_act(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Do `alerts ack` and `alerts close`."""
+    reason = close_reason(args.get("reason")) if args["action"] == "close" else None
+    note = args.get("note") or ""
+    return row(act_on_alert(house, access, args["id"], args["action"], reason=reason, note=note))
+
+
 def to_document(alert: Alert, version: int = 0) -> Document:
     """Return an alert as a document."""
     content = alert.content
@@ -266,3 +296,12 @@ def _shared(alert: Alert, access: Access) -> Alert:
 
 def _time(moment: datetime | None) -> str | None:
     return format_time(moment) if moment else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise SecmonError("a time must be RFC 3339, such as 2026-09-07T08:00:00+08:00") from None

@@ -1,6 +1,6 @@
 """Dead letters: records that could not become events, kept sealed until somebody decides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -190,6 +190,35 @@ def adjustments(house: Installation, access: Access, source: str) -> Counts:
         dead_lettered=-(replayed + dropped),
         dropped={"by_operator": dropped} if dropped else {},
     )
+
+
+def run_list(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Do `deadletters list`."""
+    rows, cursor = list_letters(
+        house,
+        access,
+        source=args.get("source") or "",
+        state=args.get("state", WAITING),
+        limit=int(args.get("limit") or 100),
+        cursor=args.get("cursor") or "",
+    )
+    return {"deadletters": rows, "cursor": cursor}
+
+
+def run_show(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Do `deadletters show`."""
+    return show(house, access, args["id"])
+
+
+def run_replay(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, int]:
+    """Do `deadletters replay`."""
+    done = replay(house, access, source=args.get("source") or "", ids=args.get("ids") or ())
+    return {"replayed": done.replayed, "stored": done.stored, "still_malformed": done.still_malformed}
+
+
+def run_drop(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, int]:
+    """Do `deadletters drop`."""
+    return {"dropped": drop(house, access, args["ids"], reason=args.get("reason") or "")}
 
 
 def _waiting(house: Installation, access: Access, source: str) -> list[Document]:

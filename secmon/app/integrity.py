@@ -1,6 +1,7 @@
 """Checks and digests of the store as a whole: `secmon store check` and `secmon store digest`."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -57,3 +58,15 @@ def check(house: Installation, access: Access, *, store: str, deep: bool = False
         "ok": not problems,
         **({"problems": problems} if problems else {}),
     }
+
+
+def run_digest(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, str]:
+    """Do `store digest`."""
+    del args
+    return digest(house, access)
+
+
+def run_check(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Do `store check`."""
+    deep, anchored = bool(args.get("deep")), args.get("anchored") or ""
+    return check(house, access, store=args["store"], deep=deep, anchored=anchored)

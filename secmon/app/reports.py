@@ -136,9 +136,13 @@ def rendered(house: Installation, access: Access, identity: str, format_: str) -
 
 
 def run(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Do `report mlps`: the JSON object, and with a file format the bytes of the file in hex."""
+    """Do `report mlps`: the JSON object, and with a file format the bytes of the file in hex.
+
+    What was assessed is kept with its evidence: a report that was handed out must stay provable.
+    """
     day = date.fromisoformat(args["at"]) if args.get("at") else None
     assessment = assess_asset(house, access, args["asset"], at=day, days=int(args.get("days") or DEFAULT_DAYS))
+    keep(house, access, assessment)
     wanted = args["format"]
     result: dict[str, Any] = {"report": assessment.to_json()}
     if wanted != "json":
