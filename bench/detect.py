@@ -2,7 +2,7 @@
 
     SECMON_CORPORA=… SECMON_PUBLIC_RULES=… python bench/detect.py [--rules SUBFOLDER] [--sample N]
 
-Real Windows events, never repeated, once through the parser and once through the engine with the public Windows
+Real Windows events, never repeated, once through the parser and once through the engine with the public
 rules: first pass (nothing remembered, every database built on the way) and second pass, in CPU time of one core,
 with a table of µs per event and stage. A sample is matched by the definition too; every difference is printed.
 """
@@ -23,8 +23,8 @@ from secmon.parse.registry import KINDS
 from secmon.pipeline import Lane, parse_frames
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
-from secmon.sigma.rule import RuleFile
-from secmon.sigma.ruleset import RuleSet, load_rules
+from secmon.sigma.rule import RuleFile, RuleSet
+from secmon.sigma.ruleset import load_rules
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 BLOCK = 2000
@@ -79,7 +79,7 @@ def compare(ruleset: RuleSet, engine: Engine, events: list[Event], sample: int) 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    arguments.add_argument("--rules", default="rules*/windows/**/*.yml", help="pattern below SECMON_PUBLIC_RULES")
+    arguments.add_argument("--rules", default="rules*/**/*.yml", help="pattern below SECMON_PUBLIC_RULES")
     arguments.add_argument("--sample", type=int, default=100, help="events that the definition decides")
     given = arguments.parse_args()
     started = time.process_time()

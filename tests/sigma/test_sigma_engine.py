@@ -209,7 +209,7 @@ def _windows_events() -> Iterator[Event]:
 @pytest.fixture(scope="module")
 def public_rules() -> RuleSet:
     folder = Path(os.environ["SECMON_PUBLIC_RULES"])
-    paths = sorted(folder.glob("rules*/windows/**/*.yml"))
+    paths = sorted(folder.glob("rules*/**/*.yml"))
     return load_rules([RuleFile(str(path), path.read_text("utf-8")) for path in paths])
 
 
@@ -253,7 +253,7 @@ def test_a_random_choice_of_public_rules_agrees_on_events_made_of_their_own_word
 @pytest.mark.slow
 def test_every_published_positive_sample_is_found_by_its_rule() -> None:
     folder = Path(os.environ["SECMON_PUBLIC_RULES"])
-    paths = sorted(folder.glob("rules*/windows/**/*.yml"))
+    paths = sorted(folder.glob("rules*/**/*.yml"))
     engine = Engine(load_rules([RuleFile(str(path), path.read_text("utf-8")) for path in paths]))
     missed = []
     for sample in sorted((folder / "regression_data").glob("**/*.evtx")):
