@@ -40,6 +40,7 @@ class Installation:
         class_names: data class → its Chinese name, for documents.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
+        class_names: Chinese names of the classes of personal data, by id.
     """
 
     log: EventLog
@@ -58,3 +59,4 @@ class Installation:
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
     problems: tuple[str, ...] = ()
+    class_names: Mapping[str, str] = field(default_factory=dict)

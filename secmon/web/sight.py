@@ -31,11 +31,7 @@ class Names:
 
     def data_class(self, class_id: str) -> str:
         """Return the Chinese name of a class of personal data."""
-        classifier = self.house.stages.classifier
-        for one in classifier.detector.definitions if classifier else ():
-            if one.id == class_id:
-                return str(one.name_zh)
-        return class_id
+        return self.house.class_names.get(class_id, class_id)
 
     def control(self, control_id: str) -> str:
         """Return what a control asks for, in a few words."""

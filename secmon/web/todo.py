@@ -93,11 +93,11 @@ def _alert_item(found: Sequence[Mapping[str, Any]]) -> Item:
     first = min(found, key=lambda row: _RANK[row["rule.level"]])
     level, title = first["rule.level"], first.get("rule.title_zh") or first["rule.name"]
     single = len(found) == 1
-    number = "" if single else f"，共 {len(found):,} 条"
+    number = "1 条" if single else f"{len(found):,} 条同类"
     link = f"/alerts/{quote(first['alert.id'])}" if single else f"/alerts?rule={quote(first['rule.id'])}"
     return Item(
         kind="alert",
-        text=f"{words.LEVEL_ZH[level]}级告警待研判：{title}{number}。",
+        text=f"{number}告警待研判（级别：{words.LEVEL_ZH[level]}）：{title}。",
         why=first["alert.reason"],
         action="去研判",
         link=link,

@@ -56,11 +56,14 @@ MODE_ZH = {
     "import": "导入",
 }
 EVIDENCE_ZH = {
-    "log": "日志查询",
+    "events": "日志",
     "hits": "规则命中",
+    "alert": "告警",
     "alerts": "告警",
     "findings": "敏感数据识别",
-    "register": "登记表",
+    "register": "资产登记表",
+    "setting": "本系统设置",
+    "answer": "人工填写",
 }
 RESULT_KEY = {"符合": "met", "部分符合": "partly", "不符合": "failed", "不适用": "na", "未核查": "open"}
 """Result → the style class of its mark."""
