@@ -3,6 +3,7 @@
 Commit order: (a) dead letters, then events, hits, findings and the batch row into one partition; (b) compare-and-swap
 of the checkpoint; (c) the next batch, which is the acknowledgement of a stream that is read by offset. A crash
 between (a) and (b) leaves a batch row that `recover` rolls forward: nothing is worked twice, nothing counted twice.
+A checkpoint that could not be written while the process lived on (a full disk) is rolled forward by the next attempt.
 """
 
 from collections import Counter, deque
@@ -18,7 +19,6 @@ from secmon.app import checkpoints, deadletters
 from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
 from secmon.app.work import Work
-from secmon.errors import StoreError
 from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow, Counts
 from secmon.model.event import Frame
@@ -57,6 +57,14 @@ class Progress:
     counts: Counts
     hits: Mapping[str, int]
     findings: Mapping[str, int]
+
+
+class _RolledForwardError(Exception):
+    """The stream was further than its checkpoint said; what was read ahead of it is to be read again."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
 
 
 def recover(house: Installation, access: Access) -> int:
@@ -108,7 +116,14 @@ def ingest_stream(
         ConflictError: another writer moved the stream; nothing in flight counts.
         StoreUnavailableError: the store cannot be written now; nothing in flight counts.
     """
-    yield from _Reader(house, access, collector, work).run(_opened(house, access, start), stop)
+    at = _opened(house, access, start)
+    while True:
+        try:
+            yield from _Reader(house, access, collector, work).run(at, stop)
+        except _RolledForwardError as found:
+            at = found.checkpoint
+        else:
+            return
 
 
 def _opened(house: Installation, access: Access, checkpoint: Checkpoint) -> Checkpoint:
@@ -135,8 +150,8 @@ class _Reader:
     def run(self, committed: Checkpoint, stop: Callable[[], bool]) -> Iterator[Progress]:
         ahead = committed
         while not stop():
-            if ahead.day != _today(self._house) or ahead.ruleset != self._house.ruleset.digest:
-                ahead = committed = self._turned((yield from self._drain(committed)))
+            if self._day_after(ahead) != ahead.day or ahead.ruleset != self._house.ruleset.digest:
+                ahead = committed = yield from self._turned((yield from self._drain(committed)))
             chunk = self._collector.read(self._access, ahead, max_bytes=CHUNK_BYTES)
             moved = self._submit(chunk, ahead) if chunk is not None else ahead
             if moved.position == ahead.position:
@@ -146,10 +161,24 @@ class _Reader:
                 committed = yield from self._commit_one(committed)
         yield from self._drain(committed)
 
-    def _turned(self, committed: Checkpoint) -> Checkpoint:
+    def _turned(self, committed: Checkpoint) -> Generator[Progress, None, Checkpoint]:
         """Commit the change of day or rules before a batch under them: the checkpoint names both."""
-        turned = replace(committed, day=_today(self._house), ruleset=self._house.ruleset.digest)
+        row = _durable(self._house, self._access, committed)
+        if row is not None:  # written yesterday, but not its checkpoint: nobody would look for it there any more
+            yield from self._rolled_forward(row, committed)
+        turned = replace(committed, day=self._day_after(committed), ruleset=self._house.ruleset.digest)
         return checkpoints.save(self._house, self._access, turned)
+
+    def _rolled_forward(self, row: BatchRow, committed: Checkpoint) -> Generator[Progress, None, None]:
+        """Take over a batch of an earlier attempt that failed between the batch and its checkpoint."""
+        self._pending.clear()
+        rolled = checkpoints.save(self._house, self._access, _after(row, committed))
+        yield Progress(rolled, row.counts, {}, {})
+        raise _RolledForwardError(rolled)
+
+    def _day_after(self, checkpoint: Checkpoint) -> date:
+        """Return the partition day of the next batch: a clock that was set back never takes a stream back."""
+        return max(checkpoint.day, _today(self._house))
 
     def _submit(self, chunk: Chunk, ahead: Checkpoint) -> Checkpoint:
         kind = self._lane(ahead).kind
@@ -209,12 +238,7 @@ class _Reader:
         )
         row = self._house.log.commit(self._access, batch)
         if row.offset_to != after.position.offset:
-            raise StoreError(
-                "batch {number} of this stream is in the store with another end",
-                where=after.source,
-                hint="restart secmon: it rolls the stream forward",
-                values={"number": after.batch},
-            )
+            yield from self._rolled_forward(row, committed)  # that attempt had cut the stream elsewhere
         saved = checkpoints.save(self._house, self._access, after)
         hits = Counter(hit.rule_id for hit in result.hits)
         findings = Counter(one.finding.data_class for one in result.findings)
