@@ -51,6 +51,7 @@ def import_streams(
     *,
     work: Work,
     step: Callable[[Progress], None] = lambda _progress: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Imported:
     """Import everything a collector offers and return the account of this run.
 
@@ -60,6 +61,7 @@ def import_streams(
         collector: offers the streams.
         work: who works the records.
         step: told of each committed step, for a progress bar.
+        stop: asked between batches; True ends after what is in flight.
 
     Raises:
         StoreError: a file shares its beginning with one that was imported before, but not its records.
@@ -68,12 +70,14 @@ def import_streams(
     done = Imported(collector.source)
     known = checkpoints.load_all(house, access, collector.source)
     for stream in collector.streams(access, known):
+        if stop():
+            break
         stored = checkpoints.load(house, access, stream.source, stream.generation)
         current = replace(stored, place=stream.place) if stored else stream
         if current.position.offset:
             current, duplicates = _gone_through(house, access, collector, current)
             done.counts += duplicates
-        for progress in ingest_stream(house, access, collector, current, work=work):
+        for progress in ingest_stream(house, access, collector, current, work=work, stop=stop):
             done.add(progress)
             step(progress)
     done.problems = collector.problems()

@@ -18,7 +18,7 @@ from secmon.collect.oneoff import ImportCollector
 from secmon.config import Settings
 from secmon.daemon.control import Readable
 from secmon.daemon.workers import PoolWork
-from secmon.errors import SecmonError
+from secmon.errors import SecmonError, StoreUnavailableError
 from secmon.model.access import Access
 from secmon.model.zone import zone_of
 from secmon.wiring import make_stages, opened
@@ -35,6 +35,7 @@ def import_into(
     work: Work,
     data: Readable | None,
     step: Callable[[Progress], None] = lambda _progress: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Imported:
     """Import files into an open installation.
 
@@ -45,6 +46,10 @@ def import_into(
         work: who works the records.
         data: what "-" reads.
         step: told of each committed step.
+        stop: asked between batches; True ends after what is in flight.
+
+    Raises:
+        StoreUnavailableError: the store cannot be written now, or it was stopped; what is committed stays.
     """
     source = source_of(house, str(args["source"]))
     if args.get("zone"):
@@ -63,9 +68,12 @@ def import_into(
         standard_input=cast("BinaryIO | None", data),
     )
     try:
-        return import_streams(ours, access, collector, work=work, step=step)
+        done = import_streams(ours, access, collector, work=work, step=step, stop=stop)
     finally:
         collector.close()
+    if stop():
+        raise StoreUnavailableError("the daemon stops", where=source.name, hint="run the command again later")
+    return done
 
 
 def run_import(

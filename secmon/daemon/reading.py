@@ -12,7 +12,7 @@ from secmon.app.accounts import Live
 from secmon.app.ingest import ingest_stream
 from secmon.app.installation import Installation
 from secmon.app.work import Work
-from secmon.errors import SecmonError
+from secmon.errors import SecmonError, StoreUnavailableError
 from secmon.model.access import job_access
 from secmon.model.stream import Checkpoint
 from secmon.ports import Collector
@@ -20,7 +20,10 @@ from secmon.ports import Collector
 POLL_S = 1.0
 STEPS_A_TURN = 16
 """Most batches of one stream before the next stream gets its turn."""
-MAX_BACKOFF_S = 30.0
+MAX_STORE_WAIT_S = 4.0
+"""Longest wait for a store that is away: what has space again is to go on within ten seconds."""
+MAX_REST_S = 60.0
+"""Longest rest of one stream that fails by itself."""
 
 log = structlog.get_logger()
 
@@ -34,6 +37,15 @@ class ReadingState:
     turns: int = 0
     steps: int = 0
     hits: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """A stream that failed by itself: why, how often in a row, and until when the others go on without it."""
+
+    problem: str
+    failures: int
+    until_s: float
 
 
 class Reading(threading.Thread):
@@ -51,58 +63,92 @@ class Reading(threading.Thread):
     ) -> None:
         super().__init__(name="reading", daemon=True)
         self._house, self._collectors, self._work, self._committed = house, collectors, work, committed
-        self._stop = threading.Event()
+        self._stopping = threading.Event()  # not `_stop`: that is a method of Thread
         self._access = job_access("ingest")
+        self._rests: dict[str, dict[str, _Rest]] = {}
         self.state = ReadingState()
 
     def stop(self) -> None:
         """Ask to stop after the batches in flight."""
-        self._stop.set()
+        self._stopping.set()
 
     def run(self) -> None:
         """Turn after turn; sleeps only when nothing came."""
-        backoff = POLL_S
-        while not self._stop.is_set():
+        wait_s = POLL_S
+        while not self._stopping.is_set():
+            problem = ""
             try:
                 progressed = self.turn()
-                backoff = POLL_S
-                self.state.store_problem = ""
-                if not progressed:
-                    self._stop.wait(POLL_S)
             except SecmonError as error:
                 # Full disk, lock, another writer: nothing in flight counted, the sources keep it; wait and try again.
-                log.warning("ingest.waits", problem=str(error), retry_s=backoff)
-                self.state.store_problem = str(error)
-                self._stop.wait(backoff)
-                backoff = min(backoff * 2, MAX_BACKOFF_S)
-            except BrokenProcessPool:
-                log.warning("ingest.worker_died", remedy="its records are read again from the checkpoint")
+                problem = str(error)
+                log.warning("ingest.waits", problem=problem, retry_s=wait_s)
             except Exception:
+                problem = "reading failed; see the log"
                 log.exception("ingest.failed")
-                self.state.store_problem = "reading failed; see the log"
-                self._stop.wait(backoff)
-                backoff = min(backoff * 2, MAX_BACKOFF_S)
+            self.state.store_problem = problem
+            if problem:
+                self._stopping.wait(wait_s)
+                wait_s = min(wait_s * 2, MAX_STORE_WAIT_S)
+            else:
+                wait_s = POLL_S
+                if not progressed:
+                    self._stopping.wait(POLL_S)
 
     def turn(self) -> bool:
-        """Give every stream of every source its turn once; tell whether anything was committed."""
+        """Give every stream of every source its turn once; tell whether anything was committed.
+
+        Raises:
+            StoreUnavailableError: the store is away, which is everybody's problem; others are of one stream alone.
+        """
         progressed = False
         live: dict[str, Live] = {}
         for collector in self._collectors:
             known = checkpoints.load_all(self._house, self._access, collector.source)
             for stream in collector.streams(self._access, known):
-                if self._stop.is_set():
+                if self._stopping.is_set():
                     return progressed
-                progressed |= self._read(collector, stream)
-            live[collector.source] = Live(problems=tuple(collector.problems()))
+                progressed |= self._take_turn(collector, stream)
+            live[collector.source] = Live(problems=(*collector.problems(), *self._problems(collector.source)))
         self.state.live = live
         self.state.turns += 1
         return progressed
+
+    def _problems(self, source: str) -> list[str]:
+        return [rest.problem for rest in self._rests.get(source, {}).values()]
+
+    def _take_turn(self, collector: Collector, stream: Checkpoint) -> bool:
+        """Read a stream unless it rests; one that fails by itself never keeps the others waiting."""
+        rests = self._rests.setdefault(collector.source, {})
+        rest = rests.get(stream.generation)
+        if rest is not None and self._house.clock.monotonic_s() < rest.until_s:
+            return False
+        try:
+            progressed = self._read(collector, stream)
+        except StoreUnavailableError:
+            raise
+        except SecmonError as error:
+            problem = str(error)
+        except BrokenProcessPool:
+            where = stream.place or collector.source
+            problem = f"{where}: a worker process died over it; it is read again from the checkpoint (watch memory)"
+        except Exception:
+            log.exception("ingest.stream_failed", source=collector.source)
+            problem = f"{stream.place or collector.source}: reading failed (the log says why; please report this)"
+        else:
+            rests.pop(stream.generation, None)
+            return progressed
+        failures = rest.failures + 1 if rest else 1
+        rest_s = min(2.0 ** (failures - 1), MAX_REST_S)
+        log.warning("ingest.stream_rests", source=collector.source, problem=problem, retry_s=rest_s)
+        rests[stream.generation] = _Rest(problem, failures, self._house.clock.monotonic_s() + rest_s)
+        return False
 
     def _read(self, collector: Collector, stream: Checkpoint) -> bool:
         steps = 0
 
         def stop() -> bool:
-            return self._stop.is_set() or steps >= STEPS_A_TURN
+            return self._stopping.is_set() or steps >= STEPS_A_TURN
 
         for progress in ingest_stream(self._house, self._access, collector, stream, work=self._work, stop=stop):
             steps += 1

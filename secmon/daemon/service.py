@@ -1,16 +1,18 @@
 """The daemon: one writer, its reading thread, its scheduler, its control socket, and a clean end."""
 
 import threading
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from secmon.app import checkpoints
 from secmon.app.evaluate import evaluate
 from secmon.app.ingest import recover
 from secmon.app.installation import Installation
@@ -43,7 +45,11 @@ class Daemon:
     def __init__(self, house: Installation, collectors: Sequence[Collector], work: Work, *, state: Path) -> None:
         self.house, self._work, self._state = house, work, state
         self._committed = threading.Event()
-        self._writing = threading.RLock()
+        self._stopping = threading.Event()
+        # Alerts and windows are brought forward by one at a time; imports of one source wait for each other, and
+        # nobody else for them: standard input may take days.
+        self._forward = threading.Lock()
+        self._imports: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.reading = Reading(house, collectors, work, committed=self._committed)
         self._scheduler = BackgroundScheduler(
             # A timer over the ledger's windows: late is fine, twice at once is not, nothing is forgotten.
@@ -53,31 +59,35 @@ class Daemon:
         )
         self._control: ControlServer | None = None
         self._evaluated_at: datetime | None = None
-        self._job_problem = ""
+        self._job_problems: dict[str, str] = {}
 
     def start(self) -> None:
         """Recover what a crash left, then read, schedule and answer."""
         forwarded = recover(self.house, job_access("recovery"))
         if forwarded:
             log.info("recovered", streams=forwarded)
-        self._scheduler.add_listener(self._note, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
-        self._scheduler.add_job(self.evaluate, "interval", seconds=EVALUATE_S, id="evaluate")
-        self._scheduler.add_job(self.run_windows, "interval", seconds=LEDGER_S, id="ledger")
+        self._scheduler.add_listener(self._note, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._every("evaluate", EVALUATE_S, self.evaluate)
+        self._every("ledger", LEDGER_S, self.run_windows)
         self._control = ControlServer(self._state, self.handle)
         self.reading.start()
         self._scheduler.start()
 
+    def _every(self, name: str, seconds: int, run: Callable[[], None]) -> None:
+        self._scheduler.add_job(self._job, "interval", (name, run), seconds=seconds, id=name)
+
     def stop(self) -> None:
         """End cleanly: batches in flight are committed, alerts brought up to date, nothing is cut off."""
+        self._stopping.set()
         self.reading.stop()
+        if self._control is not None:
+            self._control.close()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         if self.reading.is_alive():
             self.reading.join()
-        if self._control is not None:
-            self._control.close()
         self._committed.set()
-        self.evaluate()
+        self._job("evaluate", self.evaluate)  # a full disk is no reason to end badly: the next start does it
 
     def run_once(self) -> None:
         """Read what is there, do all windows that are due."""
@@ -94,33 +104,41 @@ class Daemon:
             self._evaluated_at = self.house.clock.now()
             return
         self._committed.clear()
-        with self._writing:
-            done = evaluate(self.house, job_access("evaluate"))
+        try:
+            with self._forward:
+                done = evaluate(self.house, job_access("evaluate"))
+        except BaseException:
+            self._committed.set()  # not done: the next tick tries again, whether or not anything new comes
+            raise
         self._evaluated_at = self.house.clock.now()
         if done.new or done.revised:
             log.info("alerts", new=done.new, revised=done.revised, hits=done.hits)
 
     def run_windows(self) -> None:
         """Do every scheduled window that is due."""
-        with self._writing:
+        with self._forward:
             run_due(self.house)
 
     def handle(self, name: str, args: dict[str, Any], by: str, data: Readable) -> Any:
         """Do one operation for a command (`daemon.control`)."""
         access = Access(Principal(f"os:{by}", frozenset(Role)), ROOT)
-        with self._writing:
-            if name == "import":
-                done = import_into(self.house, access, args, work=self._work, data=data)
-                result = {**done.row(), "problems": done.problems}
-            else:
-                operation = OPERATIONS.get(name)
-                if operation is None:
-                    raise SecmonError("the daemon does not know this operation", hint="use the same version of secmon")
-                result = operation.run(self.house, access, args)
-            self._committed.set()
+        if name == "import":
+            result = self._import(access, args, data)
+        else:
+            operation = OPERATIONS.get(name)
+            if operation is None:
+                raise SecmonError("the daemon does not know this operation", hint="use the same version of secmon")
+            result = operation.run(self.house, access, args)
+        self._committed.set()
         if args.get("wait", True):
             self.evaluate()
         return result
+
+    def _import(self, access: Access, args: dict[str, Any], data: Readable) -> dict[str, Any]:
+        stop = self._stopping.is_set
+        with self._imports[str(args["source"])]:
+            done = import_into(self.house, access, args, work=self._work, data=data, stop=stop)
+        return {**done.row(), "problems": done.problems}
 
     def checks(self) -> list[Check]:
         """Return the state of everything that runs."""
@@ -136,7 +154,7 @@ class Daemon:
             self._scheduler_check(),
             problems("sources", found, f"{len(live)} sources"),
             problems("content", self.house.problems, f"{len(self.house.ruleset.rules)} rules", state="warn"),
-            guarded("clock", lambda: clock(self.house.clock.now(), None)),
+            guarded("clock", lambda: clock(self.house.clock.now(), self._last_received())),
         ]
 
     def ready(self) -> dict[str, Any]:
@@ -147,13 +165,31 @@ class Daemon:
         self.house.records.get(job_access("health"), "mark", "alerts")
         return []
 
+    def _last_received(self) -> datetime | None:
+        streams = checkpoints.load_all(self.house, job_access("health"))
+        return max((one.last_received for one in streams if one.last_received), default=None)
+
     def _scheduler_check(self) -> Check:
         if not self._scheduler.running:
             return Check("scheduler", "fail", "the scheduler is not running", "restart secmon")
-        if self._job_problem:
-            return Check("scheduler", "warn", self._job_problem, "see the log")
+        if self._job_problems:
+            return Check("scheduler", "warn", "; ".join(sorted(self._job_problems.values())), "see the log")
         return Check("scheduler", "ok", "running")
 
+    def _job(self, name: str, run: Callable[[], None]) -> None:
+        """Run a job; what goes wrong is logged and shown until the job has gone well again."""
+        try:
+            run()
+        except SecmonError as error:
+            self._job_problems[name] = f"{name}: {error}"
+            log.warning("job.waits", job=name, problem=str(error))
+        except Exception:
+            self._job_problems[name] = f"{name}: failed"
+            log.exception("job.failed", job=name)
+        else:
+            self._job_problems.pop(name, None)
+
     def _note(self, event: Any) -> None:
-        self._job_problem = f"{event.job_id}: {getattr(event, 'exception', None) or 'late'}"
-        log.warning("job", id=event.job_id, problem=self._job_problem)
+        """Note that a job is late; nothing is lost by it, the ledger knows what is due."""
+        self._job_problems[event.job_id] = f"{event.job_id}: late"
+        log.warning("job.late", job=event.job_id)

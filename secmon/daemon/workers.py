@@ -5,7 +5,9 @@ results cross the process border.
 """
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -31,6 +33,7 @@ class PoolWork:
 
     def __init__(self, make_stages: Callable[[], Stages], *, workers: int) -> None:
         self._make_stages, self._workers = make_stages, workers
+        self._lock = threading.Lock()  # the reading thread and imports submit at the same time
         self._pool = self._new_pool()
 
     @property
@@ -45,12 +48,13 @@ class PoolWork:
         again from its checkpoint, and the next submission gets a new pool.
         """
         key = (lane.source, lane.generation, lane.kind.name, lane.zone, lane.place, lane.asset, lane.unit)
-        try:
-            return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
-        except BrokenProcessPool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = self._new_pool()
-            return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
+        with self._lock:
+            try:
+                return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
+            except BrokenProcessPool:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = self._new_pool()
+                return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
 
     def close(self) -> None:
         """Stop the workers."""
@@ -65,8 +69,18 @@ class PoolWork:
 def _start(make_stages: Callable[[], Stages]) -> None:
     global _stages  # noqa: PLW0603  one set of stages a process, made once
     # Ctrl-C reaches the whole process group; the main process ends the workers when it has finished writing.
+    # SIGTERM must end a worker: the pool sends it to the others when one of them has died, and waits for them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     _stages = make_stages()
+
+
+def _end_with_parent() -> None:
+    """End when the main process is gone: killed, it cannot tell us, and we would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(key: _LaneKey, frames: tuple[Frame, ...], prefix: bytes, received_at: datetime) -> Processed:
