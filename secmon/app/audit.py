@@ -5,7 +5,9 @@ Every use case that changes something appends one entry. The head is also kept o
 """
 
 import hashlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -18,6 +20,10 @@ from secmon.model.record import Body, Document, RecordQuery
 CHAIN = "main"
 GENESIS = "0" * 64
 _ATTEMPTS = 20
+_PAGE = 500
+# Threads of the one writer wait for each other instead of racing for a number, and write the anchor in order; against
+# other processes the store's compare-and-swap decides.
+_appending = threading.Lock()
 
 
 def append(
@@ -30,10 +36,18 @@ def append(
         access: who acted.
         action: what was done, such as "alert.close".
         target: what it was done to: an id, never content of a record.
-        details: further facts, free of personal data.
+        details: further facts, free of personal data: numbers and words of ours, no text that somebody typed.
+
+    Raises:
+        ConflictError: other processes keep appending; nothing was appended.
     """
     # The chain belongs to no unit: whoever acts, it is written by the installation itself.
     access = Access(access.principal, ROOT)
+    with _appending:
+        return _append(house, access, action, target, details or {})
+
+
+def _append(house: Installation, access: Access, action: str, target: str, details: Mapping[str, object]) -> str:
     for _ in range(_ATTEMPTS):
         head = house.records.get(access, "audit_head", CHAIN)
         number = int(head.body["number"]) + 1 if head else 1
@@ -44,7 +58,7 @@ def append(
             "by": access.principal.id,
             "action": action,
             "target": target,
-            "details": dict(details or {}),
+            "details": dict(details),
             "previous": previous,
         }
         entry["hash"] = entry_hash(entry)
@@ -67,36 +81,76 @@ def entry_hash(entry: Mapping[str, object]) -> str:
 
 
 def verify(house: Installation, access: Access, *, anchored: str = "") -> list[str]:
-    """Return what is wrong with the chain; empty is good.
+    """Return what is wrong with the chain, as "audit entry N: changed|inserted|deleted|truncated"; empty is good.
+
+    An entry whose hash was computed anew after a change shows at the entry behind it, the last one at the head. An
+    attacker who computes the whole chain anew shows at the anchor only.
 
     Args:
         house: the installation.
         access: who asks.
         anchored: the head kept outside, "NUMBER HASH"; empty if there is none.
     """
-    problems: list[str] = []
-    previous, number, seen = GENESIS, 0, {}
+    # Read before the entries: what is appended meanwhile makes the chain longer, never shorter than its head.
+    head = house.records.get(access, "audit_head", CHAIN)
+    chain = _Verification()
+    for entry in _entries(house, access):
+        chain.take(entry)
+    if head is not None:
+        chain.compare(head.body.get("number"), head.body.get("hash"))
+    if anchored:
+        number, _, digest = anchored.strip().partition(" ")
+        if not (number.isascii() and number.isdecimal() and digest):
+            chain.problems["audit.head: not NUMBER HASH"] = None
+        else:
+            chain.compare(int(number[:18]), digest)
+    return list(chain.problems)
+
+
+def _entries(house: Installation, access: Access) -> Iterator[Body]:
     cursor = ""
     while True:
-        page = house.records.find(access, RecordQuery(kind="audit", order="number", limit=500, after=cursor))
+        page = house.records.find(access, RecordQuery(kind="audit", order="number", limit=_PAGE, after=cursor))
         for document in page.documents:
-            number += 1
-            entry = document.body
-            if entry["number"] != number:
-                problems.append(f"entry {number}: missing")
-                number = int(entry["number"])
-            elif entry["previous"] != previous or entry["hash"] != entry_hash(entry):
-                problems.append(f"entry {number}: changed")
-            previous = str(entry["hash"])
-            seen[number] = previous
+            yield document.body
         cursor = page.cursor
         if not cursor:
-            break
-    if anchored:
-        text, _, digest = anchored.strip().partition(" ")
-        if seen.get(int(text)) != digest:
-            problems.append(f"entry {text}: not the one that was anchored outside (truncated or replaced)")
-    return problems
+            return
+
+
+@dataclass(slots=True)
+class _Verification:
+    """What has been seen of a chain; a problem is told once."""
+
+    number: int = 0
+    previous: str | None = GENESIS
+    hashes: dict[int, str] = field(default_factory=dict)
+    problems: dict[str, None] = field(default_factory=dict)
+
+    def take(self, entry: Body) -> None:
+        number = entry.get("number")
+        if not isinstance(number, int) or number <= self.number:
+            self._wrong(number if isinstance(number, int) else self.number + 1, "inserted")
+            return
+        for missing in range(self.number + 1, number):
+            self._wrong(missing, "deleted")
+            self.previous = None  # nobody can tell what stood before this entry
+        if entry.get("hash") != entry_hash(entry):
+            self._wrong(number, "changed")
+        elif self.previous is not None and entry.get("previous") != self.previous:
+            self._wrong(max(number - 1, 1), "changed")
+        self.number, self.previous = number, str(entry.get("hash"))
+        self.hashes[number] = self.previous
+
+    def compare(self, number: object, digest: object) -> None:
+        """Compare with what was kept apart from the entries."""
+        if not isinstance(number, int) or number > self.number:
+            self._wrong(number, "truncated")
+        elif number in self.hashes and self.hashes[number] != digest:
+            self._wrong(number, "changed")
+
+    def _wrong(self, number: object, how: str) -> None:
+        self.problems[f"audit entry {number}: {how}"] = None
 
 
 def _document(number: int, entry: Body) -> Document:

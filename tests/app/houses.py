@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ from secmon.model.asset import Asset, asset_register
 from secmon.model.unit import Unit, UnitKind, unit_tree
 from secmon.pipeline import Stages
 from secmon.sigma.index import Engine
-from secmon.sigma.rule import RuleFile
+from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.store.sqlite.records import SqliteRecords
@@ -79,21 +80,32 @@ class SetClock:
         self.moment += timedelta(**by)
 
 
+@cache
+def stages_of(rules: str = RULES) -> Stages:
+    """Return the pure stages; compiling takes longer than a test, so each rule text is compiled once."""
+    register = asset_register(
+        [
+            Asset(id="A-1", name="教务系统", unit="S-1", level=3, hosts=("web1",)),
+            Asset(id="A-2", name="门户网站", unit="S-2", level=2, hosts=("web2",)),
+        ]
+    )
+    ruleset = load_rules([RuleFile("test.yml", rules)])
+    assert ruleset.problems == (), ruleset.problems
+    definitions, errors = load_definitions(classifier_files()[0])
+    assert errors == []
+    classifier = Classifier(definitions, token_key=b"k" * 32, today=date(2026, 11, 21))
+    return Stages(
+        register=register, classifier=classifier, engine=Engine(ruleset), ruleset=ruleset, record_key=b"r" * 32
+    )
+
+
 @contextmanager
 def opened_house(state: Path, clock: SetClock | None = None, *, rules: str = RULES) -> Iterator[Installation]:
     """Open an installation on a folder; opening it again finds what was stored."""
     state.mkdir(parents=True, exist_ok=True)
     log = SqliteEventLog(state / "events", writable=True)
     records = SqliteRecords(state / "control.db", writable=True)
-    register = asset_register([Asset(id="A-1", name="教务系统", unit="S-1", level=3, hosts=("web1",))])
-    ruleset = load_rules([RuleFile("test.yml", rules)])
-    assert ruleset.problems == (), ruleset.problems
-    definitions, errors = load_definitions(classifier_files()[0])
-    assert errors == []
-    classifier = Classifier(definitions, token_key=b"k" * 32, today=date(2026, 11, 21))
-    stages = Stages(
-        register=register, classifier=classifier, engine=Engine(ruleset), ruleset=ruleset, record_key=b"r" * 32
-    )
+    stages = stages_of(rules)
     tree = unit_tree(
         [
             Unit(id="C-1", name="某市教育局", kind=UnitKind.CITY),
@@ -108,9 +120,9 @@ def opened_house(state: Path, clock: SetClock | None = None, *, rules: str = RUL
             vault=FileVault(b"v" * 32),
             clock=clock or SetClock(),
             stages=stages,
-            ruleset=ruleset,
+            ruleset=stages.ruleset or RuleSet(),
             tree=tree,
-            register=register,
+            register=stages.register,
             zone=ZoneInfo("Asia/Shanghai"),
             retention_days=183,
             framework_texts=tuple(framework_files()[0]),
