@@ -56,7 +56,7 @@ class Roster:
         """
         scan = self._scanner.scan([file.sighting.path for file in self.files.values() if file.extra])
         undecided = self._note(scan, now_s, wall_s)
-        self._let_go(scan, now_s)
+        undecided += self._let_go(scan, now_s)
         undecided += self._stale_copies()
         undecided = [file for file in undecided if self._ready(file, now_s)]
         self._resume(undecided)
@@ -110,6 +110,8 @@ class Roster:
             file.changed_at = now_s
         if sighting.size != old.size or sighting.mtime_ns != old.mtime_ns:
             file.checks_left = CHECKS_AFTER_CHANGE
+            if sighting.path != old.path:
+                file.former.clear()  # perhaps the inode of another file, given anew: its past says nothing
             return True
         is_due = file.checks_left > 0 and not file.packed
         file.checks_left = max(0, file.checks_left - 1)
@@ -155,39 +157,42 @@ class Roster:
 
     # What is gone
 
-    def _let_go(self, scan: Scan, now_s: float) -> None:
+    def _let_go(self, scan: Scan, now_s: float) -> list[Tracked]:
+        """Drop what is gone and read; return the nameless files whose role is open."""
+        undecided = []
         for key in self.files.keys() - scan.files.keys():
             file = self.files[key]
-            if file.role is not Role.STREAM or file.content is None:
-                self._drop(file)
-                continue
             if not file.gone:
                 file.gone, file.changed_at = True, now_s
-            self._follow_nameless(file, now_s)
+            if file.content is None or file.role in (Role.COPY, Role.SPENT):
+                self._drop(file)
+            elif self._is_open_nameless(file, now_s):
+                undecided.append(file)
         for file in [file for file in self.files.values() if file.extra]:
             if file.role is not Role.STREAM:
                 self._drop(file)
             elif self._is_finished(file, now_s):
                 self._drop_finished(file)
+        return undecided
 
-    def _follow_nameless(self, file: Tracked, now_s: float) -> None:
-        """Note the growth of a file that has no name any more; drop it once it was read and rests."""
-        if not file.packed and file.content is not None:
-            try:
-                size = file.content.end() or 0
-                file.first = file.content.at(0, FIRST_BYTES)
-            except OSError as error:
-                self._cannot_read(file, error)
-                size = 0
-            self._originals.add(file)
-            if size != file.sighting.size:
-                file.sighting, file.changed_at = file.sighting._replace(size=size), now_s
-            if size < self.streams[file.generation].position.offset:
-                self._drop(file)
-                return
-            self._seen(file)
-        if self._is_finished(file, now_s):
-            self._drop_finished(file)
+    def _is_open_nameless(self, file: Tracked, now_s: float) -> bool:
+        """Bring a file up to date that is only known by its descriptor; tell whether its role is open."""
+        size = file.content.end() if file.content is not None and not file.packed else None
+        if size is not None and size != file.sighting.size:
+            file.sighting, file.changed_at = file.sighting._replace(size=size), now_s
+        if file.role is Role.STREAM and not file.packed:
+            if self._still_holds(file):
+                self._seen(file)
+            else:
+                self._leave(file, for_good=True)
+        if file.role is Role.STREAM:
+            if self._is_finished(file, now_s):
+                self._drop_finished(file)
+            return False
+        if now_s - file.changed_at >= self._linger_s:
+            self._drop(file)
+            return False
+        return True
 
     def _is_finished(self, file: Tracked, now_s: float) -> bool:
         end = file.packed_end if file.packed else file.sighting.size
@@ -267,20 +272,26 @@ class Roster:
         for file in files:
             look = self._look(file)
             if look is not None:
-                held = [c for c in self.streams.found_in(look) if c.generation not in file.former]
-                found.append((file, held))
+                found.append((file, self._held(file, look)))
         found.sort(key=lambda pair: -pair[0].sighting.size)
         for at_place in (True, False):
             for file, held in found:
+                # What holds all of a longer stream that has its file is a copy of that; `_decide` looks.
+                taken = max((_proof(c) for c in held if c.generation in self.live), default=(0, 0))
                 free = [
                     checkpoint
                     for checkpoint in held
                     if checkpoint.generation not in self.live
                     and (only is None or checkpoint.generation in only)
                     and (not at_place or checkpoint.place == file.place)
+                    and _proof(checkpoint) >= taken
                 ]
                 if free and file.role is Role.NEW:
-                    self._assign(file, max(free, key=lambda checkpoint: checkpoint.position.offset))
+                    self._assign(file, max(free, key=_proof))
+
+    def _held(self, file: Tracked, look: Look) -> list[Checkpoint]:
+        """Return the streams that a file may hold."""
+        return [checkpoint for checkpoint in self.streams.found_in(look) if checkpoint.generation not in file.former]
 
     def _decide(self, file: Tracked, template: Checkpoint) -> None:
         """Say what a file is that holds no stream we look for."""
@@ -293,6 +304,8 @@ class Roster:
             file.copied = original.generation
         elif self._is_spent(file, look):
             file.role = Role.SPENT
+        elif free := [c for c in self._held(file, look) if c.generation not in self.live]:
+            self._assign(file, max(free, key=_proof))
         else:
             self._assign(file, self.streams.begin(replace(template, place=file.place), look))
 
@@ -360,6 +373,11 @@ class Roster:
             file.problem = str(error)
         elif error.errno != errno.ENOENT:  # a file that just went is no problem; the next poll sees it
             file.problem = f"{file.place}: {reason(error)}"
+
+
+def _proof(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Return how much of a file is known to be a stream's if the fingerprints agree."""
+    return checkpoint.position.offset, head_length(checkpoint.head)
 
 
 def _packed_end(file: Tracked, checkpoint: Checkpoint) -> int | None:
