@@ -18,6 +18,7 @@ from secmon.errors import ConfigError
 
 MIN_RETENTION_DAYS = 180
 """网络安全法 第二十三条第三项 (2025 修改; formerly 第二十一条): logs are kept for at least six months."""
+MAX_RETENTION_DAYS = 36_500
 
 _DURATION = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -39,11 +40,17 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _path(value: object) -> Path:
-    return Path(_text(value)).expanduser()
+    text = _text(value)
+    if not text or "\0" in text:
+        raise ValueError("must be a path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("must be a path: nobody knows that home folder") from None
 
 
 def _paths(value: object) -> tuple[Path, ...]:
-    return tuple(Path(item).expanduser() for item in _texts(value))
+    return tuple(map(_path, _texts(value)))
 
 
 def _optional_path(value: object) -> Path | None:
@@ -61,13 +68,18 @@ def _duration(value: object) -> timedelta:
     found = _DURATION.fullmatch(_text(value))
     if not found:
         raise ValueError("must be a duration such as 30s, 10m, 1h or 7d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except OverflowError:
+        raise ValueError("must be a shorter duration") from None
 
 
 def _retention(value: object) -> int:
     days = _whole(value)
     if days < MIN_RETENTION_DAYS:
         raise ValueError("must be at least 180: the law asks for six months (网络安全法)")
+    if days > MAX_RETENTION_DAYS:
+        raise ValueError("must be at most 36500: a hundred years")
     return days
 
 
@@ -85,6 +97,15 @@ def _one_of(*choices: str) -> Callable[[object], str]:
         return str(value)
 
     return check
+
+
+def _kind(value: object) -> str:
+    from secmon.parse.registry import KINDS  # noqa: PLC0415  all parsers: only a file with sources needs them
+
+    name = _text(value)
+    if name not in KINDS:
+        raise ValueError("must be one of " + ", ".join(sorted(KINDS)))
+    return name
 
 
 def _listen(value: object) -> tuple[str, int]:
@@ -141,13 +162,14 @@ SETTINGS = (
 
 SOURCE_SETTINGS = (
     Setting("name", None, _text, "Id of the source; never change it, ids of events rest on it."),
-    Setting("kind", None, _text, "Kind of its records, such as nginx.access."),
+    Setting("kind", None, _kind, "Kind of its records, such as nginx.access."),
     Setting("paths", [], _texts, "Files, folders or patterns to follow."),
     Setting("zone", "", lambda value: _zone(value) if value else None, "Time zone of its clock."),
     Setting("asset", "", _text, "Asset all its events belong to, where the register cannot tell."),
     Setting("unit", "", _text, "Unit all its events belong to, where no asset can tell."),
     Setting("silent_after", "1h", _duration, "How long it may send nothing before it counts as silent."),
 )
+_NAMED_FILES = ("documents.fonts", "registers.units", "registers.assets")
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 _SOURCE_BY_KEY = {setting.key: setting for setting in SOURCE_SETTINGS}
 
@@ -261,7 +283,7 @@ def _files(config: Path | None, environ: Mapping[str, str]) -> Iterator[tuple[Pa
 
 def _read_file(path: Path, reading: _Reading, *, required: bool) -> None:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors put a mark in front
     except FileNotFoundError:
         if required:
             reading.errors.append(ConfigError("the settings file is not there", where=str(path)))
@@ -277,6 +299,9 @@ def _read_file(path: Path, reading: _Reading, *, required: bool) -> None:
         problem = _AT_LINE.sub("", str(error)).strip()
         reading.errors.append(ConfigError("not TOML: " + problem, where=f"{path}:{line}"))
         return
+    except RecursionError:
+        reading.errors.append(ConfigError("not TOML: nested too deeply", where=f"{path}:1"))
+        return
     lines = _key_lines(text)
     for section, content in tables.items():
         _read_section(section, content, path, lines, reading)
@@ -288,6 +313,9 @@ def _read_section(section: str, content: object, path: Path, lines: Mapping[str,
 
     if section == "sources" and isinstance(content, list):
         for number, table in enumerate(content):
+            if not isinstance(table, dict):
+                reading.errors.append(ConfigError("a source needs name and kind", where=place("sources")))
+                continue
             at = {key: place(f"sources.{number}.{key}") for key in table}
             reading.sources.append((table, place(f"sources.{number}"), at))
     elif section == "mask" and isinstance(content, dict):
@@ -371,9 +399,9 @@ def _sources(reading: _Reading) -> tuple[SourceSettings, ...]:
                 reading.errors.append(error)
             else:
                 fields[key] = _value(setting, raw, where, reading, places[key])
-        missing = [key for key in ("name", "kind") if not fields.get(key)]
-        if missing:
-            reading.errors.append(ConfigError("a source needs " + " and ".join(missing), where=where))
+        absent = [key for key in ("name", "kind") if not fields.get(key)]
+        if absent:
+            reading.errors.append(ConfigError("a source needs " + " and ".join(absent), where=where))
         elif fields["name"] in sources:
             problem = "two sources are called {name}"
             reading.errors.append(ConfigError(problem, where=where, values={"name": fields["name"]}))
@@ -402,6 +430,22 @@ def _mask(reading: _Reading) -> dict[str, str]:
         else:
             policies[name] = str(policy)
     return policies
+
+
+def missing(settings: Settings) -> list[ConfigError]:
+    """Return the folders and files that settings name and that are not there, each with the place that names it."""
+    errors = []
+    for key in (*(name for name in _BY_KEY if name.startswith("content.")), *_NAMED_FILES):
+        value = settings[key]
+        for path in value if isinstance(value, tuple) else (value,):
+            if path is not None and not path.exists():
+                hint = "create it or take it out of the settings"
+                values = {"key": key, "path": path}
+                where = settings.origins[key]
+                errors.append(
+                    ConfigError("{key} names {path}, which is not there", where=where, hint=hint, values=values)
+                )
+    return errors
 
 
 def _nearest(key: str, known: Mapping[str, object] | Sequence[str]) -> str:

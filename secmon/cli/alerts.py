@@ -4,12 +4,16 @@ from typing import Any
 
 import click
 
-from secmon.cli.output import flush, safe, write_json, write_table
-from secmon.cli.session import session
-from secmon.model.alert import ALERT_STATE_ZH, CLOSE_REASON_ZH, AlertState, CloseReason
+from secmon.cli.output import flush, safe, write_json
+from secmon.cli.params import TimeType
+from secmon.cli.session import Session, session
+from secmon.cli.shared import state_or_folder
+from secmon.errors import NotFoundError, SecmonError
+from secmon.model.alert import AlertState, CloseReason
+from secmon.model.event import format_time
 from secmon.model.hit import Level
 
-_STATES = click.Choice([state.value for state in AlertState])
+_STATES = "|".join([*(state.value for state in AlertState), "DIR/"])
 _LEVELS = click.Choice([level.value for level in Level])
 
 
@@ -19,13 +23,20 @@ def alerts() -> None:
 
 
 @alerts.command("list")
-@click.option("--state", "states", multiple=True, type=_STATES, help="Only alerts in this state; may be repeated.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar=_STATES,
+    callback=state_or_folder,
+    help="Only alerts in this state; may be repeated. With a slash: the state folder.",
+)
 @click.option("--level", "levels", multiple=True, type=_LEVELS, help="Only alerts of this level; may be repeated.")
 @click.option("--rule", help="Only alerts of this rule id.")
 @click.option("--unit", help="Only alerts that touch this unit.")
 @click.option("--asset", help="Only alerts that touch this asset.")
-@click.option("--since", help="Only alerts active at or after this time (RFC 3339).")
-@click.option("--until", help="Only alerts whose latest activity is before this time (RFC 3339).")
+@click.option("--since", type=TimeType(), help="Only alerts active at or after this time (RFC 3339).")
+@click.option("--until", type=TimeType(), help="Only alerts whose latest activity is before this time (RFC 3339).")
 @click.option("--text", help="Only alerts that contain these words.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option("--cursor", help="Go on behind an earlier page.")
@@ -37,28 +48,16 @@ def list_(ctx: click.Context, /, *, as_json: bool, **filters: Any) -> None:
     Example: secmon alerts list --state new --level high
     """
     here = session(ctx)
+    for name in ("since", "until"):
+        filters[name] = format_time(filters[name]) if filters[name] else None
     found = here.call("alerts.list", **filters)
     if as_json:
         for row in found["alerts"]:
             write_json(row)
         flush()
     else:
-        write_table(
-            ("编号", "级别", "状态", "次数", "最近", "规则", "说明"),
-            (
-                (
-                    row["alert.id"],
-                    row["rule.level"],
-                    ALERT_STATE_ZH[AlertState(row["alert.state"])],
-                    row["alert.count"],
-                    row["alert.last"],
-                    row.get("rule.title_zh") or row["rule.name"],
-                    row["alert.reason"],
-                )
-                for row in found["alerts"]
-            ),
-            color=here.color,
-        )
+        head = ("id", "level", "state", "count", "latest", "rule", "reason")
+        here.table(head, (_cells(here, row) for row in found["alerts"]))
     if found["cursor"]:
         click.echo(f"--cursor {found['cursor']}", err=True)
 
@@ -72,17 +71,13 @@ def show(ctx: click.Context, alert_id: str, *, as_json: bool) -> None:
 
     Example: secmon alerts show 0123456789abcdef0123456789abcdef
     """
-    found = session(ctx).call("alerts.show", id=alert_id)
+    here = session(ctx)
+    found = here.call("alerts.show", id=alert_id)
     if as_json:
         write_json(found)
         flush()
         return
-    for name, value in found.items():
-        if name != "alert.history":
-            click.echo(f"{name}: {safe(value)}")
-    for step in found["alert.history"]:
-        parts = (step["at"], step["by"], step["action"], step["to"], step["reason"], step["note"])
-        click.echo("  " + safe("  ".join(part for part in parts if part)))
+    _print_details(here, found)
 
 
 @alerts.command("ack")
@@ -94,9 +89,7 @@ def ack(ctx: click.Context, alert_ids: tuple[str, ...], *, as_json: bool) -> Non
 
     Example: secmon alerts ack 0123456789abcdef0123456789abcdef
     """
-    here = session(ctx)
-    for alert_id in alert_ids:
-        _print(here.call("alerts.act", id=alert_id, action="ack"), as_json=as_json)
+    _act(session(ctx), alert_ids, "ack", as_json=as_json)
 
 
 @alerts.command("close")
@@ -110,17 +103,86 @@ def close(ctx: click.Context, alert_ids: tuple[str, ...], *, reason: str, note: 
 
     Example: secmon alerts close 0123456789abcdef0123456789abcdef --reason legitimate --note 年度体检导出
     """
-    here = session(ctx)
+    _act(session(ctx), alert_ids, "close", as_json=as_json, reason=reason, note=note)
+
+
+def _act(here: Session, alert_ids: tuple[str, ...], action: str, *, as_json: bool, **args: str) -> None:
+    """Do one action on several alerts; one that is not there does not stop the others.
+
+    Raises:
+        SecmonError: one of them, or more, could not be done.
+    """
+    refused = 0
     for alert_id in alert_ids:
-        found = here.call("alerts.act", id=alert_id, action="close", reason=reason, note=note)
-        _print(found, as_json=as_json)
+        try:
+            row = here.call("alerts.act", id=alert_id, action=action, **args)
+        except SecmonError as error:
+            if len(alert_ids) == 1 or not _is_about_one(error):
+                raise
+            click.echo(safe(f"{alert_id}: {error.text(here.words)}"), err=True)
+            refused += 1
+            continue
+        _print(here, row, as_json=as_json)
+    if refused:
+        raise SecmonError("alerts that could not be changed: {count}", values={"count": refused})
 
 
-def _print(row: dict[str, Any], *, as_json: bool) -> None:
+def _is_about_one(error: SecmonError) -> bool:
+    """Tell whether the next alert may fare better: not if the store or the daemon is away."""
+    return error.exit_status == NotFoundError.exit_status
+
+
+def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        row["alert.id"],
+        here.words(row["rule.level"]),
+        here.words(row["alert.state"]),
+        row["alert.count"],
+        here.time(row["alert.last"]),
+        _title(here, row),
+        row["alert.reason"],
+    )
+
+
+def _title(here: Session, row: dict[str, Any]) -> str:
+    """Return the rule's name in the reader's language, as far as the rule has one."""
+    chinese = row.get("rule.title_zh") if here.settings["secmon.lang"] == "zh-CN" else None
+    return str(chinese or row["rule.name"])
+
+
+def _print_details(here: Session, found: dict[str, Any]) -> None:
+    lines: dict[str, object] = {
+        "id": found["alert.id"],
+        "rule": f"{_title(here, found)} ({found['rule.id']})",
+        "level": here.words(found["rule.level"]),
+        "state": here.words(found["alert.state"]),
+        "revision": found["alert.revision"],
+        "count": found["alert.count"],
+        "first": here.time(found["alert.first"]),
+        "latest": here.time(found["alert.last"]),
+        "reason": found["alert.reason"],
+        "grouped by": ", ".join(f"{name}={value}" for name, value in found["alert.group"].items()),
+        "unit": found.get("unit.id", "—"),
+        "asset": found.get("asset.id", "—"),
+        "techniques": ", ".join(found["threat.technique.id"]),
+        "controls": ", ".join(found["control.id"]),
+        "data classes": ", ".join(found["data.classes"]),
+        "events": f"{found['alert.events_total']}: {' '.join(found['alert.events'][:5])}",
+    }
+    for name, value in lines.items():
+        click.echo(safe(f"{here.words(name)}: {value}"))
+    click.echo(f"{here.words('history')}:")
+    for step in found["alert.history"]:
+        parts = (here.time(step["at"]), step["by"], here.words(step["action"]), here.words(step["to"]))
+        why = (here.words(step["reason"]) if step["reason"] else "", step["note"])
+        click.echo("  " + safe("  ".join(part for part in (*parts, *why) if part)))
+
+
+def _print(here: Session, row: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         write_json(row)
         flush()
         return
     reason = row.get("alert.close_reason")
-    text = f"（{CLOSE_REASON_ZH[CloseReason(reason)]}）" if reason else ""
-    click.echo(f"{row['alert.id']} {ALERT_STATE_ZH[AlertState(row['alert.state'])]}{text}")
+    text = f" ({here.words(reason)})" if reason else ""
+    click.echo(f"{row['alert.id']} {here.words(row['alert.state'])}{text}")

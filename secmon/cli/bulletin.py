@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import click
-import orjson
 
-from secmon.cli.output import flush, safe, write_json
+from secmon.cli.output import flush, safe, write_file, write_json
 from secmon.cli.session import session
 
 
@@ -43,12 +42,13 @@ def show(ctx: click.Context, bulletin_id: str, *, as_json: bool) -> None:
 
     Example: secmon bulletin show 0123456789abcdef0123456789abcdef
     """
-    found = session(ctx).call("bulletin.show", id=bulletin_id)
+    here = session(ctx)
+    found = here.call("bulletin.show", id=bulletin_id)
     if as_json:
         write_json(found)
         flush()
         return
-    click.echo(f"{found['title']}（{found['direction']}，{found['state']}）")
+    click.echo(safe(f"{found['title']} ({found['direction']}, {here.words(found['state'])})"))
     for paragraph in found["paragraphs"]:
         click.echo("  " + safe(paragraph["text"]))
 
@@ -64,8 +64,4 @@ def render(ctx: click.Context, bulletin_id: str, *, format_: str, out: Path) -> 
     Example: secmon bulletin render 0123456789abcdef0123456789abcdef --format docx --out 预警通报.docx
     """
     found = session(ctx).call("bulletin.render", id=bulletin_id, format=format_)
-    if "file" in found:
-        out.write_bytes(bytes.fromhex(found["file"]))
-    else:
-        out.write_bytes(orjson.dumps(found["bulletin"], option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    click.echo(str(out), err=True)
+    write_file(out, found.get("file"), found.get("bulletin"))

@@ -1,12 +1,11 @@
 """`secmon config`: are the settings right, and where does each come from."""
 
-from pathlib import Path
-from typing import Any
-
 import click
 
-from secmon.cli.output import flush, write_json, write_table
-from secmon.config import read_settings
+from secmon.cli.output import flush, safe, words, write_json, write_table
+from secmon.cli.session import flags
+from secmon.cli.shared import color, shared
+from secmon.config import Settings, missing, read_settings
 from secmon.errors import ConfigError
 
 
@@ -18,14 +17,20 @@ def config() -> None:
 @config.command("check")
 @click.pass_context
 def check(ctx: click.Context) -> int:
-    """Name every error of the settings as path:line; exit 4 if there is one.
+    """Name every error of the settings as path:line, folders and files that are not there too; exit 4 if any.
 
     Example: secmon --config /etc/secmon/secmon.toml config check
     """
-    _, errors = _read(ctx)
+    settings, errors = _read(ctx)
+    say = words(ctx)
+    errors += missing(settings)
     for error in errors:
-        click.echo(str(error), err=True)
-    return ConfigError.exit_status if errors else 0
+        click.echo(safe(error.text(say)), err=True)
+    if errors:
+        return ConfigError.exit_status
+    if not shared(ctx).get("quiet"):
+        click.echo(say("no errors"), err=True)
+    return 0
 
 
 @config.command("show")
@@ -39,6 +44,8 @@ def show(ctx: click.Context, *, origin: bool, as_json: bool) -> None:
     """
     settings, errors = _read(ctx)
     if errors:
+        for error in errors[1:]:
+            click.echo(safe(error.text(words(ctx))), err=True)
         raise errors[0]
     rows = [
         {"key": key, "value": value, **({"origin": settings.origins[key]} if origin or as_json else {})}
@@ -49,11 +56,11 @@ def show(ctx: click.Context, *, origin: bool, as_json: bool) -> None:
             write_json(row)
         flush()
     else:
-        write_table(("键", "值", "来自") if origin else ("键", "值"), [tuple(row.values()) for row in rows])
+        head = ("key", "value", "origin") if origin else ("key", "value")
+        write_table([words(ctx)(name) for name in head], [tuple(row.values()) for row in rows], color=color(ctx))
 
 
-def _read(ctx: click.Context) -> tuple[Any, list[ConfigError]]:
-    shared: dict[str, Any] = ctx.find_root().obj or {}
-    state: Path | None = shared.get("state")
-    flags = {"secmon.state": str(state) if state else None, "secmon.lang": shared.get("lang")}
-    return read_settings(shared.get("config"), flags=flags)
+def _read(ctx: click.Context) -> tuple[Settings, list[ConfigError]]:
+    settings, errors = read_settings(shared(ctx).get("config"), flags=flags(ctx))
+    shared(ctx)["lang"] = settings["secmon.lang"]
+    return settings, errors

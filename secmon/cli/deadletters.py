@@ -1,9 +1,12 @@
 """`secmon deadletters`: records that could not become events."""
 
+from typing import Any
+
 import click
 
-from secmon.cli.output import flush, safe, write_json, write_table
-from secmon.cli.session import session
+from secmon.cli.output import flush, safe, write_json
+from secmon.cli.session import Session, session
+from secmon.cli.shared import state_or_folder
 
 
 @click.group
@@ -13,26 +16,43 @@ def deadletters() -> None:
 
 @deadletters.command("list")
 @click.option("--source", help="Only of this source.")
-@click.option("--state", type=click.Choice(["waiting", "replayed", "dropped"]), default="waiting", show_default=True)
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    default=("waiting",),
+    show_default=True,
+    metavar="waiting|replayed|dropped|DIR/",
+    callback=state_or_folder,
+    help="Only in this state. With a slash: the state folder.",
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option("--cursor", help="Go on behind an earlier page.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
-def list_(ctx: click.Context, *, source: str | None, state: str, limit: int, cursor: str | None, as_json: bool) -> None:
+def list_(
+    ctx: click.Context,
+    *,
+    source: str | None,
+    states: tuple[str, ...],
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
     """List dead letters, latest first.
 
     Example: secmon deadletters list --source jwxt-nginx
     """
     here = session(ctx)
+    state = states[-1] if states else "waiting"
     found = here.call("deadletters.list", source=source, state=state, limit=limit, cursor=cursor)
     if as_json:
         for row in found["deadletters"]:
             write_json(row)
         flush()
     else:
-        names = ("deadletter.id", "place", "received", "problem", "attempts", "masked")
-        rows = ([row[name] for name in names] for row in found["deadletters"])
-        write_table(("编号", "位置", "收到", "问题", "次数", "脱敏后的内容"), rows, color=here.color)
+        head = ("id", "place", "received", "problem", "attempts", "masked record")
+        here.table(head, (_cells(here, row) for row in found["deadletters"]))
     if found["cursor"]:
         click.echo(f"--cursor {found['cursor']}", err=True)
 
@@ -46,13 +66,24 @@ def show(ctx: click.Context, letter_id: str, *, as_json: bool) -> None:
 
     Example: secmon deadletters show 0123456789abcdef0123456789abcdef
     """
-    found = session(ctx).call("deadletters.show", id=letter_id)
+    here = session(ctx)
+    found = here.call("deadletters.show", id=letter_id)
     if as_json:
         write_json(found)
         flush()
         return
-    for name, value in found.items():
-        click.echo(f"{name}: {safe(value)}")
+    head = ("id", "place", "received", "problem", "attempts", "masked record")
+    for name, value in zip(head, _cells(here, found), strict=True):
+        click.echo(safe(f"{here.words(name)}: {value}"))
+    click.echo(f"{here.words('state')}: {here.words(found['state'])}")
+    for name in ("by", "at", "reason"):
+        if found.get(name):
+            click.echo(safe(f"{here.words(name)}: {found[name]}"))
+
+
+def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
+    problem = here.message(row["problem"])
+    return row["deadletter.id"], row["place"], here.time(row["received"]), problem, row["attempts"], row["masked"]
 
 
 @deadletters.command("replay")

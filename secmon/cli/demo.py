@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from secmon.cli.output import flush, write_json, write_table
+from secmon.cli.output import flush, words, write_json, write_table
+from secmon.cli.shared import color, shared
 
 
 @click.command
@@ -24,19 +25,18 @@ def demo(ctx: click.Context, *, store: str, out: Path, as_json: bool) -> None:
     """
     from secmon.daemon.demo import run_demo  # noqa: PLC0415  lazily: other commands start fast
 
-    shared: dict[str, Any] = ctx.find_root().obj or {}
-    quiet = bool(shared.get("quiet"))
-    with _progress(quiet=quiet) as step:
+    say = words(ctx)
+    with _progress(say, quiet=bool(shared(ctx).get("quiet"))) as step:
         found = run_demo(out, store=store, step=step)
     if as_json:
         write_json(found)
         flush()
         return
-    _print(found, color=not shared.get("no_color"))
+    _print(found, say, is_colored=color(ctx))
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str, Any], None]]:
+def _progress(say: Callable[[str], str], *, quiet: bool) -> Iterator[Callable[[str, Any], None]]:
     """Yield what is told of each step: a bar on a terminal, plain lines elsewhere, nothing if quiet."""
     from secmon.daemon.demo import SOURCES  # noqa: PLC0415
 
@@ -44,7 +44,7 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, Any], None]]:
         yield lambda _name, _progress: None
         return
     if not sys.stderr.isatty():
-        yield lambda name, progress: click.echo(f"{name}: {progress.counts.received} 条", err=True)
+        yield lambda name, progress: click.echo(f"{name}: {progress.counts.received}", err=True)
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -52,16 +52,16 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, Any], None]]:
     names = [name for name, *_ in SOURCES]
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task("读取日志", total=len(names))
+        task = bar.add_task(say("reading logs"), total=len(names))
 
         def step(name: str, _progress: Any) -> None:
             bar.update(task, description=name, completed=names.index(name) + 1)
 
         yield step
-        bar.update(task, description="完成", completed=len(names))
+        bar.update(task, description=say("done"), completed=len(names))
 
 
-def _print(found: dict[str, Any], *, color: bool) -> None:
+def _print(found: dict[str, Any], say: Callable[[str], str], *, is_colored: bool) -> None:
     names = ("received", "stored", "duplicate", "dead_lettered", "in_flight")
     rows = [
         (row["source"], row["kind"], *(row[name] for name in names[:4]), _dropped(row["dropped"]), row["in_flight"])
@@ -69,20 +69,32 @@ def _print(found: dict[str, Any], *, color: bool) -> None:
     ]
     sums = [sum(row[name] for row in found["sources"]) for name in names]
     dropped = sum(sum(row["dropped"].values()) for row in found["sources"])
-    rows.append(("合计", "", *sums[:4], str(dropped), sums[4]))
-    write_table(("来源", "类型", "收到", "入库", "重复", "死信", "丢弃", "在途"), rows, color=color)
-    balanced = sums[0] == sum(sums[1:]) + dropped
-    click.echo(f"核对：收到 {sums[0]} = 入库 + 重复 + 死信 + 丢弃 + 在途 {'✓' if balanced else '✗'}")
-    click.echo(f"规则命中 {found['hits']}，告警 {found['alerts']['new']}")
-    click.echo("敏感数据识别结果：" + "，".join(f"{name} {count}" for name, count in found["findings"].items()))
-    click.echo("等保自查（26 项，草稿）：" + "，".join(f"{name} {count}" for name, count in found["controls"].items()))
-    click.echo("文件：")
+    rows.append((say("total"), "", *sums[:4], str(dropped), sums[4]))
+    head = ("source", "kind", "received", "stored", "duplicate", "dead-lettered", "dropped", "in flight")
+    write_table([say(name) for name in head], rows, color=is_colored)
+    balance = "received {count} = stored + duplicate + dead-lettered + dropped + in flight"
+    is_balanced = sums[0] == sum(sums[1:]) + dropped
+    click.echo(f"{say(balance).format(count=sums[0])} {'✓' if is_balanced else '✗'}")
+    click.echo(say("rule hits {hits}, alerts {alerts}").format(hits=found["hits"], alerts=found["alerts"]["new"]))
+    click.echo(f"{say('sensitive data found')}: {_listed(found['findings'])}")
+    click.echo(f"{say('等保 self-assessment (26 items, draft)')}: {_listed(found['controls'])}")
+    click.echo(f"{say('files')}:")
     for path in found["files"]:
         click.echo(f"  {path}")
-    # Not everybody has activated the environment that `make` made.
-    program = "secmon" if shutil.which("secmon") else sys.argv[0]
-    click.echo(f"打开控制台：{found['open'].replace('secmon', program, 1)}")
+    click.echo(f"{say('open the console')}: {found['open'].replace('secmon', _program(), 1)}")
+
+
+def _program() -> str:
+    """Return how this program is called here: not everybody has activated the environment that `make` made."""
+    if shutil.which("secmon"):
+        return "secmon"
+    called = Path(sys.argv[0])
+    return f"{sys.executable} -m secmon" if called.name == "__main__.py" else str(called)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _dropped(reasons: dict[str, int]) -> str:
-    return "，".join(f"{name} {count}" for name, count in reasons.items()) or "0"
+    return _listed(reasons) or "0"

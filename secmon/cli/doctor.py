@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import click
 
-from secmon.cli.output import flush, write_json, write_table
-from secmon.config import Settings, read_settings
+from secmon.cli.output import flush, words, write_json
+from secmon.cli.session import Session, flags
+from secmon.cli.shared import color, shared
+from secmon.config import Settings, missing, read_settings
 from secmon.daemon import health
 from secmon.daemon.health import Check, guarded
 from secmon.errors import ConfigError
 
 EXIT_NOT_READY = 4
-_STATE_ZH = {"ok": "正常", "warn": "注意", "fail": "故障", "not_run": "未检查"}
 
 
 @click.command
@@ -24,18 +24,20 @@ def doctor(ctx: click.Context, *, as_json: bool) -> int:
 
     Example: secmon doctor --json
     """
-    shared: dict[str, Any] = ctx.find_root().obj or {}
-    state = shared.get("state")
-    flags = {"secmon.state": str(state) if state else None, "secmon.lang": shared.get("lang")}
-    settings, errors = read_settings(shared.get("config"), flags=flags)
+    settings, errors = read_settings(shared(ctx).get("config"), flags=flags(ctx))
+    errors += missing(settings)
+    shared(ctx)["lang"] = settings["secmon.lang"]
     checks = _checks(settings, errors)
     if as_json:
         for check in checks:
             write_json(check.row())
         flush()
     else:
-        rows = ((one.check, _STATE_ZH[one.state], one.detail, one.remedy) for one in checks)
-        write_table(("检查", "状态", "所见", "处理办法"), rows, color=not shared.get("no_color"))
+        here = Session(settings, color=color(ctx), words=words(ctx))
+        rows = (
+            (one.check, here.words(one.state), here.message(one.detail), here.message(one.remedy)) for one in checks
+        )
+        here.table(("check", "condition", "seen", "what to do"), rows)
     return EXIT_NOT_READY if any(one.state == "fail" for one in checks) else 0
 
 
@@ -74,13 +76,14 @@ def _fonts(settings: Settings) -> Check:
 def _content(settings: Settings) -> Check:
     from secmon.classify.definition import load_definitions  # noqa: PLC0415
     from secmon.content import classifier_files  # noqa: PLC0415
-    from secmon.wiring import load_registers, load_rule_set  # noqa: PLC0415
+    from secmon.wiring import document_problems, load_registers, load_rule_set  # noqa: PLC0415
 
     ruleset, problems = load_rule_set(settings)
     files, file_errors = classifier_files(settings["content.classifiers"])
     definitions, definition_errors = load_definitions(files)
     _, register, register_errors = load_registers(settings)
     problems += [str(error) for error in (*file_errors, *definition_errors, *register_errors)]
+    problems += document_problems(settings)
     good = f"{len(ruleset.by_id)} rules, {len(definitions)} classifiers, {len(register.assets)} assets"
     if not ruleset.by_id or not definitions:
         return Check("content", "fail", (problems or ["nothing could be loaded"])[0], "reinstall, or see [content]")

@@ -2,13 +2,28 @@
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import click
 import orjson
+
+from secmon.cli.shared import shared
+from secmon.errors import SecmonError
 
 # Control characters (ANSI sequences included) and bidirectional overrides: a log line must not steer a terminal.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+# Wide enough for any row we print: problems and masked lines are cut at 500 characters.
+WIDE = 4000
+
+
+def words(ctx: click.Context) -> Callable[[str], str]:
+    """Return the translation of what people read into the language of this run."""
+    from secmon.i18n import translator  # noqa: PLC0415  lazily: streams of JSON need no words
+
+    return translator(shared(ctx).get("lang"))
 
 
 def safe(text: object) -> str:
@@ -21,19 +36,54 @@ def write_json(row: Mapping[str, Any]) -> None:
     sys.stdout.buffer.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS))
 
 
+def write_file(path: Path, content: str | None, data: object) -> None:
+    """Write a document, given in hex, or data as JSON where there is none; name the file on standard error.
+
+    The file appears whole or not at all: a reader, or a full disk, never leaves half a report under its name.
+    """
+    pretty = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_bytes(orjson.dumps(data, option=pretty) if content is None else bytes.fromhex(content))
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        hint = "check the folder of --out, its mode and its free space"
+        values = {"reason": error.strerror or type(error).__name__}
+        raise SecmonError("cannot be written: {reason}", where=str(path), hint=hint, values=values) from error
+    click.echo(safe(path), err=True)
+
+
 def flush() -> None:
     """Hand everything printed so far to the reader."""
     sys.stdout.buffer.flush()
 
 
 def write_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, color: bool = True) -> None:
-    """Print a table for people."""
+    """Print a table for people.
+
+    On a terminal the columns fold to its width, except the first: an id must stay in one piece to be copied.
+    Elsewhere (a file, `| grep`) nothing folds, one row is one line.
+    """
     from rich.console import Console  # noqa: PLC0415  rich takes 60 ms to import, and only tables need it
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(name, overflow="fold")
+    is_terminal = sys.stdout.isatty()
+    for number, name in enumerate(head):
+        table.add_column(name, overflow="fold", no_wrap=not is_terminal or number == 0)
     for row in rows:
-        table.add_row(*(safe(cell) for cell in row))
-    Console(file=sys.stdout, no_color=not color, highlight=False, markup=False).print(table)
+        table.add_row(*(safe(cell).replace("\n", " ") for cell in row))
+    console = Console(
+        file=sys.stdout,
+        color_system="auto" if color else None,
+        width=None if is_terminal else WIDE,
+        highlight=False,
+        markup=False,
+    )
+    if is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))

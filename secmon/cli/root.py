@@ -1,14 +1,20 @@
 """The command `secmon`: options that every command shares, lazy loading, errors to exit statuses."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
+from secmon.cli.output import safe
+from secmon.cli.shared import adopt, shared_options
 from secmon.errors import SecmonError
+
+VERSION = "0.1.0"  # as in pyproject.toml; asking the installed package for it takes 40 ms
+
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 # name → "module:function"; a module is imported only when its command runs (`secmon --version` < 150 ms).
 COMMANDS = {
@@ -46,84 +52,68 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return adopt(command)
 
-
-# Options that may stand before or after the command; `shared_options` adds them to a command.
-_SHARED: tuple[Callable[[Any], Any], ...] = (
-    click.option("--config", type=click.Path(path_type=Path, dir_okay=True), help="Settings file or its folder."),
-    click.option("--state", type=click.Path(path_type=Path), help="State folder."),
-    click.option("--lang", type=click.Choice(["zh-CN", "en"]), help="Language of what people read."),
-    click.option("--no-color", is_flag=True, default=None, help="No colours (also NO_COLOR)."),
-    click.option("-q", "--quiet", is_flag=True, default=None, help="Nothing but data and errors."),
-    click.option("-v", "--verbose", is_flag=True, default=None, help="More about what is going on."),
-)
-
-
-def _hoist(arguments: list[str]) -> list[str]:
-    """Move shared options that stand behind the command in front of it, so that both places are the same."""
-    with_value, flags = {"--config", "--state", "--lang"}, {"--no-color", "-q", "--quiet", "-v", "--verbose"}
-    front: list[str] = []
-    rest: list[str] = []
-    queue = list(arguments)
-    while queue:
-        argument = queue.pop(0)
-        if argument == "--":
-            rest += [argument, *queue]
-            break
-        name = argument.partition("=")[0]
-        if argument in with_value and queue:
-            front += [argument, queue.pop(0)]
-        elif (name in with_value and "=" in argument) or argument in flags:
-            front.append(argument)
-        else:
-            rest.append(argument)
-    return front + rest
-
-
-def _with_shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_SHARED):
-        command = option(command)
-    return command
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that went away (`| head`) is not our failure."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Nothing more can be written there; Python would complain of what it still holds when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return result
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="secmon", prog_name="secmon")
-@_with_shared
-@click.pass_context
-def cli(ctx: click.Context, /, **shared: Any) -> None:
+@click.version_option(VERSION, prog_name="secmon")
+def cli() -> None:
     """Monitor of network security and data compliance for education authorities, schools and universities.
 
     教育系统网络安全与数据合规监测.
     """
-    ctx.obj = shared
+
+
+cli.params += shared_options()
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and turn errors into exit statuses; the only place that does."""
-    argv = _hoist(sys.argv[1:] if arguments is None else arguments)
+    shared: dict[str, Any] = {}
     try:
-        status = cli.main(argv, prog_name="secmon", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
+        status = cli.main(arguments, prog_name="secmon", standalone_mode=False, obj=shared)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        status = EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        status = error.exit_code
     except SecmonError as error:
-        click.echo(error.text(_translator(argv)), err=True)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader went away (`| head`): not our failure; keep Python from complaining at exit.
-        sys.stderr.close()
-        sys.exit(0)
+        _complain(error.text(_translator(shared)), error, shared)
+        status = error.exit_status
+    except OSError as error:
+        # A file that a command was told to read or write; the store's own troubles are StoreErrors.
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        _complain(place + (error.strerror or type(error).__name__), error, shared)
+        status = EXIT_FAILED
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _translator(argv: list[str]) -> Callable[[str], str]:
+def _complain(text: str, error: Exception, shared: dict[str, Any]) -> None:
+    """Print an error; with -v also where what led to it was raised, but never its text: that may quote a record."""
+    click.echo(safe(text), err=True)
+    cause: BaseException | None = error
+    while shared.get("verbose") and cause is not None:
+        where = cause.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
+        click.echo(safe(f"  {place}: {type(cause).__name__}"), err=True)
+        cause = cause.__cause__
+
+
+def _translator(shared: dict[str, Any]) -> Callable[[str], str]:
     """Return the translation of error texts, asked for only when there is an error."""
     from secmon.i18n import translator  # noqa: PLC0415  lazily: --version must stay fast
 
-    lang = argv[argv.index("--lang") + 1] if "--lang" in argv[:-1] else None
-    return translator(lang)
+    return translator(shared.get("lang"))

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from secmon.cli.output import flush, safe, write_json, write_table
+from secmon.cli.output import flush, safe, words, write_json, write_table
+from secmon.cli.shared import color
 from secmon.content import read_files, shipped
 from secmon.errors import ContentError
 from secmon.model.event import Event, Frame
@@ -36,9 +37,10 @@ def rules() -> None:
 
 @rules.command("list")
 @click.argument("paths", nargs=-1, metavar="[PATH...]", type=_PATH)
+@click.option("--strict", is_flag=True, help="Exit status 4 if a rule is broken.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 @click.pass_context
-def list_(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
+def list_(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, as_json: bool) -> int:
     """List the rules in PATH... (default: those of the settings) with their state: active, broken or unroutable.
 
     Example: secmon rules list --json
@@ -50,23 +52,28 @@ def list_(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
             write_json(row)
         flush()
     else:
-        head = ("rule.id", "rule.level", "state", "rule.name", "path", "problem")
-        color = not (ctx.obj or {}).get("no_color")
-        write_table(head, [[row.get(name, "") for name in head] for row in rows], color=color)
+        keys = ("rule.id", "rule.level", "state", "rule.name", "path", "problem")
+        head = ("id", "level", "state", "rule", "path", "problem")
+        say = words(ctx)
+        table = [[say(str(row.get(name, ""))) if name != "path" else row[name] for name in keys] for row in rows]
+        write_table([say(name) for name in head], table, color=color(ctx))
     for error in errors:
         click.echo(safe(error), err=True)
-    return 0 if ruleset.by_id or not rows else EXIT_NOT_READY
+    is_broken = bool(errors) or any(problem.state == "broken" for problem in ruleset.problems)
+    return EXIT_NOT_READY if is_broken and (strict or not ruleset.by_id) else 0
 
 
 @rules.command("test")
 @click.argument("paths", nargs=-1, metavar="[PATH...]", type=_PATH)
-def test(paths: tuple[Path, ...]) -> int:
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines (the default).")
+def test(paths: tuple[Path, ...], *, as_json: bool) -> int:
     """Run the tests beside the rules in PATH... (default: the shipped rules), one case a line.
 
     Exit status 1 if a case fails, 4 if a rule is broken or has no match or no near-miss case.
 
     Example: secmon rules test rules/cas/cas_spraying.yml
     """
+    del as_json
     folders = list(paths) or [shipped("rules")]
     ruleset, errors = _load(folders)
     texts, more = read_files([_beside(path) for path in folders], "*.test.yaml")

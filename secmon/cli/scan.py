@@ -33,13 +33,16 @@ _LAYOUTS: dict[str, Layout] = {".csv": "csv", ".tsv": "tsv"}
 
 
 @click.command
-@click.argument("target", metavar="PATH|-")
+@click.argument("targets", metavar="PATH|-...", nargs=-1, required=True)
 @click.option("--format", "layout", type=click.Choice(["json"]), default="json", show_default=True, help="JSON Lines.")
 @click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Key file of the digests.")
 @click.option("--min-confidence", type=click.FloatRange(0, 1), default=MIN_CONFIDENCE, show_default=True)
+@click.option("--strict", is_flag=True, help="Exit status 4 if a classifier is broken.")
 @click.pass_context
-def scan(ctx: click.Context, target: str, layout: str, key: Path | None, min_confidence: float) -> int:
-    """Print what of PATH is personal data, one finding a line, never the value itself; "-" is standard input.
+def scan(
+    ctx: click.Context, targets: tuple[str, ...], *, layout: str, key: Path | None, min_confidence: float, strict: bool
+) -> int:
+    """Print what of PATH... is personal data, one finding a line, never the value itself; "-" is standard input.
 
     Text, JSON lines and CSV, UTF-8 or GB18030, gzipped or not; a folder with all that is in it. The exit status is
     3 if anything is found.
@@ -47,27 +50,30 @@ def scan(ctx: click.Context, target: str, layout: str, key: Path | None, min_con
     Example: secmon scan --min-confidence 0.8 /var/log/jwxt
     """
     del layout
-    if "://" in target:
-        raise click.BadParameter("only files and folders can be scanned", param_hint="PATH")
-    if target != "-" and not Path(target).exists():
-        raise click.BadParameter("no such file or folder", param_hint="PATH")
-    run = _Run(_classifier(ctx, key), min_confidence)
-    for path in _files(target):
-        run.scan(path)
+    for target in targets:
+        if "://" in target:
+            raise click.BadParameter("only files and folders can be scanned", param_hint="PATH")
+        if target != "-" and not Path(target).exists():
+            raise click.BadParameter("no such file or folder", param_hint="PATH")
+    run = _Run(_classifier(ctx, key, strict=strict), min_confidence)
+    for target in targets:
+        for path in _files(target):
+            run.scan(path)
     if run.unread:
         raise SecmonError("files that could not be read: {count}", values={"count": run.unread})
     return _FOUND if run.found else 0
 
 
-def _classifier(ctx: click.Context, key: Path | None) -> Classifier:
+def _classifier(ctx: click.Context, key: Path | None, *, strict: bool) -> Classifier:
     """Return a classifier with the shipped classes and the operator's overlays; broken files are named."""
     settings = session(ctx).settings
     files, unread = classifier_files(settings["content.classifiers"])
     definitions, broken = load_definitions(files)
     for error in (*unread, *broken):
         click.echo(safe(error), err=True)
-    if not definitions:
-        raise ContentError("no classifier could be loaded", hint="see the lines above")
+    if not definitions or (strict and (unread or broken)):
+        problem = "a classifier is broken" if definitions else "no classifier could be loaded"
+        raise ContentError(problem, hint="see the lines above")
     return Classifier(
         definitions, token_key=_token_key(key, settings["keys.pii_file"]), today=SystemClock().now().date()
     )

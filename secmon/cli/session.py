@@ -1,15 +1,18 @@
 """How a command reaches the store: through the running daemon, or by itself under the writer lock."""
 
 import getpass
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
+from secmon.cli.output import words, write_table
+from secmon.cli.shared import color, shared
 from secmon.config import Settings, load_settings
 from secmon.model.access import ROOT, Access, Principal, Role
+from secmon.model.event import parse_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,31 @@ class Session:
         settings: checked settings.
         quiet: print nothing but data and errors.
         color: colours on a terminal.
+        words: translation of what people read.
     """
 
     settings: Settings
     quiet: bool = False
     color: bool = True
+    words: Callable[[str], str] = str
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table; `head` is in English."""
+        write_table([self.words(name) for name in head], rows, color=self.color)
+
+    def message(self, text: str) -> str:
+        """Return a message that was kept with its values filled in, in the reader's language."""
+        if self.settings["secmon.lang"] == "en":
+            return text
+        from secmon.i18n import translated  # noqa: PLC0415  lazily: JSON needs no words
+
+        return translated(text)
+
+    def time(self, text: str | None) -> str:
+        """Return an RFC 3339 time for people: to the second, in the installation's zone."""
+        if not text:
+            return "—"
+        return parse_time(text).astimezone(self.settings["secmon.zone"]).strftime("%Y-%m-%d %H:%M:%S")
 
     def call(self, name: str, /, **args: Any) -> Any:
         """Do one operation of `app.operations` and return its result.
@@ -34,22 +57,24 @@ class Session:
         """
         from secmon.app.operations import OPERATIONS  # noqa: PLC0415  lazily: commands start fast
         from secmon.daemon.control import NoDaemonError, request  # noqa: PLC0415
-        from secmon.wiring import opened  # noqa: PLC0415
 
         operation = OPERATIONS[name]
         if operation.writes:
             with suppress(NoDaemonError):
-                return request(self.settings.state, name, args, by=_user())
+                return request(self.settings.state, name, args, by=user_name())
+        from secmon.wiring import opened  # noqa: PLC0415  lazily: not at all where the daemon does the work
+
         with opened(self.settings, writable=operation.writes, content=operation.content) as house:
             return operation.run(house, local_access(), args)
 
 
 def local_access() -> Access:
     """Return the access of whoever runs the command: who can read the state folder can do everything in it."""
-    return Access(Principal(f"os:{_user()}", frozenset(Role)), ROOT)
+    return Access(Principal(f"os:{user_name()}", frozenset(Role)), ROOT)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of whoever runs the command, as the system knows it."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -57,12 +82,19 @@ def _user() -> str:
 
 
 def session(ctx: click.Context) -> Session:
-    """Return the session of a command's context."""
-    shared: dict[str, Any] = ctx.find_root().obj or {}
-    flags = {"secmon.state": _text(shared.get("state")), "secmon.lang": shared.get("lang")}
-    settings = load_settings(shared.get("config"), flags=flags)
-    return Session(settings, quiet=bool(shared.get("quiet")), color=not shared.get("no_color"))
+    """Return the session of a command's context.
+
+    Raises:
+        ConfigError: the settings are wrong.
+    """
+    given = shared(ctx)
+    settings = load_settings(given.get("config"), flags=flags(ctx))
+    given["lang"] = settings["secmon.lang"]  # what people read from here on, errors included
+    return Session(settings, quiet=bool(given.get("quiet")), color=color(ctx), words=words(ctx))
 
 
-def _text(path: Path | None) -> str | None:
-    return str(path) if path is not None else None
+def flags(ctx: click.Context) -> dict[str, object]:
+    """Return the settings that stand on the command line, by dotted key."""
+    given = shared(ctx)
+    state = given.get("state")
+    return {"secmon.state": None if state is None else str(state), "secmon.lang": given.get("lang")}

@@ -4,10 +4,8 @@ from typing import Any
 
 import click
 
-from secmon.cli.output import flush, write_json, write_table
-from secmon.cli.session import session
-
-_STATE_ZH = {"ok": "正常", "silent": "静默", "paused": "停用", "failing": "异常"}
+from secmon.cli.output import flush, write_json
+from secmon.cli.session import Session, session
 
 
 @click.group(invoke_without_command=True)
@@ -48,7 +46,7 @@ def show(ctx: click.Context, name: str, *, as_json: bool) -> None:
         write_json(found)
         flush()
     else:
-        write_table(("项", "值"), found.items(), color=here.color)
+        here.table(("item", "value"), ((here.words(name), _shown(here, name, value)) for name, value in found.items()))
 
 
 def _list(ctx: click.Context, *, as_json: bool) -> None:
@@ -59,22 +57,30 @@ def _list(ctx: click.Context, *, as_json: bool) -> None:
             write_json(row)
         flush()
         return
-    write_table(
-        ("来源", "类型", "状态", "收到", "入库", "重复", "死信", "丢弃", "在途", "最近收到"),
-        (
-            (
-                row["source"],
-                row["kind"],
-                _STATE_ZH[row["state"]],
-                row["received"],
-                row["stored"],
-                row["duplicate"],
-                row["dead_lettered"],
-                sum(row["dropped"].values()),
-                row["in_flight"],
-                row.get("last_received", "—"),
-            )
-            for row in rows
-        ),
-        color=here.color,
+    columns = ("received", "stored", "duplicate", "dead-lettered", "dropped", "in flight")
+    here.table(("source", "kind", "state", *columns, "last received"), (_cells(here, row) for row in rows))
+
+
+def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        row["source"],
+        row["kind"],
+        here.words(row["state"]),
+        row["received"],
+        row["stored"],
+        row["duplicate"],
+        row["dead_lettered"],
+        sum(row["dropped"].values()),
+        row["in_flight"],
+        here.time(row.get("last_received")),
     )
+
+
+def _shown(here: Session, name: str, value: Any) -> str:
+    if name == "state":
+        return here.words(value)
+    if name in {"first_event", "last_event", "last_received"}:
+        return here.time(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number}" for key, number in value.items()) or "—"
+    return "; ".join(map(here.message, value)) if isinstance(value, list) else str(value)

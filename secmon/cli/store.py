@@ -23,7 +23,7 @@ def check(ctx: click.Context, *, deep: bool, as_json: bool) -> int:
     del as_json
     here = session(ctx)
     head = here.settings.state / "audit.head"
-    anchored = head.read_text(encoding="utf-8") if head.exists() else ""
+    anchored = head.read_text(encoding="utf-8", errors="replace") if head.exists() else ""
     found = here.call("store.check", store=here.settings["store.kind"], deep=deep, anchored=anchored)
     write_json(found)
     flush()

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -11,12 +12,14 @@ import structlog
 
 from secmon.cli.output import flush, write_json
 from secmon.cli.session import session
+from secmon.errors import ContentError
 
 
 @click.command
 @click.option("--once", is_flag=True, help="Read what is there, do all windows that are due, and end.")
+@click.option("--strict", is_flag=True, help="Exit status 4 if a rule, classifier, playbook or catalogue is broken.")
 @click.pass_context
-def up(ctx: click.Context, *, once: bool) -> None:
+def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     """Run the daemon and the console until SIGTERM or SIGINT.
 
     On readiness one JSON line goes to standard output. The first start prints a one-time link for the first
@@ -41,8 +44,7 @@ def up(ctx: click.Context, *, once: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
         house = stack.enter_context(opened(settings, writable=True))
-        for problem in house.problems:
-            structlog.get_logger().warning("content", problem=problem)
+        _name_problems(house.problems, strict=strict)
         work: Work = InlineWork(house.stages)
         if settings["secmon.workers"] and not once:
             pool = PoolWork(partial(make_stages, settings), workers=settings["secmon.workers"])
@@ -62,8 +64,21 @@ def up(ctx: click.Context, *, once: bool) -> None:
         stack.callback(console.stop)
         token = invite_first(house)
         if token:
-            click.echo(f"首个管理员（15 分钟内有效，仅可用一次）: {console.url}setup?token={token}", err=True)
+            note = here.words("first administrator (one use, valid for 15 minutes)")
+            click.echo(f"{note}: {console.url}setup?token={token}", err=True)
             sys.stderr.flush()
         write_json({"ready": True, "url": console.url, "pid": console.pid})
         flush()
         stop.wait()
+
+
+def _name_problems(found: Sequence[str], *, strict: bool) -> None:
+    """Log what is wrong with content; the rest goes on without it.
+
+    Raises:
+        ContentError: there is something, and `strict`.
+    """
+    for problem in found:
+        structlog.get_logger().warning("content", problem=problem)
+    if strict and found:
+        raise ContentError("content is broken: see the lines above", hint="secmon doctor")

@@ -1,6 +1,5 @@
 """Imports as a job: by the daemon for a command, or by the command itself when no daemon runs."""
 
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,7 +17,7 @@ from secmon.collect.oneoff import ImportCollector
 from secmon.config import Settings
 from secmon.daemon.control import Readable
 from secmon.daemon.workers import PoolWork
-from secmon.errors import SecmonError, StoreUnavailableError
+from secmon.errors import ContentError, SecmonError, StoreUnavailableError
 from secmon.model.access import Access
 from secmon.model.zone import zone_of
 from secmon.wiring import make_stages, opened
@@ -42,7 +41,8 @@ def import_into(
     Args:
         house: the installation, opened for writing.
         access: who imports.
-        args: "source", "files" (absolute paths, "-" for `data`), "zone" and "unit" ("" for the source's own).
+        args: "source", "files" (absolute paths, "-" for `data`), "zone" and "unit" ("" for the source's own),
+            "strict" (refuse to work while rules, classifiers or documents are broken).
         work: who works the records.
         data: what "-" reads.
         step: told of each committed step.
@@ -56,6 +56,11 @@ def import_into(
         source = replace(source, zone=zone_of(str(args["zone"])))
     if args.get("unit"):
         source = replace(source, unit=str(args["unit"]))
+    if args.get("strict") and house.problems:
+        values = {"count": len(house.problems), "first": house.problems[0]}
+        raise ContentError(
+            "nothing was imported, content is broken: {count}, first {first}", hint="secmon doctor", values=values
+        )
     ours = replace(house, sources={**house.sources, source.name: source})
     missing = [name for name in args["files"] if name != "-" and not Path(name).exists()]
     if missing:
@@ -77,7 +82,12 @@ def import_into(
 
 
 def run_import(
-    settings: Settings, access: Access, args: Mapping[str, Any], *, data: Readable | None, progress: bool = False
+    settings: Settings,
+    access: Access,
+    args: Mapping[str, Any],
+    *,
+    data: Readable | None,
+    step: Callable[[Progress], None] = lambda _progress: None,
 ) -> dict[str, Any]:
     """Import without a daemon: take the writer lock, import, bring alerts up to date; return the account."""
     with ExitStack() as stack:
@@ -89,19 +99,6 @@ def run_import(
             pool = PoolWork(partial(make_stages, settings), workers=settings["secmon.workers"])
             stack.callback(pool.close)
             work = pool
-        step = _counter() if progress and sys.stderr.isatty() else (lambda _progress: None)
         done = import_into(house, access, args, work=work, data=data, step=step)
         evaluate(house, access)
-        return {**done.row(), "problems": done.problems}
-
-
-def _counter() -> Callable[[Progress], None]:
-    total = 0
-
-    def step(progress: Progress) -> None:
-        nonlocal total
-        total += progress.counts.received
-        sys.stderr.write(f"\r{total:,} records")
-        sys.stderr.flush()
-
-    return step
+        return {**done.row(), "problems": done.problems, "warnings": list(house.problems)}
