@@ -103,7 +103,7 @@ def draft(
         to: ids of the units addressed; by default those right below, or the 主管单位.
 
     Raises:
-        AccessError: the asker may not.
+        AccessError: the asker may not, or the drafting unit is not in their scope.
         NotFoundError: no such alert or unit in scope.
         SecmonError: a recipient does not fit the direction.
     """
@@ -112,10 +112,14 @@ def draft(
     alert = alerts.get_alert(house, access, alert_id)
     guide, facts = guide_of(house), facts_of(house, access, alert)
     compose = compose_warning if kind is BulletinKind.WARNING else compose_incident_report
+    unit = _issuer(house, kind, facts, issuer)
+    if not access.scope.is_root and not access.scope.sees(unit.id):
+        # It would be the paper of a unit above them, and they could not even see it afterwards.
+        raise AccessError("the drafting unit is not in your sight", hint="ask the unit above to draft it")
     bulletin = compose(
         facts,
         guide,
-        issuer=_issuer(house, kind, facts, issuer),
+        issuer=unit,
         tree=house.tree,
         at=house.clock.now(),
         to=to or None,
