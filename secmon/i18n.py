@@ -1,7 +1,8 @@
 """Texts in the user's language: zh-CN first, English second (gettext).
 
-Message ids are the English sentences in the code; locale/zh_CN/LC_MESSAGES/secmon.po holds the Chinese ones. The
-.po file is read directly (it is small), so that no compiled copy can fall behind it.
+Message ids are the English sentences in the code; locale/zh_CN/LC_MESSAGES holds the Chinese ones: secmon.po those of
+errors, words.po what commands print for people. The .po files are read directly (they are small), so that no compiled
+copy can fall behind them.
 """
 
 import os
@@ -51,7 +52,7 @@ def _recognised(text: str) -> str:
         return messages.get(text, "")
     for pattern, translation in _patterns():
         if found := pattern.fullmatch(text):
-            return translation.format_map(found.groupdict())
+            return _PLACE.sub(lambda place, values=found.groupdict(): values.get(place[1], place[0]), translation)
     return ""
 
 
@@ -73,8 +74,11 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 @cache
 def _catalogue() -> dict[str, str]:
-    path = resources.files("secmon") / "locale" / "zh_CN" / "LC_MESSAGES" / "secmon.po"
-    return parse_po(path.read_text(encoding="utf-8"))
+    folder = resources.files("secmon") / "locale" / "zh_CN" / "LC_MESSAGES"
+    found: dict[str, str] = {}
+    for name in ("words.po", "secmon.po"):
+        found |= parse_po((folder / name).read_text(encoding="utf-8"))
+    return found
 
 
 def parse_po(text: str) -> dict[str, str]:

@@ -103,6 +103,7 @@ def _templates() -> jinja2.Environment:
         "actor": words.actor,
         "field": words.field_name,
         "moments": words.moments,
+        "place": words.place,
     }
     environment.globals |= {name: getattr(words, name) for name in dir(words) if name.isupper()}
     environment.globals |= {

@@ -123,6 +123,12 @@ def actor(principal: str) -> str:
     return f"{name}（命令行）" if kind == "os" else name or principal
 
 
+def place(text: str) -> str:
+    """Return where a record stands as people say it: "cas:record 12" → "cas 第 12 条"."""
+    source, separator, number = text.rpartition(":record ")
+    return f"{source} 第 {number} 条" if separator and number.isdigit() else text
+
+
 def field_name(name: str) -> str:
     """Return an ECS field's Chinese name, or the field itself."""
     return FIELD_ZH.get(name, name)
