@@ -7,7 +7,7 @@ copy can fall behind them.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 
@@ -52,8 +52,12 @@ def _recognised(text: str) -> str:
         return messages.get(text, "")
     for pattern, translation in _patterns():
         if found := pattern.fullmatch(text):
-            return _PLACE.sub(lambda place, values=found.groupdict(): values.get(place[1], place[0]), translation)
+            return _put(translation, found.groupdict())
     return ""
+
+
+def _put(translation: str, values: Mapping[str, str]) -> str:
+    return _PLACE.sub(lambda place: values.get(place[1], place[0]), translation)
 
 
 @cache
