@@ -5,15 +5,15 @@ Only digests of tokens are stored: who reads the database cannot log in with wha
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError
 
 from secmon.app import audit
 from secmon.app.installation import Installation
-from secmon.errors import AccessError, ConflictError, SecmonError
+from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
 from secmon.model.access import ROOT, Access, Principal, Role, Scope, job_access
 from secmon.model.event import format_time, parse_time
 from secmon.model.record import Document, RecordQuery
@@ -27,6 +27,7 @@ LOCK_FOR = timedelta(minutes=10)
 MIN_PASSWORD = 12
 _MAX_PASSWORD = 256
 _MAX_NAME = 64
+_ATTEMPTS = 100
 
 _HASHER = PasswordHasher()
 # Verified when the user does not exist, so that the answer takes as long as for one who does.
@@ -75,7 +76,9 @@ def invite_first(house: Installation) -> str | None:
 def invitation_is_valid(house: Installation, token: str) -> bool:
     """Tell whether a one-time link may still be used."""
     document = house.records.get(job_access("setup"), "invitation", _digest(token))
-    return document is not None and house.clock.now() < parse_time(document.body["expires"])
+    if document is None or "used" in document.body:
+        return False
+    return house.clock.now() < parse_time(document.body["expires"])
 
 
 def accept_invitation(house: Installation, token: str, name: str, password: str) -> None:
@@ -90,13 +93,12 @@ def accept_invitation(house: Installation, token: str, name: str, password: str)
         raise AccessError("the link is not valid any more", hint="restart secmon for a new one")
     _check_name(name)
     _check_password(password)
-    # Used up before the user is made: two browsers with the same link cannot both win.
-    house.records.delete(access, "invitation", _digest(token))
+    _use_up(house, access, token)
     if has_users(house, access):
         raise AccessError("there is an administrator already")
     body = {
         "name": name,
-        "password": _HASHER.hash(password),
+        "password": _HASHER.hash(_bytes(password)),
         "roles": sorted(Role),
         "units": None,
         "created": format_time(house.clock.now()),
@@ -110,42 +112,89 @@ def accept_invitation(house: Installation, token: str, name: str, password: str)
     audit.append(house, access, "user.create", name, {"roles": sorted(Role)})
 
 
+def _use_up(house: Installation, access: Access, token: str) -> None:
+    """Use a link up before the user is made: of two browsers with the same link one wins the compare-and-swap."""
+    document = house.records.get(access, "invitation", _digest(token))
+    if document is not None and "used" not in document.body:
+        used = {**document.body, "used": True, "expires": format_time(house.clock.now())}
+        try:
+            house.records.replace(access, replace(document, body=used))
+        except (ConflictError, NotFoundError):
+            document = None
+    if document is None or "used" in document.body:
+        raise AccessError("the link is not valid any more", hint="restart secmon for a new one")
+    house.records.delete(access, "invitation", document.id)
+
+
 def log_in(house: Installation, name: str, password: str) -> str:
     """Return the token of a new session.
 
     Raises:
-        AccessError: wrong name or password (the two are not told apart), or the account is locked.
+        AccessError: wrong name or password, or the account is locked. The three are not told apart, in words or in
+            time: a stranger must not learn which accounts there are.
     """
     access = job_access("login")
+    document = _counted_attempt(house, access, name)
+    hashed = str(document.body["password"]) if document else _NOBODY
+    if not _verified(hashed, password) or document is None:
+        if document is not None:
+            action = "user.lock" if document.body["locked_until"] else "user.login_failed"
+            audit.append(house, access, action, document.id)
+        raise AccessError(
+            "name or password is wrong",
+            hint="after {count} failures an account is locked for {minutes} minutes",
+            values={"count": LOCK_AFTER, "minutes": LOCK_FOR // timedelta(minutes=1)},
+        )
+    _save(house, access, document, {"failures": 0, "locked_until": None})
+    return _new_session(house, access, document.id)
+
+
+def _counted_attempt(house: Installation, access: Access, name: str) -> Document | None:
+    """Return the user with this attempt already counted; None if there is none of this name, or they are locked.
+
+    It is counted as a failure before the password is looked at, and forgotten after a success, so that guesses made
+    at the same time cannot outrun the count.
+    """
+    for _ in range(_ATTEMPTS):
+        document = house.records.get(access, "user", name) if len(name) <= _MAX_NAME else None
+        now = house.clock.now()
+        if document is None or (document.body["locked_until"] and now < parse_time(document.body["locked_until"])):
+            return None
+        failures = int(document.body["failures"]) + 1
+        locked = format_time(now + LOCK_FOR) if failures >= LOCK_AFTER else None
+        counted = {"failures": 0 if locked else failures, "locked_until": locked}
+        try:
+            return house.records.replace(access, replace(document, body={**document.body, **counted}))
+        except ConflictError:
+            continue  # another attempt was counted meanwhile
+    return None
+
+
+def _new_session(house: Installation, access: Access, user: str) -> str:
     now = house.clock.now()
-    document = house.records.get(access, "user", name[:_MAX_NAME])
-    if document is None:
-        _verified(_NOBODY, password)
-        raise AccessError("name or password is wrong")
-    body = dict(document.body)
-    locked = body.get("locked_until")
-    if locked and now < parse_time(locked):
-        raise AccessError("the account is locked after too many failures", hint="try again in ten minutes")
-    if not _verified(str(body["password"]), password):
-        _count_failure(house, access, document, now)
-        raise AccessError("name or password is wrong")
-    if body["failures"]:
-        _save(house, access, document, {"failures": 0, "locked_until": None})
+    _clear_away(house, access, now)
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    session = {
-        "user": name,
-        "csrf": csrf,
-        "expires": format_time(now + SESSION_VALID),
-        "seen": format_time(now),
-    }
-    house.records.create(access, Document(kind="session", id=_digest(token), body=session))
-    audit.append(house, access, "user.login", name)
+    expires = format_time(now + SESSION_VALID)
+    body = {"user": user, "csrf": csrf, "expires": expires, "seen": format_time(now)}
+    house.records.create(access, Document(kind="session", id=_digest(token), body=body, keys={"expires": expires}))
+    audit.append(house, access, "user.login", user)
     return token
+
+
+def _clear_away(house: Installation, access: Access, now: datetime) -> None:
+    """Remove sessions whose browsers never came back."""
+    ended = RecordQuery(kind="session", ranges={"expires": (None, format_time(now))})
+    for document in house.records.find(access, ended).documents:
+        house.records.delete(access, "session", document.id)
 
 
 def log_out(house: Installation, token: str) -> None:
     """End a session."""
-    house.records.delete(job_access("login"), "session", _digest(token))
+    access = job_access("login")
+    document = house.records.get(access, "session", _digest(token))
+    if document is not None:
+        house.records.delete(access, "session", document.id)
+        audit.append(house, access, "user.logout", str(document.body["user"]))
 
 
 def session_of(house: Installation, token: str) -> Session | None:
@@ -179,26 +228,24 @@ def _access_of(house: Installation, user: Document) -> Access:
     return Access(Principal(f"user:{user.id}", frozenset(Role(role) for role in user.body["roles"])), scope)
 
 
-def _count_failure(house: Installation, access: Access, document: Document, now: datetime) -> None:
-    failures = int(document.body["failures"]) + 1
-    locked = format_time(now + LOCK_FOR) if failures >= LOCK_AFTER else None
-    _save(house, access, document, {"failures": 0 if locked else failures, "locked_until": locked})
-    audit.append(house, access, "user.lock" if locked else "user.login_failed", document.id)
-
-
 def _save(house: Installation, access: Access, document: Document, changes: dict[str, object]) -> None:
-    body = {**document.body, **changes}
     try:
-        house.records.replace(access, Document(kind=document.kind, id=document.id, body=body, version=document.version))
-    except ConflictError:
-        return  # a parallel request wrote the same kind of counter; the next one counts on
+        house.records.replace(access, replace(document, body={**document.body, **changes}))
+    except (ConflictError, NotFoundError):
+        return  # a parallel request of the same user wrote it, or ended the session
 
 
 def _verified(hashed: str, password: str) -> bool:
+    # An endless password costs as much as the longest one; none that was cut matches.
     try:
-        return _HASHER.verify(hashed, password[:_MAX_PASSWORD])
-    except VerificationError:
+        matches = _HASHER.verify(hashed, _bytes(password[:_MAX_PASSWORD]))
+    except (VerificationError, InvalidHashError):
         return False
+    return matches and len(password) <= _MAX_PASSWORD
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode("utf-8", "surrogatepass")  # any text may be typed, lone surrogates included
 
 
 def _check_name(name: str) -> None:
@@ -217,4 +264,4 @@ def _check_password(password: str) -> None:
 
 
 def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
