@@ -56,7 +56,7 @@ def list_(ctx: click.Context, /, *, as_json: bool, **filters: Any) -> None:
             write_json(row)
         flush()
     else:
-        head = ("id", "level", "state", "count", "latest", "rule", "reason")
+        head = ("id", "level", "state", "count", "latest", "rule", "what happened")
         here.table(head, (_cells(here, row) for row in found["alerts"]))
     if found["cursor"]:
         click.echo(f"--cursor {found['cursor']}", err=True)
@@ -160,7 +160,7 @@ def _print_details(here: Session, found: dict[str, Any]) -> None:
         "count": found["alert.count"],
         "first": here.time(found["alert.first"]),
         "latest": here.time(found["alert.last"]),
-        "reason": found["alert.reason"],
+        "what happened": found["alert.reason"],
         "grouped by": ", ".join(f"{name}={value}" for name, value in found["alert.group"].items()),
         "unit": found.get("unit.id", "—"),
         "asset": found.get("asset.id", "—"),

@@ -8,6 +8,9 @@ from secmon.cli.output import flush, safe, write_json
 from secmon.cli.session import Session, session
 from secmon.cli.shared import state_or_folder
 
+# "dropped" is the head of a column too, and means something else there.
+_STATES = {"dropped": "given up"}
+
 
 @click.group
 def deadletters() -> None:
@@ -75,7 +78,7 @@ def show(ctx: click.Context, letter_id: str, *, as_json: bool) -> None:
     head = ("id", "place", "received", "problem", "attempts", "masked record")
     for name, value in zip(head, _cells(here, found), strict=True):
         click.echo(safe(f"{here.words(name)}: {value}"))
-    click.echo(f"{here.words('state')}: {here.words(found['state'])}")
+    click.echo(f"{here.words('state')}: {here.words(_STATES.get(found['state'], found['state']))}")
     for name in ("by", "at", "reason"):
         if found.get(name):
             click.echo(safe(f"{here.words(name)}: {found[name]}"))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from secmon.cli.output import flush, safe, words, write_json, write_table
-from secmon.cli.shared import color
+from secmon.cli.shared import color, shared
 from secmon.content import read_files, shipped
 from secmon.errors import ContentError
 from secmon.model.event import Event, Frame
@@ -52,15 +52,23 @@ def list_(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, as_json:
             write_json(row)
         flush()
     else:
-        keys = ("rule.id", "rule.level", "state", "rule.name", "path", "problem")
-        head = ("id", "level", "state", "rule", "path", "problem")
-        say = words(ctx)
-        table = [[say(str(row.get(name, ""))) if name != "path" else row[name] for name in keys] for row in rows]
-        write_table([say(name) for name in head], table, color=color(ctx))
+        _print_table(ctx, ruleset, rows)
     for error in errors:
         click.echo(safe(error), err=True)
     is_broken = bool(errors) or any(problem.state == "broken" for problem in ruleset.problems)
     return EXIT_NOT_READY if is_broken and (strict or not ruleset.by_id) else 0
+
+
+def _print_table(ctx: click.Context, ruleset: RuleSet, rows: list[dict[str, Any]]) -> None:
+    say, is_chinese = words(ctx), shared(ctx).get("lang") != "en"
+    head = ("id", "level", "state", "rule", "path", "problem")
+    cells = []
+    for row in rows:
+        rule = ruleset.by_id.get(row["rule.id"])
+        title = (rule.title_zh if rule is not None and is_chinese else "") or row["rule.name"]
+        level, problem = say(row.get("rule.level", "")), row.get("problem", "")
+        cells.append((row["rule.id"], level, say(row["state"]), title, row["path"], problem))
+    write_table([say(name) for name in head], cells, color=color(ctx))
 
 
 @rules.command("test")

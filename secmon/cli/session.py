@@ -14,6 +14,8 @@ from secmon.config import Settings, load_settings
 from secmon.model.access import ROOT, Access, Principal, Role
 from secmon.model.event import parse_time
 
+_MORE = " (and "  # how `daemon.health.problems` begins "(and 3 more)"
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -41,6 +43,9 @@ class Session:
             return text
         from secmon.i18n import translated  # noqa: PLC0415  lazily: JSON needs no words
 
+        first, opening, rest = text.rpartition(_MORE)
+        if opening and rest.endswith(" more)"):
+            return self.words("{problem} (and {number} more)").format(problem=translated(first), number=rest[:-6])
         return translated(text)
 
     def time(self, text: str | None) -> str:
