@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Protocol
 
 import orjson
@@ -39,6 +40,7 @@ from secmon.sigma.rule import Rule, RuleSet
 
 DIGEST_BYTES = 16
 MAX_MASKED_LINE = 500
+_STAMPS = 4096
 
 
 class Matcher(Protocol):
@@ -286,9 +288,15 @@ def _encode(event: Event, identity: bytes, digest: bytes) -> StoredEvent:
         # Lone surrogates out of JSON escapes, or integers beyond 64 bits: kept visible, never lost.
         event = {name: _storable(value) for name, value in event.items()}
         body = orjson.dumps(event)
-    columns = tuple(_column(event.get(name)) for name in INDEXED_FIELDS)
-    time = to_micros(datetime.fromisoformat(str(event["@timestamp"])))
-    return StoredEvent(identity, time, digest, body, columns)
+    values = map(event.get, INDEXED_FIELDS)
+    columns = tuple([value if value is None or value.__class__ is str else _column(value) for value in values])
+    return StoredEvent(identity, _micros(str(event["@timestamp"])), digest, body, columns)
+
+
+@lru_cache(maxsize=_STAMPS)
+def _micros(stamp: str) -> int:
+    """Return an `@timestamp` in microseconds since the epoch; logs repeat theirs many times a second."""
+    return to_micros(datetime.fromisoformat(stamp))
 
 
 def _storable(value: Value) -> Value:
@@ -305,9 +313,8 @@ def _storable_scalar(value: Scalar) -> Scalar:
     return value
 
 
-def _column(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
+def _column(value: Value) -> str:
+    """Return a value that is no text as the text of its column."""
     return "\x1f".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

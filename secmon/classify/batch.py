@@ -1,5 +1,6 @@
 """Many events at once: one JSON buffer, one pass of the prefilter, its hits brought back to event and field."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -59,7 +60,7 @@ def _by_field(event: Event, hits: Iterable[tuple[int, int]]) -> Wanted:
         ends.append(end)
     wanted: dict[str, int] = {}
     for offset, bits in hits:
-        name = names[min(int(np.searchsorted(ends, offset, side="right")), len(names) - 1)]
+        name = names[min(bisect_right(ends, offset), len(names) - 1)]
         wanted[name] = wanted.get(name, 0) | bits
     return wanted
 

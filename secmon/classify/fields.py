@@ -1,7 +1,6 @@
 """The fields of an event that can hold personal data."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from secmon.classify.views import View, views
 from secmon.model.event import Event, Scalar, Value
@@ -20,13 +19,27 @@ _LEAST_NUMBER = 10**9
 _LEAST_TEXT = 2
 
 
-class Item(NamedTuple):
-    """One text of a field: `place` in the field's list, the text as it stands, and its views."""
+class Item:
+    """One text of a field.
 
-    place: int
-    text: str
-    views: list[View]
-    is_number: bool
+    Args:
+        place: where it stands in the field's list.
+        text: the text as it stands.
+        is_number: it stands for a number.
+    """
+
+    __slots__ = ("_views", "is_number", "place", "text")
+
+    def __init__(self, place: int, text: str, *, is_number: bool) -> None:
+        self.place, self.text, self.is_number = place, text, is_number
+        self._views: list[View] | None = None
+
+    @property
+    def views(self) -> list[View]:
+        """Its views; made when first asked, because most fields of an event are never looked at."""
+        if self._views is None:
+            self._views = views(self.text)
+        return self._views
 
 
 Fields = Mapping[str, list[Item]]
@@ -42,9 +55,9 @@ def text_fields(event: Event) -> Fields:
         for place, item in enumerate(value if isinstance(value, list) else (value,)):
             if isinstance(item, str):
                 if len(item) >= _LEAST_TEXT:
-                    items.append(Item(place, item, views(item), is_number=False))
+                    items.append(Item(place, item, is_number=False))
             elif type(item) is int and item >= _LEAST_NUMBER:
-                items.append(Item(place, str(item), views(str(item)), is_number=True))
+                items.append(Item(place, str(item), is_number=True))
         if items:
             fields[name] = items
     return fields

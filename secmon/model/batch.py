@@ -7,6 +7,7 @@ Events per record is another counter.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 
 from secmon.model.hit import Finding, Hit
 
@@ -56,9 +57,8 @@ class Counts:
         return self.received - settled
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """One event as a store takes it.
+class StoredEvent(NamedTuple):
+    """One event as a store takes it; a tuple, because there are thousands in a batch and all cross processes.
 
     Args:
         id: 16 bytes (`ids.event_id`).

@@ -33,8 +33,7 @@ class Frame(NamedTuple):
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One decoded record, as a parser takes it.
 
     Args:
