@@ -37,10 +37,9 @@ class Installation:
     """Everything a use case may touch, chosen by `wiring`.
 
     Args:
-        class_names: data class → its Chinese name, for documents.
+        class_names: class of personal data → its Chinese name, for documents and the console.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
-        class_names: Chinese names of the classes of personal data, by id.
     """
 
     log: EventLog
@@ -59,4 +58,3 @@ class Installation:
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
     problems: tuple[str, ...] = ()
-    class_names: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from secmon.app.installation import Installation
 from secmon.errors import ConflictError
 from secmon.model.access import Access
-from secmon.model.event import format_time
+from secmon.model.event import format_time, parse_time
 from secmon.model.ids import window_start
 from secmon.model.record import Body, Document
 
@@ -38,12 +38,12 @@ class Window:
 def due(house: Installation, access: Access, task: str, length: timedelta) -> Iterator[Window]:
     """Yield the windows of a task that have ended and are not done, oldest first.
 
-    A task that never ran owes the window that has just ended, not the whole past.
+    A task that never ran owes the window that has just ended, not the whole past; that it owes it is written down at
+    once, so that a first run that fails is made up for too.
     """
-    now = house.clock.now()
-    end = window_start(now, length)
-    head = house.records.get(access, "task", task)
-    start = datetime.fromisoformat(head.body["done_until"]) if head else end - length
+    end = window_start(house.clock.now(), length)
+    head = house.records.get(access, "task", task) or _first_head(house, access, task, end - length)
+    start = parse_time(head.body["done_until"])
     for number in range(MAX_CATCH_UP):
         since = start + number * length
         if since + length > end:
@@ -51,6 +51,13 @@ def due(house: Installation, access: Access, task: str, length: timedelta) -> It
         window = Window(task, since, since + length)
         if house.records.get(access, KIND, window.id) is None:
             yield window
+
+
+def _first_head(house: Installation, access: Access, task: str, start: datetime) -> Document:
+    document = Document(kind="task", id=task, body={"done_until": format_time(start)})
+    with contextlib.suppress(ConflictError):  # somebody else wrote the same
+        return house.records.create(access, document)
+    return document
 
 
 def finish(house: Installation, access: Access, window: Window, state: str, result: Body) -> None:
@@ -67,11 +74,7 @@ def finish(house: Installation, access: Access, window: Window, state: str, resu
     with contextlib.suppress(ConflictError):  # done by somebody else, or by us before a crash
         house.records.create(access, Document(kind=KIND, id=window.id, body=body, keys=keys))
     head = house.records.get(access, "task", window.task)
-    done = {"done_until": format_time(window.until)}
-    try:
-        if head is None:
-            house.records.create(access, Document(kind="task", id=window.task, body=done))
-        elif head.body["done_until"] < done["done_until"]:
+    if head is not None and parse_time(head.body["done_until"]) < window.until:
+        done = {"done_until": format_time(window.until)}
+        with contextlib.suppress(ConflictError):  # another one moved it; the row stands
             house.records.replace(access, Document(kind="task", id=window.task, body=done, version=head.version))
-    except ConflictError:
-        return  # another one moved it; the row stands
