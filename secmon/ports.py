@@ -43,10 +43,16 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitQuery:
-    """Which hits; fields as in `EventQuery`. `key` is one of `Hit.keys`."""
+    """Which hits; fields as in `EventQuery`.
+
+    Args:
+        key: one of `Hit.keys`.
+        upto: a mark of `EventLog.hits_since`: only hits of batches that stand before it; "" for all.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
+    upto: str = ""
     rule_ids: tuple[str, ...] = ()
     alert_id: str = ""
     key: str = ""

@@ -179,6 +179,19 @@ def test_hits_of_two_partitions_come_in_the_order_of_their_commits(log: EventLog
     assert len(first) == 3
 
 
+def test_hits_up_to_a_mark_are_those_that_were_there_then(log: EventLog) -> None:
+    marks, hits = [], list[Hit]()
+    for number, day in enumerate((DAY, NEXT_DAY, DAY), start=1):
+        event = event_at(number, NOON + timedelta(seconds=number), day=day)
+        hits.append(hit_on(event))
+        log.commit(ROOT_ACCESS, batch_of([event], number=number, hits=hits[-1:], day=day))
+        marks.append(log.hits_since(ROOT_ACCESS, "")[1])
+    for number, mark in enumerate(marks, start=1):
+        assert list(log.hits(ROOT_ACCESS, HitQuery(upto=mark))) == hits[:number]
+    with pytest.raises(StoreError, match="not a mark"):
+        list(log.hits(ROOT_ACCESS, HitQuery(upto="x")))
+
+
 def test_a_mark_outlives_the_drop_of_the_newest_partition(log: EventLog) -> None:
     log.commit(ROOT_ACCESS, batch_of([event_at(0)], hits=[hit_on(event_at(0))]))
     _, mark = log.hits_since(ROOT_ACCESS, "")

@@ -24,7 +24,7 @@ from secmon.store.sqlite.block import BlockCache
 from secmon.store.sqlite.dictionary import is_storable
 from secmon.store.sqlite.folder import PartitionFolder
 from secmon.store.sqlite.merge import Span, merged
-from secmon.store.sqlite.outcomes import Outcomes, in_commit_order
+from secmon.store.sqlite.outcomes import Outcomes, commit_of, in_commit_order
 from secmon.store.sqlite.partition import Facts, Reading
 from secmon.store.sqlite.partition_file import PartitionName, partition_bytes, partition_name
 from secmon.store.sqlite.selection import column_of, residue
@@ -180,7 +180,7 @@ class SqliteEventLog:
 
     def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
         """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them."""
-        after = _commit_of(mark)
+        after = commit_of(mark)
         # Commits are numbered in their order: whatever is not above this number is visible in every partition that
         # is opened from now on. Without the bound a reader could see a late commit and miss an earlier one.
         upto = self._folder.highest_commit()
@@ -266,14 +266,6 @@ def _columns_answer(query: EventQuery, by: str) -> bool:
 def _span(facts: Facts) -> Span:
     """Return the times of a partition that holds something."""
     return Span(facts.first or 0, facts.last or 0)
-
-
-def _commit_of(mark: str) -> int:
-    if mark == "":
-        return 0
-    if not (mark.isascii() and mark.isdecimal()):
-        raise StoreError("this is not a mark of this store", where="events", hint="start again with an empty mark")
-    return int(mark)
 
 
 def _partition(name: PartitionName, facts: Facts, size: int) -> Partition:

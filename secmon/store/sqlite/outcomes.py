@@ -9,6 +9,7 @@ from typing import Any
 
 import apsw
 
+from secmon.errors import StoreError
 from secmon.model.access import Scope
 from secmon.model.batch import EventFinding
 from secmon.model.event import to_micros
@@ -33,6 +34,7 @@ _FINDINGS = (
     "LEFT JOIN word u ON u.id = f.unit LEFT JOIN word a ON a.id = f.asset WHERE "
 )
 _LEAST = -(2**63)
+_MAX_MARK_DIGITS = 18  # what SQLite's integers hold for certain
 
 
 class _NothingMatches(Exception):  # noqa: N818  not an error: it ends the building of a query
@@ -168,6 +170,8 @@ def _hit_conditions(connection: apsw.Connection, query: HitQuery, scope: Scope) 
     where = Where()
     _in_time(where, "h.time", query.since, query.until)
     _in_scope(connection, where, "h.unit", scope)
+    if query.upto:
+        where.add("h.commit_number <= ?", commit_of(query.upto))
     if query.rule_ids:
         _one_of(connection, where, "h.rule", FIELD_RULE, query.rule_ids)
     if query.asset_id:
@@ -218,6 +222,19 @@ def _askable(text: str) -> str:
     if not is_storable(text):
         raise _NothingMatches
     return text
+
+
+def commit_of(mark: str) -> int:
+    """Return the number of the last commit before a mark; 0 of "", which stands before everything.
+
+    Raises:
+        StoreError: it is no mark of this store.
+    """
+    if mark == "":
+        return 0
+    if not (mark.isascii() and mark.isdecimal() and len(mark) <= _MAX_MARK_DIGITS):
+        raise StoreError("this is not a mark of this store", where="events", hint="start again with an empty mark")
+    return int(mark)
 
 
 def in_commit_order(parts: Sequence[list[tuple[int, int]]], limit: int) -> tuple[int, bool]:
