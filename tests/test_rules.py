@@ -1,0 +1,292 @@
+"""The shipped rules: each is proven, explained, catalogued and serves a control; ordinary days give no alert."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from secmon.cli.rules import parse_lines
+from secmon.compliance.framework import load_framework
+from secmon.content import framework_files, playbook_files, rule_files, rule_test_files
+from secmon.model.event import Event
+from secmon.model.hit import Hit, Level
+from secmon.sigma.correlate import group_hits, moments
+from secmon.sigma.hits import make_hits
+from secmon.sigma.index import Engine
+from secmon.sigma.rule import CorrelationRule, Rule, RuleFile, RuleSet
+from secmon.sigma.ruleset import load_rules
+from secmon.sigma.testing import run_tests
+
+ROOT = Path(__file__).parent.parent
+ORDINARY = Path(__file__).parent / "rules"
+CATALOGUE = ROOT / "docs" / "rules-catalogue.md"
+MAX_GROUP_FIELDS = 3
+
+AnyRule = Rule | CorrelationRule
+
+
+@cache
+def shipped() -> RuleSet:
+    found, errors = rule_files()
+    assert errors == []
+    return load_rules([RuleFile(*each) for each in found])
+
+
+def alerting() -> list[AnyRule]:
+    """Rules that make alerts: correlations, and rules that are no mere base of one."""
+    rules: list[AnyRule] = [rule for rule in shipped().rules if rule.generates]
+    return sorted([*rules, *shipped().correlations], key=lambda rule: rule.path)
+
+
+def stem(rule: AnyRule) -> str:
+    path = Path(rule.path)
+    return f"{path.parent.name}/{path.stem}"
+
+
+@cache
+def sources() -> dict[str, dict[str, Any]]:
+    """Every document of every rule file, by id."""
+    found, _ = rule_files()
+    documents = [document for _, text in found for document in yaml.safe_load_all(text)]
+    return {document["id"]: document for document in documents}
+
+
+@cache
+def engine() -> Engine:
+    return Engine(shipped())
+
+
+def fired(events: Iterable[Event]) -> dict[str, int]:
+    """Return how often each rule fires over some events: hits of rules, moments of correlations."""
+    ruleset, counts = shipped(), dict[str, int]()
+    hits: list[Hit] = [hit for event in events for hit in make_hits(ruleset, event, engine().match(event))]
+    rules = {rule.id: rule for rule in ruleset.rules}
+    for hit in hits:
+        if rules[hit.rule_id].generates:
+            name = stem(rules[hit.rule_id])
+            counts[name] = counts.get(name, 0) + 1
+    for correlation in ruleset.correlations:
+        found = sum(len(moments(correlation, group)) for _, group in group_hits(correlation, hits))
+        if found:
+            counts[stem(correlation)] = found
+    return counts
+
+
+def parsed(kind: str, lines: list[str]) -> list[Event]:
+    return [{**event, "event.id": f"{number:032x}"} for number, event in enumerate(parse_lines(kind, lines))]
+
+
+RULES = pytest.mark.parametrize("rule", alerting(), ids=stem)
+
+
+def test_every_shipped_rule_runs() -> None:
+    assert [problem.text for problem in shipped().problems] == []
+
+
+def test_every_rule_finds_its_matches_and_passes_over_its_near_misses() -> None:
+    tests, errors = rule_test_files()
+    run = run_tests(shipped(), [RuleFile(*each) for each in tests], parse_lines)
+    assert errors == []
+    assert run.untested == ()
+    assert [f"{each.where}: {each.case}: {each.problem}" for each in run.outcomes if not each.ok] == []
+
+
+def test_every_test_stands_beside_a_rule() -> None:
+    rules = {path.removesuffix(".yml") for path, _ in rule_files()[0]}
+    tests = {path.removesuffix(".test.yaml") for path, _ in rule_test_files()[0]}
+    assert tests == rules
+
+
+def test_base_rules_are_informational_and_make_no_alert() -> None:
+    bases = [rule for rule in shipped().rules if not rule.generates]
+    assert {rule.level for rule in bases} == {Level.INFORMATIONAL}
+
+
+@RULES
+def test_a_rule_explains_itself_in_both_languages(rule: AnyRule) -> None:
+    document = sources()[rule.id]
+    assert re.search("[\u4e00-\u9fff]", rule.title_zh)
+    assert re.search("[\u4e00-\u9fff]", rule.reason)
+    assert rule.name.isascii()
+    assert len(document["description"]) > 60
+    assert document["falsepositives"]
+
+
+@RULES
+def test_an_id_is_a_random_uuid(rule: AnyRule) -> None:
+    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", rule.id)
+
+
+@RULES
+def test_levels_are_restrained(rule: AnyRule) -> None:
+    assert rule.level in {Level.LOW, Level.MEDIUM, Level.HIGH}
+
+
+@RULES
+def test_alerts_are_grouped_by_few_fields(rule: AnyRule) -> None:
+    assert 1 <= len(rule.group_by) <= MAX_GROUP_FIELDS
+
+
+@RULES
+def test_a_rule_names_techniques(rule: AnyRule) -> None:
+    assert rule.techniques
+
+
+@cache
+def controls() -> dict[str, bool]:
+    """Return each control with whether it is answered by hits of rules."""
+    found: dict[str, bool] = {}
+    for path, text in framework_files()[0]:
+        framework, _ = load_framework(path, text)
+        for control in framework.controls if framework else ():
+            found[control.id] = any(check.kind == "rule_hits" for check in control.checks)
+    return found
+
+
+@RULES
+def test_a_rule_serves_controls_that_exist(rule: AnyRule) -> None:
+    assert rule.controls
+    assert set(rule.controls) <= set(controls())
+
+
+def test_every_control_that_asks_for_hits_is_served_by_a_rule() -> None:
+    asked = {control for control, asks in controls().items() if asks}
+    served = {control for rule in alerting() for control in rule.controls}
+    assert asked
+    assert asked - served == set()
+
+
+def test_the_playbooks_that_rules_offer_exist() -> None:
+    known = {yaml.safe_load(text)["id"] for _, text in playbook_files()[0]}
+    assert {rule.playbook for rule in alerting() if rule.playbook} <= known
+
+
+def needed(rule: AnyRule) -> str:
+    """Say what log source a rule reads."""
+    rules = shipped().by_id
+    bases = (
+        [base for each in rule.rule_ids if isinstance(base := rules[each], Rule)]
+        if isinstance(rule, CorrelationRule)
+        else [rule]
+    )
+    return "; ".join(sorted({str(base.logsource) for base in bases}))
+
+
+def fields(rule: AnyRule) -> str:
+    """Say which event fields a rule cannot do without: those of its condition, its keys and its counts."""
+    rules = shipped().by_id
+    if isinstance(rule, Rule):
+        names = set(rule.fields)
+    else:
+        bases = [base for each in rule.rule_ids if isinstance(base := rules[each], Rule)]
+        specs = [spec for base in bases for spec in base.keys if spec.correlation_id == rule.id]
+        names = {name for base in bases for name in base.fields}
+        names |= {name for spec in specs for _, found in (*spec.group, *spec.values) for name in found}
+    return " ".join(f"`{name}`" for name in sorted(names))
+
+
+def row(rule: AnyRule) -> str:
+    """Return the line of the catalogue that tells of a rule."""
+    served = ", ".join(sorted(control.removeprefix("L3-") for control in rule.controls))
+    cells = (
+        f"`{stem(rule)}`",
+        rule.title_zh,
+        rule.level.value,
+        needed(rule),
+        fields(rule),
+        served,
+        rule.playbook or "–",
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+@RULES
+def test_the_catalogue_tells_of_the_rule_as_it_is(rule: AnyRule) -> None:
+    assert row(rule) in CATALOGUE.read_text(encoding="utf-8").splitlines()
+
+
+def test_the_catalogue_tells_of_no_other_rule() -> None:
+    told = re.findall(r"^\| `([a-z]+/[a-z_0-9]+)` \|", CATALOGUE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(stem(rule) for rule in alerting())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("nginx.access", "ordinary-access.log"),
+        ("syslog", "ordinary-syslog.log"),
+        ("cas.audit", "ordinary-cas.log"),
+        ("ecs", "ordinary-education.jsonl"),
+    ],
+)
+def test_an_ordinary_day_at_school_gives_no_alert(kind: str, name: str) -> None:
+    lines = (ORDINARY / name).read_text(encoding="utf-8").splitlines()
+    events = parsed(kind, lines)
+    assert len(events) == len(lines)
+    assert fired(events) == {}
+
+
+REQUEST = '203.0.113.9 - - [07/Sep/2026:09:30:00 +0800] "GET {path} HTTP/1.1" 200 512 "-" "Mozilla/5.0"'
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("rule", "payload"),
+    [
+        ("web/sql_injection", "1 union all select name,pwd from users"),
+        ("web/sql_injection", "x' or '1'='1"),
+        ("web/sql_injection", "1/**/union/**/select/**/1,2"),
+        ("web/cross_site_scripting", "<script>alert(1)</script>"),
+        ("web/cross_site_scripting", "<img src=x onerror=alert(1)>"),
+        ("web/path_traversal", "../../../../etc/passwd"),
+        ("web/path_traversal", "..\\..\\..\\windows\\win.ini"),
+        ("web/command_injection", "127.0.0.1;cat /etc/hosts"),
+        ("web/command_injection", "$(whoami)"),
+        ("web/jndi_injection", "${jndi:ldap://203.0.113.9/a}"),
+    ],
+)
+def test_encoding_an_attack_hides_it_from_no_rule(rule: str, payload: str, layers: int) -> None:
+    for _ in range(layers):
+        payload = quote(payload, safe="")
+    assert rule in fired(parsed("nginx.access", [REQUEST.format(path=f"/search?q={payload}")]))
+
+
+def corpus(label: str) -> list[str]:
+    """Return payloads of the gotestwaf corpus that fit into a web address."""
+    path = Path(os.environ["SECMON_CORPORA"]) / "gotestwaf" / "payloads.jsonl"
+    cases = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [case["payload"] for case in cases if case["label"] == label and "\n" not in case["payload"]]
+
+
+def requests(payloads: Iterable[str], layers: int) -> list[str]:
+    lines = []
+    for payload in payloads:
+        text = payload
+        for _ in range(layers):
+            text = quote(text, safe="")
+        lines.append(REQUEST.format(path=f"/search?q={text}"))
+    return lines
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("layers", [1, 2])
+def test_ordinary_texts_of_the_corpus_give_no_alert(layers: int) -> None:
+    payloads = corpus("benign")
+    assert len(payloads) > 40
+    assert fired(parsed("nginx.access", requests(payloads, layers))) == {}
+
+
+@pytest.mark.corpora
+def test_at_least_half_of_the_corpus_attacks_are_seen_in_the_address() -> None:
+    """Many of them belong into a body, which an access log does not hold."""
+    payloads = corpus("attack")
+    events = parsed("nginx.access", requests(payloads, 1))
+    seen = sum(1 for event in events if any(rule.generates for rule in engine().match(event)))
+    assert seen >= len(payloads) / 2
