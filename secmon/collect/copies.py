@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 from secmon.collect.matching import Look
 from secmon.collect.scan import FileKey
-from secmon.collect.tracking import OpenFiles, Tracked
+from secmon.collect.tracking import FIRST_BYTES, OpenFiles, Tracked
 from secmon.errors import SecmonError
 from secmon.model.fingerprint import TAIL_BYTES
 
-_INDEX_BYTES = 64
+_INDEX_STEPS = (8, 32, 64, 256)
 _MAX_COMPARED = 64
 
 
@@ -31,17 +31,19 @@ class Originals:
     def add(self, file: Tracked) -> None:
         """Take a file in, or note that it has grown."""
         self._files[file.key] = file
-        if len(file.first) >= _INDEX_BYTES:
-            self._by_first.setdefault(file.first[:_INDEX_BYTES], {})[file.key] = file
+        for step in _INDEX_STEPS:
+            if len(file.first) >= step:
+                self._by_first.setdefault(file.first[:step], {})[file.key] = file
 
     def discard(self, file: Tracked) -> None:
         """Forget a file."""
         self._files.pop(file.key, None)
-        alike = self._by_first.get(file.first[:_INDEX_BYTES])
-        if alike is not None:
-            alike.pop(file.key, None)
-            if not alike:
-                del self._by_first[file.first[:_INDEX_BYTES]]
+        for step in _INDEX_STEPS:
+            alike = self._by_first.get(file.first[:step])
+            if alike is not None:
+                alike.pop(file.key, None)
+                if not alike:
+                    del self._by_first[file.first[:step]]
 
     def of(self, file: Tracked, look: Look, is_successor: Callable[[Tracked], bool]) -> Tracked | None:
         """Return the file that this one is a copy of, if there is one.
@@ -63,12 +65,10 @@ class Originals:
         return None
 
     def _alike(self, first: bytes) -> Iterator[Tracked]:
-        if len(first) < _INDEX_BYTES:
-            yield from (other for other in self._files.values() if other.first.startswith(first))
-            return
-        for other in self._by_first.get(first[:_INDEX_BYTES], {}).values():
-            common = min(len(first), len(other.first))
-            if first[:common] == other.first[:common]:
+        step = max((step for step in _INDEX_STEPS if step <= len(first)), default=0)
+        first = first[:FIRST_BYTES]
+        for other in self._by_first.get(first[:step], {}).values() if step else self._files.values():
+            if other.first.startswith(first):
                 yield other
 
     def _contains(self, other: Tracked, look: Look) -> bool:

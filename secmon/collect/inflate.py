@@ -17,6 +17,9 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 MAX_RATIO = 250
 RATIO_FREE_BYTES = 16 << 20
 
+_CUT = "the gzip file ends too early"
+_CUT_HINT = "if it is not still being written, restore it"
+
 
 class GzipError(ParseError):
     """A gzip file cannot be unpacked any further.
@@ -68,7 +71,10 @@ class Inflater:
             if piece:
                 self._given += len(piece)
                 if self._given > RATIO_FREE_BYTES and self._given > self._max_ratio * self._taken:
-                    raise self._error("unpacks to far more than a log does: refused as a gzip bomb")
+                    raise self._error(
+                        "unpacks to far more than a log does: refused as a gzip bomb",
+                        hint="unpack it yourself, if it really is a log",
+                    )
                 return piece
         return b""
 
@@ -87,7 +93,7 @@ class Inflater:
         elif piece or not at_end:
             self._packed = self._member.unconsumed_tail
         else:
-            raise self._error("the gzip file ends too early", incomplete=True)
+            raise self._error(_CUT, hint=_CUT_HINT, incomplete=True)
         return piece
 
     def _next_member(self) -> None:
@@ -101,9 +107,9 @@ class Inflater:
                 self._finished = not self._fill()
                 return
         if not self._packed.startswith(GZIP_MAGIC):
-            incomplete = len(self._packed) < len(GZIP_MAGIC)
-            problem = "the gzip file ends too early" if incomplete else "what follows is not gzip"
-            raise self._error(problem, incomplete=incomplete)
+            if len(self._packed) < len(GZIP_MAGIC):
+                raise self._error(_CUT, hint=_CUT_HINT, incomplete=True)
+            raise self._error("what follows is not gzip", hint="see what wrote into this file")
         self._member = zlib.decompressobj(_GZIP_WINDOW)
         self._members += 1
 
@@ -113,5 +119,5 @@ class Inflater:
         self._packed += more
         return bool(more)
 
-    def _error(self, problem: str, *, hint: str = "", incomplete: bool = False) -> GzipError:
+    def _error(self, problem: str, *, hint: str, incomplete: bool = False) -> GzipError:
         return GzipError(problem, where=self._where, hint=hint, incomplete=incomplete)

@@ -150,7 +150,8 @@ class ImportCollector:
         return self._open[1]
 
     def _note(self, place: str, error: OSError | SecmonError) -> None:
-        self._problems[place] = f"{place}: {reason(error)}" if isinstance(error, OSError) else str(error)
+        text = reason(error) if isinstance(error, OSError) else str(error)
+        self._problems[place] = text if isinstance(error, SecmonError) and error.where else f"{place}: {text}"
 
 
 def _recognised(look: Look, streams: Streams) -> Checkpoint | None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from secmon.collect.copies import Originals
 from secmon.collect.matching import Look, Streams, look_into
-from secmon.collect.scan import FileKey, Scan, Scanner, Sighting, reason, shown
+from secmon.collect.scan import FileKey, Scan, Scanner, Sighting, reason, rotated_siblings
 from secmon.collect.tracking import CHECKS_AFTER_CHANGE, FIRST_BYTES, OpenFiles, Role, Tracked
 from secmon.errors import SecmonError
 from secmon.model.fingerprint import HEAD_BYTES, TAIL_BYTES, head_length, tail_of
@@ -59,9 +59,11 @@ class Roster:
         undecided += self._let_go(scan, now_s)
         undecided += self._stale_copies()
         undecided = [file for file in undecided if self._ready(file, now_s)]
+        self._drop_given_up()
         self._resume(undecided)
         # What might be a copy comes after what it might be a copy of.
         for file in sorted(undecided, key=lambda file: (file.packed, -file.sighting.size)):
+            self._drop_given_up()
             if file.role is Role.NEW:
                 self._decide(file, template)
         if self._is_first:
@@ -205,6 +207,13 @@ class Roster:
         self._open.close(file)
         del self.files[file.key]
 
+    def _drop_given_up(self) -> None:
+        """Drop the nameless files that had to be closed for others: their streams may go on elsewhere."""
+        while self._open.given_up:
+            file = self._open.given_up.pop()
+            if self.files.get(file.key) is file and file.content is None:
+                self._drop(file)
+
     def _drop_finished(self, file: Tracked) -> None:
         """Drop a file that was read to its end: nobody need look where its stream has gone."""
         generation = file.generation
@@ -341,18 +350,12 @@ class Roster:
         Patterns often name the live file only ("/var/log/auth.log"); what was rotated away while nobody looked is
         then found as auth.log.1 or auth.log-20260901.gz, and behind a symbolic link that was moved on.
         """
-        folders: dict[str, set[str]] = {}
-        for generation in self._orphans:
-            place = self.streams[generation].place
-            if self._is_ours(place, scan):
-                folder, name = os.path.split(place)
-                folders.setdefault(folder, set()).add(name)
+        places = [self.streams[generation].place for generation in self._orphans]
         fresh = []
-        for folder, names in folders.items():
-            for sighting in _siblings(folder, tuple(names)):
-                if sighting.key not in self.files:
-                    rested = max(0.0, wall_s - sighting.mtime_ns / 1e9)
-                    fresh.append(Tracked(sighting, now_s - rested, extra=True))
+        for sighting in rotated_siblings(place for place in places if self._is_ours(place, scan)):
+            if sighting.key not in self.files:
+                rested = max(0.0, wall_s - sighting.mtime_ns / 1e9)
+                fresh.append(Tracked(sighting, now_s - rested, extra=True))
         self._resume([file for file in fresh if self._ready(file, now_s)], self._orphans)
         for file in fresh:
             if file.role is Role.STREAM:
@@ -390,16 +393,3 @@ def _packed_end(file: Tracked, checkpoint: Checkpoint) -> int | None:
     if content.end() is None and is_whole_head and content.stated_length == offset % _LENGTH_MODULUS:
         return offset
     return content.end()
-
-
-def _siblings(folder: str, names: tuple[str, ...]) -> list[Sighting]:
-    """Return the regular files of a folder whose names begin with one of these."""
-    found = Scan()
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if shown(entry.name).startswith(names) and not entry.is_symlink():
-                    found.add(entry.path, entry.stat(), link=False)
-    except OSError:
-        return []
-    return list(found.files.values())

@@ -62,6 +62,8 @@ class Scan:
 
 def shown(path: str) -> str:
     """Return a path as text that can be stored and shown: bytes that are no UTF-8 and control characters escaped."""
+    if path.isprintable():
+        return path
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
@@ -156,3 +158,22 @@ def _named(entries: Iterator[os.DirEntry[str]], name: str) -> Iterator[os.DirEnt
     for entry in entries:
         if (hidden or not entry.name.startswith(".")) and matches(entry.name):
             yield entry
+
+
+def rotated_siblings(places: Iterable[str]) -> list[Sighting]:
+    """Return the regular files beside these places whose names begin like theirs, the places themselves included."""
+    folders: dict[str, set[str]] = {}
+    for place in places:
+        folder, name = os.path.split(place)
+        folders.setdefault(folder, set()).add(name)
+    found = Scan()
+    for folder, names in folders.items():
+        begins = tuple(names)
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if shown(entry.name).startswith(begins) and not entry.is_symlink():
+                        found.add(entry.path, entry.stat(), link=False)
+        except OSError:
+            continue  # the folder went, too
+    return list(found.files.values())

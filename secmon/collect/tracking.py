@@ -9,6 +9,7 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 
 from secmon.collect.content import Content, open_content
 from secmon.collect.scan import FileKey, Sighting, shown
@@ -92,10 +93,13 @@ class OpenFiles:
 
     Args:
         limit: most files to hold; at least two.
+
+    Files without a name that had to be closed all the same are listed in `given_up`, until somebody empties it.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = max(2, limit)
+        self.given_up: list[Tracked] = []
         self._open: OrderedDict[FileKey, Tracked] = OrderedDict()
 
     def __len__(self) -> int:
@@ -136,5 +140,9 @@ class OpenFiles:
         The file used last stays: somebody is comparing it with the one that is to be opened.
         """
         if len(self._open) >= self._limit:
-            others = list(self._open.values())[:-1]
-            self.close(next((file for file in others if not file.gone), others[0]))
+            oldest = next(iter(self._open.values()))
+            others = islice(self._open.values(), len(self._open) - 1)
+            chosen = next((file for file in others if not file.gone), oldest)
+            self.close(chosen)
+            if chosen.gone:
+                self.given_up.append(chosen)
