@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from secmon.app import checkpoints, deadletters
+from secmon.app import checkpoints, deadletters, rulebook
 from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
 from secmon.app.work import Work
@@ -130,6 +130,7 @@ def _opened(house: Installation, access: Access, checkpoint: Checkpoint) -> Chec
     """Store a new stream's checkpoint before its first batch, so that recovery knows the stream."""
     today = _today(house)
     if checkpoint.version == 0:
+        rulebook.keep(house, access)
         fresh = replace(checkpoint, day=today, ruleset=house.ruleset.digest)
         return checkpoints.save(house, access, fresh)
     return checkpoint
@@ -153,12 +154,15 @@ class _Reader:
             if self._day_after(ahead) != ahead.day or ahead.ruleset != self._house.ruleset.digest:
                 ahead = committed = yield from self._turned((yield from self._drain(committed)))
             chunk = self._collector.read(self._access, ahead, max_bytes=CHUNK_BYTES)
-            moved = self._submit(chunk, ahead) if chunk is not None else ahead
-            if moved.position == ahead.position:
+            before = ahead
+            for frames, reached in self._pieces(chunk) if chunk is not None else ():
+                # One after the other, so that no more results wait here than workers can make use of.
+                self._pending.append(self._submitted(frames, ahead, reached))
+                ahead = reached
+                while len(self._pending) >= self._work.ahead:
+                    committed = yield from self._commit_one(committed)
+            if ahead is before:
                 break  # nothing new, or only the beginning of a record
-            ahead = moved
-            while len(self._pending) >= self._work.ahead:
-                committed = yield from self._commit_one(committed)
         yield from self._drain(committed)
 
     def _turned(self, committed: Checkpoint) -> Generator[Progress, None, Checkpoint]:
@@ -166,6 +170,7 @@ class _Reader:
         row = _durable(self._house, self._access, committed)
         if row is not None:  # written yesterday, but not its checkpoint: nobody would look for it there any more
             yield from self._rolled_forward(row, committed)
+        rulebook.keep(self._house, self._access)
         turned = replace(committed, day=self._day_after(committed), ruleset=self._house.ruleset.digest)
         return checkpoints.save(self._house, self._access, turned)
 
@@ -180,31 +185,27 @@ class _Reader:
         """Return the partition day of the next batch: a clock that was set back never takes a stream back."""
         return max(checkpoint.day, _today(self._house))
 
-    def _submit(self, chunk: Chunk, ahead: Checkpoint) -> Checkpoint:
-        kind = self._lane(ahead).kind
+    def _pieces(self, chunk: Chunk) -> Iterator[tuple[tuple[Frame, ...], Checkpoint]]:
+        """Yield the records of a chunk, a batch at a time, each with the checkpoint that it leads to."""
         # A chunk may stand on a corrected checkpoint (a longer head, a new place); it is the one to go on from.
-        base = chunk.checkpoint
-        framing = kind.frame(chunk.data, base.position, chunk.at_end)
+        base = moved = chunk.checkpoint
+        framing = self._lane(base).kind.frame(chunk.data, base.position, chunk.at_end)
         if framing.position == base.position:
-            return ahead
-        received_at = self._house.clock.now()
+            return
         frames = framing.frames
-        cuts = [*range(BATCH_RECORDS, len(frames), BATCH_RECORDS), len(frames)]
-        start, moved = 0, base
-        for cut in cuts:
+        start = 0
+        for cut in [*range(BATCH_RECORDS, len(frames), BATCH_RECORDS), len(frames)]:
             position = framing.position if cut == len(frames) else _before(frames[cut])
-            part = frames[start:cut]
             data, before = _rest(chunk, base, moved)
-            reached = advance(moved, position, before=before, data=data)
-            self._pending.append(
-                _Pending(self._worked(part, reached, received_at), reached, moved.position.offset, received_at)
-            )
-            start, moved = cut, reached
-        return moved
+            moved = advance(moved, position, before=before, data=data)
+            yield frames[start:cut], moved
+            start = cut
 
-    def _worked(self, frames: tuple[Frame, ...], reached: Checkpoint, received_at: datetime) -> Future[Processed]:
+    def _submitted(self, frames: tuple[Frame, ...], ahead: Checkpoint, reached: Checkpoint) -> _Pending:
+        received_at = self._house.clock.now()
         prefix = stream_prefix(reached.day, reached.source, reached.generation)
-        return self._work.submit(frames, self._lane(reached), prefix=prefix, received_at=received_at)
+        result = self._work.submit(frames, self._lane(reached), prefix=prefix, received_at=received_at)
+        return _Pending(result, reached, ahead.position.offset, received_at)
 
     def _lane(self, checkpoint: Checkpoint) -> Lane:
         return lane_of(self._house, checkpoint.source, checkpoint.kind, checkpoint.generation, checkpoint.place)

@@ -4,6 +4,7 @@ Each worker loads rules and classifiers itself (hyperscan databases are not shar
 results cross the process border.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -73,6 +74,9 @@ def _start(make_stages: Callable[[], Stages]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     _stages = make_stages()
+    # Rules and classifiers stay as long as the process: the collector need not go through them again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def _end_with_parent() -> None:

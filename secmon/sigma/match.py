@@ -174,16 +174,28 @@ def _time_part(text: str, part: TimePart) -> int | None:
     return utc.isocalendar().week if part is TimePart.WEEK else int(getattr(utc, part.value))
 
 
+# No address is longer: 45 characters and a zone, which is the name of an interface. Huge texts must not be kept.
+_MAX_ADDRESS = 64
+
+
 @lru_cache(maxsize=4096)
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
 
 
+@lru_cache(maxsize=4096)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address; rules ask for several networks, so each is asked for several times."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
 def _in_network(text: str, network: str) -> bool:
     """Tell whether a text is an address in a network; an IPv4-mapped IPv6 address is also its IPv4 address."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
+    address = _address(text) if len(text) <= _MAX_ADDRESS else None
+    if address is None:
         return False
     wanted = _network(network)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
