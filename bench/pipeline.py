@@ -5,7 +5,7 @@
 Data are unique lines made on the spot (bench.logs) and, if SECMON_CORPORA is set, 97,000 real Windows events. Every
 run is a first pass in a process of its own with a store of its own. Compare figures of one run with each other only:
 CPU µs hardly depend on what else the machine does, wall seconds do. The start (loading rules and classifiers) is
-not counted, except where the row is a whole command.
+not counted, except in the row of the whole command, which names it beside.
 """
 
 import argparse
@@ -109,7 +109,9 @@ def print_runs(runs: list[Run], bare: Spent) -> None:
         wall, per_s = micros(run.main.wall_s, run.records), run.records / run.main.wall_s
         main, workers = micros(run.main.cpu_s, run.records), micros(run.workers_cpu_s, run.records)
         print(f"  {run.name:<18}{per_s:10,.0f}{wall:9.1f}{main:9.1f}{workers:11.1f}", end="")
-        print(f"{run.main.wall_s / bare.wall_s:8.1f}{run.peak_mb:9.0f}{run.worker_mb:10.0f}{run.evaluate_s:10.1f}")
+        cpu_s = run.main.cpu_s + run.workers_cpu_s
+        print(f"{cpu_s / bare.cpu_s:8.1f}{run.peak_mb:9.0f}{run.worker_mb:10.0f}{run.evaluate_s:10.1f}", end="")
+        print(f"  (start {run.start_s:.1f} s CPU in it)" if run.start_s else "")
 
 
 def micros(seconds: float, records: int) -> float:

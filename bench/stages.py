@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from bench.measure import Spent
@@ -10,6 +11,7 @@ from secmon.app import checkpoints
 from secmon.app.ingest import BATCH_RECORDS, CHUNK_BYTES
 from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
+from secmon.app.work import InlineWork, Work
 from secmon.errors import ContentError
 from secmon.model.access import job_access
 from secmon.model.batch import Batch, Counts
@@ -22,6 +24,7 @@ from secmon.pipeline import Lane, classify, detect, encode, enrich, parse_frames
 
 ACCESS = job_access("bench")
 GENERATION = "b" * 64
+WARM_RECORDS = 50
 STAGES = (
     "frame",
     "decode, parse, finish",
@@ -64,10 +67,21 @@ class StageTimes:
         return sum(len(batch.findings) for batch in self.batches)
 
 
+def warm(house: Installation, work: Work, path: Path, kind: str, *, processes: int = 1) -> None:
+    """Take the first records through every process once: building databases of patterns belongs to the start."""
+    with path.open("rb") as file:
+        lines = b"".join(islice(file, WARM_RECORDS))
+    frames = KINDS[kind].frame(lines, Position(), True).frames
+    lane, now = lane_of(house, kind, kind, GENERATION), datetime.now(UTC)
+    for one in [work.submit(frames, lane, prefix=bytes(8), received_at=now) for _ in range(processes)]:
+        one.result()
+
+
 def staged(house: Installation, path: Path, kind: str) -> StageTimes:
     """Take a file through all stages, one after the other, batch by batch, into the store of `house`."""
     lane = lane_of(house, kind, kind, GENERATION, str(path))
     line = _Line(house, lane, StageTimes())
+    warm(house, InlineWork(house.stages), path, kind)
     start = Checkpoint(
         source=lane.source,
         kind=kind,

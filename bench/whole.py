@@ -7,16 +7,15 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from bench.measure import Spent, cpu_of, peak_mb
-from bench.stages import ACCESS, GENERATION
+from bench.stages import ACCESS, WARM_RECORDS, warm
 from secmon.app.evaluate import evaluate
 from secmon.app.imports import Imported
 from secmon.app.installation import Installation
-from secmon.app.streams import lane_of
 from secmon.app.work import InlineWork, Work
 from secmon.config import Settings, load_settings
 from secmon.daemon.importing import import_into
@@ -35,6 +34,7 @@ class Run:
         records: how many records it took.
         main: CPU of the main process, and the wall time.
         workers_cpu_s: CPU seconds of all workers, without their start.
+        start_s: CPU seconds of the start, where it is counted.
         evaluate_s: CPU seconds of bringing the alerts up to date afterwards.
         peak_mb: peak resident set of the main process in MB; it never falls within one run of the bench.
         worker_mb: peak resident set of the largest worker in MB; 0 where there is none.
@@ -44,6 +44,7 @@ class Run:
     records: int
     main: Spent
     workers_cpu_s: float = 0.0
+    start_s: float = 0.0
     evaluate_s: float = 0.0
     peak_mb: float = 0.0
     worker_mb: float = 0.0
@@ -58,6 +59,7 @@ def inline(state: Path, path: Path, kind: str) -> Run:
     """Import a file inside this process."""
     with opened(settings_of(state), writable=True) as house:
         work = InlineWork(house.stages)
+        warm(house, work, path, kind)
         spent, done, after = _imported(house, work, path, kind)
         return Run("inline", done.counts.received, spent, evaluate_s=after.cpu_s, peak_mb=peak_mb())
 
@@ -69,10 +71,7 @@ def pooled(state: Path, path: Path, kind: str, workers: int) -> Run:
         opened(settings, writable=True) as house,
         closing(PoolWork(partial(make_stages, settings), workers=workers)) as work,
     ):
-        lane = lane_of(house, kind, kind, GENERATION)
-        ready = [work.submit((), lane, prefix=bytes(8), received_at=datetime.now(UTC)) for _ in range(workers)]
-        for one in ready:
-            one.result()
+        warm(house, work, path, kind, processes=workers)
         pids = [child.pid for child in multiprocessing.active_children() if child.pid]
         loaded = sum(map(cpu_of, pids))
         spent, done, after = _imported(house, work, path, kind)
@@ -97,7 +96,17 @@ def _imported(house: Installation, work: Work, path: Path, kind: str) -> tuple[S
 
 
 def command(state: Path, path: Path, kind: str, records: int) -> Run:
-    """Run `secmon import` as its users do: start, import, alerts; CPU and memory of all its processes."""
+    """Run `secmon import` as its users do, and once over a few records: what its start alone takes."""
+    few = path.with_name("few-" + path.name)
+    with path.open("rb") as file:
+        few.write_bytes(b"".join(islice(file, WARM_RECORDS)))
+    start, _ = _commanded(state / "few", few, kind)
+    spent, peak = _commanded(state / "all", path, kind)
+    return Run("secmon import", records, spent, start_s=start.cpu_s, peak_mb=peak)
+
+
+def _commanded(state: Path, path: Path, kind: str) -> tuple[Spent, float]:
+    """Run the command; return CPU of all its processes, wall time, and the peak of the largest in MB."""
     order = [sys.executable, "-m", "secmon", "--state", str(state), "-q", "import", "--source", kind, str(path)]
     started = time.perf_counter()
     process = subprocess.Popen(order, stdout=subprocess.DEVNULL, cwd=ROOT)
@@ -106,5 +115,4 @@ def command(state: Path, path: Path, kind: str, records: int) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, order)
-    spent = Spent(used.ru_utime + used.ru_stime, wall_s)
-    return Run("secmon import", records, spent, peak_mb=used.ru_maxrss / 1024)
+    return Spent(used.ru_utime + used.ru_stime, wall_s), used.ru_maxrss / 1024
