@@ -10,12 +10,15 @@ import msgspec
 from secmon.app import audit
 from secmon.app.installation import Installation
 from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
-from secmon.model.access import Access, Role
+from secmon.model.access import Access, Role, Scope
 from secmon.model.alert import Alert, AlertState, CloseReason
 from secmon.model.event import Event, format_time, parse_time
 from secmon.model.record import Document, RecordQuery
+from secmon.model.text import has_phrase, words
 from secmon.ports import HitQuery
+from secmon.triage.content import share_of
 from secmon.triage.lifecycle import changed
+from secmon.triage.reason import reason_sentence
 
 KIND = "alert"
 MAX_SHOWN_EVENTS = 100
@@ -49,7 +52,20 @@ class AlertPage:
 
 
 def list_alerts(house: Installation, access: Access, wanted: AlertFilter) -> AlertPage:
-    """Return the alerts in scope that match, by latest activity."""
+    """Return the alerts in scope that match, by latest activity, each as the asker may see it.
+
+    A filter never tells what the asker may not see: a unit stands for its subtree as far as it is in scope; systems and
+    words are looked for in the asker's share, so a page may hold fewer alerts than asked for.
+    """
+    query = _query(wanted)
+    seen = Access(access.principal, _narrowed(house, access.scope, wanted.unit))
+    page = house.records.find(seen, query)
+    found = (_shared(house, to_alert(document), access) for document in page.documents)
+    phrase = words(wanted.text)
+    return AlertPage(tuple(one for one in found if _is_in_share(one, access, wanted, phrase)), page.cursor)
+
+
+def _query(wanted: AlertFilter) -> RecordQuery:
     states = wanted.states or (tuple(s for s in AlertState if s is not AlertState.CLOSED) if wanted.open_only else ())
     equals: dict[str, tuple[str, ...]] = {}
     if states:
@@ -60,23 +76,45 @@ def list_alerts(house: Installation, access: Access, wanted: AlertFilter) -> Ale
         equals["rule"] = (wanted.rule,)
     if wanted.asset:
         equals[f"asset:{wanted.asset}"] = ("1",)
-    if wanted.unit:
-        equals[f"unit:{wanted.unit}"] = ("1",)
-    ranges = {}
-    if wanted.since or wanted.until:
-        ranges["last"] = (_time(wanted.since), _time(wanted.until))
-    query = RecordQuery(
+    ranges: dict[str, tuple[str | None, str | None]] = {}
+    if wanted.since:
+        ranges["last"] = (format_time(wanted.since), None)
+    if wanted.until:
+        ranges["first"] = (None, format_time(wanted.until))
+    return RecordQuery(
         kind=KIND,
         equals=equals,
         ranges=ranges,
         text=wanted.text,
         order="last",
         descending=True,
-        limit=min(wanted.limit, _MAX_PAGE),
+        limit=max(1, min(wanted.limit, _MAX_PAGE)),
         after=wanted.cursor,
     )
-    page = house.records.find(access, query)
-    return AlertPage(tuple(_shared(to_alert(document), access) for document in page.documents), page.cursor)
+
+
+def _narrowed(house: Installation, scope: Scope, unit: str) -> Scope:
+    """Return the part of a scope that lies in a unit's subtree; the whole scope if no unit is asked for."""
+    if not unit:
+        return scope
+    units = house.tree.subtree(unit) | {unit}
+    return Scope(units if scope.units is None else units & scope.units)
+
+
+def _is_in_share(alert: Alert, access: Access, wanted: AlertFilter, phrase: list[str]) -> bool:
+    if access.scope.is_root:
+        return True  # the store looked at all of it
+    if wanted.asset and wanted.asset not in alert.content.asset_ids:
+        return False
+    return not wanted.text or any(has_phrase(text, phrase) for text in _texts(msgspec.to_builtins(alert)))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from _texts(child)
 
 
 def every_alert(house: Installation, access: Access, wanted: AlertFilter) -> Iterator[Alert]:
@@ -101,14 +139,14 @@ def get_alert(house: Installation, access: Access, alert_id: str) -> Alert:
     Raises:
         NotFoundError: it is not there or not in scope.
     """
-    return _shared(to_alert(_document(house, access, alert_id)), access)
+    return _shared(house, to_alert(_document(house, access, alert_id)), access)
 
 
 def alert_event_ids(house: Installation, access: Access, alert: Alert) -> tuple[list[str], int]:
     """Return the ids of an alert's first events (at most 100) and how many there are in all."""
     if alert.rule_kind == "event":
-        ids = [hit.event_id for hit in house.log.hits(access, HitQuery(alert_id=alert.id))]
-        return ids[:MAX_SHOWN_EVENTS], len(ids)
+        hits = house.log.hits(access, HitQuery(alert_id=alert.id, limit=MAX_SHOWN_EVENTS))
+        return [hit.event_id for hit in hits], alert.content.count
     events = house.log.events_by_id(access, alert.content.samples)
     return [str(event["event.id"]) for event in events], len(events)
 
@@ -130,7 +168,7 @@ def act_on_alert(
     """Acknowledge, investigate, contain, close or reopen one alert, and write it into the audit chain.
 
     Raises:
-        AccessError: the asker may not triage.
+        AccessError: the asker may not triage, or sees a part of the alert only.
         NotFoundError: it is not there or not in scope.
         SecmonError: the action does not fit its state.
     """
@@ -139,16 +177,20 @@ def act_on_alert(
     for _ in range(_ATTEMPTS):
         document = _document(house, access, alert_id)
         alert = to_alert(document)
+        if _shared(house, alert, access) is not alert:
+            raise AccessError(
+                "the alert touches units that are not yours", hint="who sees all of them decides: tell your 主管单位"
+            )
         after = changed(alert, action, at=house.clock.now(), by=access.principal.id, reason=reason, note=note.strip())
         if after is alert:
-            return _shared(alert, access)
+            return alert
         try:
             house.records.replace(access, to_document(after, document.version))
         except ConflictError:
             continue  # new hits or a colleague came between: look again
         details = {"from": alert.state.value, "to": after.state.value, "revision": alert.revision}
         audit.append(house, access, f"alert.{action}", alert_id, details | ({"reason": reason.value} if reason else {}))
-        return _shared(after, access)
+        return after
     raise ConflictError("the alert keeps changing", hint="try again")
 
 
@@ -278,24 +320,14 @@ def _document(house: Installation, access: Access, alert_id: str) -> Document:
     return document
 
 
-def _shared(alert: Alert, access: Access) -> Alert:
-    """Return the viewer's share of an alert over many units: their units and their counts."""
+def _shared(house: Installation, alert: Alert, access: Access) -> Alert:
+    """Return the viewer's share of an alert over many units; the reason is told with their values only."""
     units = access.scope.units
-    if units is None:
+    if units is None or units.issuperset(alert.content.shares):
         return alert
-    content = alert.content
-    shares = {unit: count for unit, count in content.counts_by_unit.items() if unit in units}
-    share = replace(
-        content,
-        count=sum(shares.values()),
-        counts_by_unit=shares,
-        unit_ids=tuple(unit for unit in content.unit_ids if unit in units),
-    )
-    return replace(alert, content=share)
-
-
-def _time(moment: datetime | None) -> str | None:
-    return format_time(moment) if moment else None
+    content = share_of(alert.content, units)
+    reason = reason_sentence(alert.template, content, alert.group, house.class_names)
+    return replace(alert, content=content, reason=reason, closed_signatures=())
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -303,5 +335,5 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         return parse_time(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise SecmonError("a time must be RFC 3339, such as 2026-09-07T08:00:00+08:00") from None

@@ -1,34 +1,40 @@
 """From stored hits to alerts: one tick of the scheduler.
 
-The tick reads what was committed since the last one, finds which alerts and correlation keys that touches, reads
-all hits of those, and folds what they say into the stored alerts. Its outcome is a pure function of the set of
+A tick reads the hits that were committed since the last one and folds them into the alerts they belong to; for the
+correlation keys that they touch it reads all hits of the window again. Its outcome is a pure function of the set of
 stored hits: late, repeated or re-ordered ticks end with the same alerts.
+
+Every tick has a number, and an alert remembers the last one it was folded into. A tick that died half way is done
+again under the same number: alerts that carry it already are then summed up anew from all hits up to its mark.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
-from secmon.app import alerts
+from secmon.app import alerts, rulebook
 from secmon.app.installation import Installation
 from secmon.errors import ConflictError
 from secmon.model.access import Access
+from secmon.model.alert import Alert, AlertContent
 from secmon.model.event import Value
 from secmon.model.hit import Hit
 from secmon.model.ids import key_id, window_start
 from secmon.model.record import Document
 from secmon.ports import HitQuery
 from secmon.sigma.correlate import group_hits, moments
-from secmon.sigma.rule import CorrelationRule, Rule
-from secmon.triage.content import Draft, of_correlation, of_rule, touched_range
-from secmon.triage.lifecycle import raised, updated
+from secmon.sigma.rule import CorrelationRule
+from secmon.triage.card import RuleCard, card_of
+from secmon.triage.content import Draft, merged, of_correlation, of_rule, touched_range
+from secmon.triage.lifecycle import kept, raised, updated
 
 MARK = "alerts"
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 
 
 @dataclass(slots=True)
 class Evaluation:
-    """What a tick did."""
+    """What the ticks did."""
 
     hits: int = 0
     new: int = 0
@@ -36,67 +42,105 @@ class Evaluation:
 
 
 def evaluate(house: Installation, access: Access) -> Evaluation:
-    """Bring alerts up to date with everything that is committed."""
+    """Bring alerts up to date with everything that is committed.
+
+    Raises:
+        ConflictError: another process evaluates too; the next call goes on.
+    """
     done = Evaluation()
     while True:
         document = house.records.get(access, "mark", MARK)
-        mark = str(document.body["mark"]) if document else ""
+        mark, number = (str(document.body["mark"]), int(document.body["tick"])) if document else ("", 0)
         hits, after = house.log.hits_since(access, mark)
         if after == mark:
             return done
+        _Tick(house, access, number + 1, after, done).fold(hits)
         done.hits += len(hits)
-        for rule, draft in _drafts(house, access, hits):
-            _fold(house, access, rule, draft, done)
-        _move_mark(house, access, document, after)
+        _move_mark(house, access, document, {"mark": after, "tick": number + 1})
 
 
-def _drafts(house: Installation, access: Access, hits: list[Hit]) -> Iterator[tuple[Rule | CorrelationRule, Draft]]:
-    touched = dict.fromkeys((hit.alert_id, hit.rule_id) for hit in hits if hit.alert_id)
-    for alert_id, rule_id in touched:
-        rule = house.ruleset.by_id.get(rule_id)
-        if isinstance(rule, Rule) and alert_id:
-            yield rule, of_rule(rule, list(house.log.hits(access, HitQuery(alert_id=alert_id))))
-    for correlation in house.ruleset.correlations:
-        for group, fresh in group_hits(correlation, hits):
-            for draft in _correlated(house, access, correlation, group, fresh):
-                yield correlation, draft
+@dataclass(slots=True)
+class _Tick:
+    """One tick.
+
+    Args:
+        number: its number.
+        upto: the mark behind its hits.
+        done: what to count in.
+    """
+
+    house: Installation
+    access: Access
+    number: int
+    upto: str
+    done: Evaluation
+
+    def fold(self, hits: list[Hit]) -> None:
+        """Fold new hits into their alerts."""
+        book = rulebook.Rulebook(self.house, self.access)
+        by_alert: dict[str, list[Hit]] = {}
+        for hit in hits:
+            if hit.alert_id:
+                by_alert.setdefault(hit.alert_id, []).append(hit)
+        for fresh in by_alert.values():
+            card = book.card(fresh[-1])
+            self._fold(card, of_rule(card, fresh), None)
+        for correlation in book.correlations(hits):
+            for group, fresh in group_hits(correlation, hits):
+                for draft in self._correlated(correlation, group, fresh):
+                    self._fold(card_of(correlation), draft, correlation)
+
+    def _correlated(self, correlation: CorrelationRule, group: dict[str, Value], fresh: list[Hit]) -> Iterator[Draft]:
+        since, until = touched_range(fresh, correlation.timespan, correlation.group_window)
+        query = HitQuery(key=key_id(correlation.id, group), since=since, until=until, upto=self.upto)
+        hits = list(self.house.log.hits(self.access, query))
+        from_window = window_start(min(hit.at for hit in fresh), correlation.group_window)
+        # Moments before the first touched window would look back over hits that were not read.
+        satisfied = [moment for moment in moments(correlation, hits) if moment.at >= from_window]
+        yield from of_correlation(correlation, group, satisfied, hits)
+
+    def _fold(self, card: RuleCard, draft: Draft, correlation: CorrelationRule | None) -> None:
+        """Raise the alert of a draft, or bring it up to date; an operator who acts meanwhile is not overrun."""
+        now, by, names = self.house.clock.now(), self.access.principal.id, self.house.class_names
+        for _ in range(_ATTEMPTS):
+            document = self.house.records.get(self.access, alerts.KIND, draft.id)
+            try:
+                if document is None:
+                    alert = raised(card, draft, tick=self.number, at=now, by=by, names=names)
+                    self.house.records.create(self.access, alerts.to_document(alert))
+                    self.done.new += 1
+                    return
+                before = alerts.to_alert(document)
+                content = self._content(before, card, draft, correlation)
+                after = updated(before, card, content, tick=self.number, at=now, by=by, names=names)
+                if after is not before:
+                    self.house.records.replace(self.access, alerts.to_document(after, document.version))
+                    self.done.revised += 1
+            except ConflictError:
+                continue  # an operator acted between reading and writing: fold into what they left
+            return
+        raise ConflictError("an alert keeps changing", hint="the next tick tries again")
+
+    def _content(
+        self, before: Alert, card: RuleCard, draft: Draft, correlation: CorrelationRule | None
+    ) -> AlertContent:
+        if correlation is None:
+            return self._summed(before, card, draft)
+        if correlation.digest == before.rule_digest and correlation.threshold.is_monotone:
+            return kept(before.content, draft.content)
+        return draft.content
+
+    def _summed(self, before: Alert, card: RuleCard, draft: Draft) -> AlertContent:
+        if before.tick < self.number:
+            return merged(before.content, draft.content)
+        hits = self.house.log.hits(self.access, HitQuery(alert_id=before.id, upto=self.upto))
+        first = next(hits, None)
+        if first is None:
+            return before.content
+        return kept(before.content, of_rule(card, chain([first], hits)).content)
 
 
-def _correlated(
-    house: Installation, access: Access, correlation: CorrelationRule, group: dict[str, Value], fresh: list[Hit]
-) -> list[Draft]:
-    since, until = touched_range(fresh, correlation.timespan, correlation.group_window)
-    query = HitQuery(key=key_id(correlation.id, group), since=since, until=until)
-    hits = list(house.log.hits(access, query))
-    from_window = window_start(min(hit.at for hit in fresh), correlation.group_window)
-    # Moments before the first touched window would look back over hits that were not read.
-    satisfied = [moment for moment in moments(correlation, hits) if moment.at >= from_window]
-    return of_correlation(correlation, group, satisfied, hits) if satisfied else []
-
-
-def _fold(house: Installation, access: Access, rule: Rule | CorrelationRule, draft: Draft, done: Evaluation) -> None:
-    now = house.clock.now()
-    for _ in range(_ATTEMPTS):
-        document = house.records.get(access, alerts.KIND, draft.id)
-        try:
-            if document is None:
-                alert = raised(rule, draft, at=now, by=access.principal.id, names=house.class_names)
-                house.records.create(access, alerts.to_document(alert))
-                done.new += 1
-                return
-            before = alerts.to_alert(document)
-            after = updated(before, draft, at=now, by=access.principal.id)
-            if after is not before:
-                house.records.replace(access, alerts.to_document(after, document.version))
-                done.revised += 1
-        except ConflictError:
-            continue  # an operator acted between reading and writing: fold into what they left
-        return
-    raise ConflictError("an alert keeps changing", hint="the next tick tries again")
-
-
-def _move_mark(house: Installation, access: Access, document: Document | None, mark: str) -> None:
-    body = {"mark": mark}
+def _move_mark(house: Installation, access: Access, document: Document | None, body: dict[str, object]) -> None:
     if document is None:
         house.records.create(access, Document(kind="mark", id=MARK, body=body))
     else:

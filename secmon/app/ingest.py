@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from secmon.app import checkpoints, deadletters
+from secmon.app import checkpoints, deadletters, rulebook
 from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
 from secmon.app.work import Work
@@ -130,6 +130,7 @@ def _opened(house: Installation, access: Access, checkpoint: Checkpoint) -> Chec
     """Store a new stream's checkpoint before its first batch, so that recovery knows the stream."""
     today = _today(house)
     if checkpoint.version == 0:
+        rulebook.keep(house, access)
         fresh = replace(checkpoint, day=today, ruleset=house.ruleset.digest)
         return checkpoints.save(house, access, fresh)
     return checkpoint
@@ -169,6 +170,7 @@ class _Reader:
         row = _durable(self._house, self._access, committed)
         if row is not None:  # written yesterday, but not its checkpoint: nobody would look for it there any more
             yield from self._rolled_forward(row, committed)
+        rulebook.keep(self._house, self._access)
         turned = replace(committed, day=self._day_after(committed), ruleset=self._house.ruleset.digest)
         return checkpoints.save(self._house, self._access, turned)
 

@@ -15,7 +15,7 @@ from secmon.model.record import RecordQuery
 
 _PAGE = 500
 # What hits alone decide about an alert; revisions and history tell how often somebody looked, not what happened.
-_ALERT_FACTS = ("count", "first", "last", "level", "samples", "signatures", "unit_ids", "asset_ids")
+_ALERT_FACTS = ("count", "first", "last", "level", "earliest", "signatures", "shares")
 
 
 def digest(house: Installation, access: Access) -> dict[str, str]:

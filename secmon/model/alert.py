@@ -12,6 +12,7 @@ from typing import Any
 from secmon.model.hit import Level
 
 MAX_SAMPLES = 20
+MAX_UNIT_SAMPLES = 5
 
 
 class AlertState(StrEnum):
@@ -59,6 +60,35 @@ ALERT_STATE_ZH = {
 }
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Sample:
+    """One event of an alert; samples sort by time, then by id."""
+
+    at: datetime
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitShare:
+    """What an alert holds of one unit: all that a viewer of that unit may see of it.
+
+    Args:
+        count: its hits; for a correlation, its events in any satisfied window.
+        first: its earliest event.
+        last: its latest event.
+        earliest: its earliest events, at most `MAX_UNIT_SAMPLES`, in order.
+        captured: values for the reason sentence, of its earliest hit.
+        asset_ids: assets of its events, sorted.
+    """
+
+    count: int
+    first: datetime
+    last: datetime
+    earliest: tuple[Sample, ...]
+    captured: dict[str, Any] = field(default_factory=dict)
+    asset_ids: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertContent:
     """What the stored hits say: the part of an alert that no person writes.
@@ -68,24 +98,40 @@ class AlertContent:
         first: earliest satisfied moment.
         last: latest satisfied moment.
         level: highest level among its hits.
-        samples: ids of the earliest events, at most `MAX_SAMPLES`.
+        earliest: its earliest events, at most `MAX_SAMPLES`, in order.
         signatures: signatures of its hits, sorted, at most 200; beyond that one more entry "…".
         captured: values for the reason sentence, of the earliest hit.
-        unit_ids: units of its events, sorted.
-        asset_ids: assets of its events, sorted.
-        counts_by_unit: satisfied moments per unit, for viewers who see a part of the tree ("" = unmapped).
+        shares: what each unit has in it ("" = events of no unit).
     """
 
     count: int
     first: datetime
     last: datetime
     level: Level
-    samples: tuple[str, ...]
+    earliest: tuple[Sample, ...]
     signatures: tuple[str, ...] = ()
     captured: dict[str, Any] = field(default_factory=dict)
-    unit_ids: tuple[str, ...] = ()
-    asset_ids: tuple[str, ...] = ()
-    counts_by_unit: dict[str, int] = field(default_factory=dict)
+    shares: dict[str, UnitShare] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Ids of the earliest events."""
+        return tuple(sample.event_id for sample in self.earliest)
+
+    @property
+    def unit_ids(self) -> tuple[str, ...]:
+        """Units of its events, sorted."""
+        return tuple(sorted(unit for unit in self.shares if unit))
+
+    @property
+    def asset_ids(self) -> tuple[str, ...]:
+        """Assets of its events, sorted."""
+        return tuple(sorted({asset for share in self.shares.values() for asset in share.asset_ids}))
+
+    @property
+    def counts_by_unit(self) -> dict[str, int]:
+        """Events per unit ("" = of no unit)."""
+        return {unit: share.count for unit, share in sorted(self.shares.items())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +153,17 @@ class Alert:
     """One alert at its current revision.
 
     Args:
+        rule_digest: digest of the rule that its content was last made under.
         group: the group key's values.
         window_from: start of the grouping window.
+        tick: number of the tick whose hits its content counts, all earlier ones included (`app.evaluate`).
         revision: raised by every change of content.
         closed_revision: the revision that was closed, 0 if never.
         closed_signatures: the signatures it had then.
         closed_level: the level it had then.
         continued_after_close: satisfied moments that came after closing and did not reopen it.
+        template: the rule's template of the reason sentence.
+        reason: the sentence, filled in from the whole content.
         history: all steps so far.
     """
 
@@ -122,9 +172,11 @@ class Alert:
     rule_name: str
     rule_title_zh: str
     rule_kind: str
+    rule_digest: str = ""
     group: dict[str, Any]
     window_from: datetime
     content: AlertContent
+    tick: int = 0
     revision: int = 1
     state: AlertState = AlertState.NEW
     owner: str = ""
@@ -135,5 +187,6 @@ class Alert:
     continued_after_close: int = 0
     techniques: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
+    template: str = ""
     reason: str = ""
     history: tuple[AlertStep, ...] = ()

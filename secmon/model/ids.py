@@ -75,7 +75,10 @@ def canonical_group(group: Mapping[str, Value]) -> str:
 def window_start(moment: datetime, window: timedelta) -> datetime:
     """Return `moment` floored to a multiple of `window` since the Unix epoch."""
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return epoch + ((moment - epoch) // window) * window
+    try:
+        return epoch + ((moment - epoch) // window) * window
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)  # the very first window begins before dates do
 
 
 def alert_id(rule_id: str, group: Mapping[str, Value], start: datetime) -> str:

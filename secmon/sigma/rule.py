@@ -145,6 +145,11 @@ class Threshold:
         """Tell whether a count satisfies the condition."""
         return _COMPARE[self.operator](count, self.number)
 
+    @property
+    def is_monotone(self) -> bool:
+        """Whether more hits can never make it false where it was true."""
+        return self.operator in {Operator.GT, Operator.GTE}
+
 
 _COMPARE = {
     Operator.LT: int.__lt__,

@@ -1,24 +1,32 @@
-"""What stored hits say about an alert: a pure function of the set of hits, whatever their order of arrival."""
+"""What hits say about an alert: a pure function of the set of hits, whatever their order of arrival.
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+The content of an alert over single events is the sum of its hits: `merged` adds up the contents of two sets that have
+no hit in common, in any order. So a tick reads new hits only, however many an alert has already, and an alert outlives
+the partitions that its first hits lay in. A correlation is evaluated anew over all hits of its key that can matter.
+"""
 
-from secmon.model.alert import MAX_SAMPLES, AlertContent
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from secmon.model.alert import MAX_SAMPLES, MAX_UNIT_SAMPLES, AlertContent, Sample, UnitShare
 from secmon.model.event import Value
 from secmon.model.hit import Hit, Level
 from secmon.model.ids import alert_id, window_start
 from secmon.sigma.correlate import Moment, members
-from secmon.sigma.rule import CorrelationRule, Rule
+from secmon.sigma.rule import CorrelationRule
+from secmon.triage.card import RuleCard
 
 MAX_SIGNATURES = 200
 MORE = "…"
+COUNT = "secmon.count"
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An alert as the hits have it, before it meets its stored head.
+    """An alert as some hits have it, before it meets its stored head.
 
     Args:
         id: the alert's id.
@@ -33,24 +41,150 @@ class Draft:
     content: AlertContent
 
 
-def of_rule(rule: Rule, hits: Sequence[Hit]) -> Draft:
-    """Return the alert of all hits that carry one alert id (at least one)."""
-    ordered = sorted(hits, key=lambda hit: (hit.at, hit.event_id))
-    first = ordered[0]
-    content = AlertContent(
-        count=len(ordered),
-        first=first.at,
-        last=ordered[-1].at,
-        level=max((hit.level for hit in ordered), key=lambda level: level.rank),
-        samples=tuple(hit.event_id for hit in ordered[:MAX_SAMPLES]),
-        signatures=_signatures(hit.signature for hit in ordered),
-        captured=dict(first.captured),
-        unit_ids=_sorted(hit.unit_id for hit in ordered),
-        asset_ids=_sorted(hit.asset_id for hit in ordered),
-        counts_by_unit=dict(sorted(Counter(hit.unit_id or "" for hit in ordered).items())),
+def of_rule(card: RuleCard, hits: Iterable[Hit]) -> Draft:
+    """Return the alert of hits that carry one alert id (at least one); reads them once and keeps none."""
+    tally = _Tally()
+    first: Hit | None = None
+    for hit in hits:
+        first = first or hit
+        tally.add(hit)
+    if first is None:
+        raise ValueError("an alert without hits")
+    window = window_start(first.at, card.group_window)
+    return Draft(first.alert_id or "", dict(first.group), window, tally.content())
+
+
+@dataclass(slots=True)
+class _Share:
+    """A `UnitShare` in the making."""
+
+    count: int = 0
+    first: Sample | None = None
+    last: datetime | None = None
+    earliest: list[Sample] = field(default_factory=list)
+    captured: Mapping[str, Any] = field(default_factory=dict)
+    assets: set[str] = field(default_factory=set)
+
+    def add(self, hit: Hit) -> None:
+        sample = Sample(hit.at, hit.event_id)
+        self.count += 1
+        if self.first is None or sample < self.first:
+            self.first, self.captured = sample, hit.captured
+        if self.last is None or hit.at > self.last:
+            self.last = hit.at
+        self.earliest.append(sample)
+        if len(self.earliest) >= 10 * MAX_SAMPLES:
+            self.earliest = sorted(self.earliest)[:MAX_SAMPLES]
+        if hit.asset_id:
+            self.assets.add(hit.asset_id)
+
+
+class _Tally:
+    """Sums up hits in any order, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._shares: dict[str, _Share] = {}
+        self._signatures: set[str] = set()
+        self._level = Level.INFORMATIONAL
+
+    def add(self, hit: Hit) -> None:
+        self._shares.setdefault(hit.unit_id or "", _Share()).add(hit)
+        if hit.level is not self._level and hit.level.rank > self._level.rank:
+            self._level = hit.level
+        if hit.signature:
+            self._signatures.add(hit.signature)
+            if len(self._signatures) > 10 * MAX_SIGNATURES:
+                # The smallest ones are kept; one more than fit tells that there were more.
+                self._signatures = set(sorted(self._signatures)[: MAX_SIGNATURES + 1])
+
+    def content(self) -> AlertContent:
+        shares: dict[str, UnitShare] = {}
+        every: list[Sample] = []
+        first: tuple[Sample, Mapping[str, Any]] | None = None
+        last: datetime | None = None
+        for unit, share in sorted(self._shares.items()):
+            if share.first is None or share.last is None:
+                continue
+            ordered = sorted(share.earliest)[:MAX_SAMPLES]
+            every += ordered
+            if first is None or share.first < first[0]:
+                first = share.first, share.captured
+            last = share.last if last is None else max(last, share.last)
+            shares[unit] = UnitShare(
+                count=share.count,
+                first=share.first.at,
+                last=share.last,
+                earliest=tuple(ordered[:MAX_UNIT_SAMPLES]),
+                captured=dict(share.captured),
+                asset_ids=tuple(sorted(share.assets)),
+            )
+        if first is None or last is None:
+            raise ValueError("an alert without hits")
+        return AlertContent(
+            count=sum(share.count for share in shares.values()),
+            first=first[0].at,
+            last=last,
+            level=self._level,
+            earliest=tuple(sorted(every)[:MAX_SAMPLES]),
+            signatures=_signatures(self._signatures),
+            captured=dict(first[1]),
+            shares=shares,
+        )
+
+
+def merged(one: AlertContent, other: AlertContent) -> AlertContent:
+    """Return the content of two sets of hits that have none in common."""
+    early = one if one.earliest[:1] <= other.earliest[:1] else other
+    units = sorted({*one.shares, *other.shares})
+    return AlertContent(
+        count=one.count + other.count,
+        first=min(one.first, other.first),
+        last=max(one.last, other.last),
+        level=max(one.level, other.level, key=lambda level: level.rank),
+        earliest=tuple(sorted((*one.earliest, *other.earliest))[:MAX_SAMPLES]),
+        signatures=_signatures({*one.signatures, *other.signatures}),
+        captured=early.captured,
+        shares={unit: _merged_share(one.shares.get(unit), other.shares.get(unit)) for unit in units},
     )
-    start = window_start(first.at, rule.group_window)
-    return Draft(first.alert_id or "", dict(first.group), start, content)
+
+
+def _merged_share(one: UnitShare | None, other: UnitShare | None) -> UnitShare:
+    if one is None or other is None:
+        share = one or other
+        if share is None:
+            raise ValueError("no share")
+        return share
+    early = one if one.earliest[:1] <= other.earliest[:1] else other
+    return UnitShare(
+        count=one.count + other.count,
+        first=min(one.first, other.first),
+        last=max(one.last, other.last),
+        earliest=tuple(sorted((*one.earliest, *other.earliest))[:MAX_UNIT_SAMPLES]),
+        captured=early.captured,
+        asset_ids=tuple(sorted({*one.asset_ids, *other.asset_ids})),
+    )
+
+
+def share_of(content: AlertContent, units: frozenset[str]) -> AlertContent:
+    """Return what viewers of these units may see of an alert (at least one of them has a share in it).
+
+    The whole content if it is all theirs; else their events, times, systems and values, and no one else's.
+    """
+    if units.issuperset(content.shares):
+        return content
+    shares = {unit: share for unit, share in content.shares.items() if unit in units}
+    first = min(shares.values(), key=lambda share: share.earliest[:1])
+    captured = {name: value for name, value in content.captured.items() if name == COUNT}
+    return replace(
+        content,
+        count=sum(share.count for share in shares.values()),
+        first=first.first,
+        last=max(share.last for share in shares.values()),
+        earliest=tuple(sorted(sample for share in shares.values() for sample in share.earliest)[:MAX_SAMPLES]),
+        signatures=(),
+        captured={**first.captured, **captured},
+        shares=shares,
+    )
 
 
 def of_correlation(
@@ -75,21 +209,17 @@ def of_correlation(
 
 
 def _correlated(level: Level, moments: Sequence[Moment], by_event: dict[str, Hit]) -> AlertContent:
-    ordered = [by_event[event] for event in members(moments)]
-    satisfied = [by_event[moment.event_id] for moment in moments]
-    captured = dict(ordered[0].captured) if ordered else {}
-    captured["secmon.count"] = max(moment.count for moment in moments)
-    return AlertContent(
+    tally = _Tally()
+    for event in members(moments):
+        tally.add(by_event[event])
+    content = tally.content()
+    return replace(
+        content,
         count=len(moments),
         first=moments[0].at,
         last=moments[-1].at,
         level=level,
-        samples=tuple(hit.event_id for hit in ordered[:MAX_SAMPLES]),
-        signatures=_signatures(hit.signature for hit in ordered),
-        captured=captured,
-        unit_ids=_sorted(hit.unit_id for hit in ordered),
-        asset_ids=_sorted(hit.asset_id for hit in ordered),
-        counts_by_unit=dict(sorted(Counter(hit.unit_id or "" for hit in satisfied).items())),
+        captured={**content.captured, COUNT: max(moment.count for moment in moments)},
     )
 
 
@@ -100,15 +230,20 @@ def touched_range(hits: Sequence[Hit], timespan: timedelta, group_window: timede
     grouping window, each of which looks back over `timespan`.
     """
     earliest, latest = min(hit.at for hit in hits), max(hit.at for hit in hits)
-    since = window_start(earliest, group_window) - timespan
-    until = window_start(latest + timespan, group_window) + group_window
+    since = _moved(window_start(earliest, group_window), -timespan)
+    until = _moved(window_start(_moved(latest, timespan), group_window), group_window)
     return since, until
 
 
-def _signatures(values: Iterable[str]) -> tuple[str, ...]:
-    found = sorted(set(values) - {""})
-    return (*found[:MAX_SIGNATURES], MORE) if len(found) > MAX_SIGNATURES else tuple(found)
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """Return a moment moved by a span, no further than dates go: a record may claim any of them."""
+    try:
+        return moment + by
+    except OverflowError:
+        return _LATEST if by > timedelta() else _EARLIEST
 
 
-def _sorted(values: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(sorted({value for value in values if value}))
+def _signatures(values: Collection[str]) -> tuple[str, ...]:
+    found = sorted(set(values) - {"", MORE})
+    more = len(found) > MAX_SIGNATURES or MORE in values
+    return (*found[:MAX_SIGNATURES], MORE) if more else tuple(found)

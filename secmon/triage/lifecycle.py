@@ -12,65 +12,115 @@ from types import MappingProxyType
 
 from secmon.errors import SecmonError
 from secmon.model.alert import Alert, AlertContent, AlertState, AlertStep, CloseReason
-from secmon.sigma.rule import CorrelationRule, Rule
-from secmon.triage.content import MORE, Draft
+from secmon.triage.card import RuleCard
+from secmon.triage.content import MORE, Draft, merged
 from secmon.triage.reason import reason_sentence
 
 # After these reasons an operator has said "this is nothing": the same again is the same nothing.
 _SETTLING = {CloseReason.FALSE_POSITIVE, CloseReason.LEGITIMATE, CloseReason.DUPLICATE}
 
+# What the machine does again and again while an alert goes on.
+_REPEATED = frozenset({"revise", "count"})
+MAX_NOTE = 4000
+
 # action → (states it may start from, state it leads to)
 _TRANSITIONS: dict[str, tuple[frozenset[AlertState], AlertState]] = {
     "ack": (frozenset({AlertState.NEW}), AlertState.ACKNOWLEDGED),
     "investigate": (frozenset({AlertState.NEW, AlertState.ACKNOWLEDGED}), AlertState.INVESTIGATING),
-    "contain": (frozenset(AlertState) - {AlertState.CLOSED}, AlertState.CONTAINED),
+    "contain": (frozenset(AlertState) - {AlertState.CONTAINED, AlertState.CLOSED}, AlertState.CONTAINED),
     "close": (frozenset(AlertState) - {AlertState.CLOSED}, AlertState.CLOSED),
     "reopen": (frozenset({AlertState.CLOSED}), AlertState.INVESTIGATING),
 }
 
 
 def raised(
-    rule: Rule | CorrelationRule,
+    card: RuleCard,
     draft: Draft,
     *,
+    tick: int,
     at: datetime,
     by: str,
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> Alert:
-    """Return a new alert; `names` are how data classes are called in its reason."""
+    """Return a new alert.
+
+    Args:
+        card: its rule.
+        draft: what its hits say.
+        tick: number of the tick.
+        at: now.
+        by: who acts.
+        names: how data classes are called in its reason.
+    """
     alert = Alert(
         id=draft.id,
-        rule_id=rule.id,
-        rule_name=rule.name,
-        rule_title_zh=rule.title_zh,
-        rule_kind="correlation" if isinstance(rule, CorrelationRule) else "event",
+        rule_id=card.id,
+        rule_name=card.name,
+        rule_title_zh=card.title_zh,
+        rule_kind=card.kind,
+        rule_digest=card.digest,
         group=draft.group,
         window_from=draft.window_from,
         content=draft.content,
-        techniques=rule.techniques,
-        controls=rule.controls,
-        reason=reason_sentence(rule.reason, draft, names),
+        tick=tick,
+        techniques=card.techniques,
+        controls=card.controls,
+        template=card.reason,
+        reason=reason_sentence(card.reason, draft.content, draft.group, names),
     )
     return _stepped(alert, AlertStep(at=at, by=by, action="raise", to_state=alert.state))
 
 
-def updated(alert: Alert, draft: Draft, *, at: datetime, by: str) -> Alert:
-    """Return the alert with what its hits say now; the same object if they say nothing new."""
-    old, new = alert.content, draft.content
-    if old == new:
+def updated(
+    alert: Alert,
+    card: RuleCard,
+    content: AlertContent,
+    *,
+    tick: int,
+    at: datetime,
+    by: str,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Alert:
+    """Return the alert with what its hits say now, under the rule as it is now; the same object if nothing is new."""
+    old = alert.content
+    if old == content:
         return alert
-    fresh = replace(alert, content=new, revision=alert.revision + 1)
-    cause = "late" if new.first < old.first or new.last == old.last else "continued"
+    fresh = replace(
+        alert,
+        rule_name=card.name,
+        rule_title_zh=card.title_zh,
+        rule_digest=card.digest,
+        techniques=card.techniques,
+        controls=card.controls,
+        template=card.reason,
+        reason=reason_sentence(card.reason, content, alert.group, names),
+        content=content,
+        tick=tick,
+        revision=alert.revision + 1,
+    )
+    cause = "late" if content.first < old.first or content.last == old.last else "continued"
     if alert.state is not AlertState.CLOSED:
         return _stepped(fresh, _step(fresh, at, by, "revise", reason=cause))
-    if _says_the_same(alert, new):
-        grown = max(0, new.count - old.count)
+    if _says_the_same(alert, content):
+        grown = max(0, content.count - old.count)
         return _stepped(
             replace(fresh, continued_after_close=alert.continued_after_close + grown),
             _step(fresh, at, by, "count", reason=cause),
         )
     reopened = replace(fresh, state=AlertState.NEW, close_reason=None)
     return _stepped(reopened, _step(fresh, at, by, "reopen", to=AlertState.NEW, reason=cause))
+
+
+def kept(old: AlertContent, new: AlertContent) -> AlertContent:
+    """Return what is known of an alert some of whose hits retention has dropped: it never says less than it said."""
+    if new.count >= old.count and new.first <= old.first:
+        return new
+    return replace(
+        old,
+        last=max(old.last, new.last),
+        level=max(old.level, new.level, key=lambda level: level.rank),
+        signatures=merged(old, new).signatures,
+    )
 
 
 def _says_the_same(alert: Alert, new: AlertContent) -> bool:
@@ -93,15 +143,19 @@ def changed(
     Raises:
         SecmonError: the action does not fit the state, or closing gives no reason.
     """
+    if action not in _TRANSITIONS:
+        raise SecmonError("no such action", hint="one of: " + ", ".join(_TRANSITIONS))
+    if len(note) > MAX_NOTE:
+        raise SecmonError("a note has at most {most} characters", values={"most": MAX_NOTE})
+    if action == "close" and reason is None:
+        raise SecmonError("closing an alert needs a reason", hint="give --reason")
     allowed, target = _TRANSITIONS[action]
     if alert.state not in allowed:
-        if action == "ack" or alert.state is target:
+        if _is_there_already(alert, action, target, reason):
             return alert
         raise SecmonError(
             "the alert is {state}; {action} does not fit", values={"state": alert.state.value, "action": action}
         )
-    if action == "close" and reason is None:
-        raise SecmonError("closing an alert needs a reason", hint="give --reason")
     moved = replace(alert, state=target)
     if action == "close":
         moved = replace(
@@ -116,6 +170,12 @@ def changed(
         moved = replace(moved, close_reason=None)
     text = reason.value if reason else ""
     return _stepped(moved, _step(alert, at, by, action, to=target, reason=text, note=note))
+
+
+def _is_there_already(alert: Alert, action: str, target: AlertState, reason: CloseReason | None) -> bool:
+    if action == "ack":
+        return alert.state is not AlertState.CLOSED  # somebody has it in hand
+    return alert.state is target and (action != "close" or alert.close_reason is reason)
 
 
 def _step(
@@ -141,4 +201,16 @@ def _step(
 
 
 def _stepped(alert: Alert, step: AlertStep) -> Alert:
-    return replace(alert, history=(*alert.history, step))
+    """Append a step; a step of the machine that only goes on with the last one takes its place.
+
+    A flood revises its alert at every tick: a history that grew by it would hide what people did, and cost more with
+    every tick. The revision tells how often.
+    """
+    history = alert.history
+    if step.action in _REPEATED and history and _goes_on(history[-1], step):
+        history = history[:-1]
+    return replace(alert, history=(*history, step))
+
+
+def _goes_on(last: AlertStep, step: AlertStep) -> bool:
+    return (last.action, last.by, last.reason) == (step.action, step.by, step.reason)

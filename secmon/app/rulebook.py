@@ -1,0 +1,93 @@
+"""Rules as they were when they made hits: kept by content, so that no hit loses its rule (design rules 9 and 10).
+
+Before a batch is committed under a rule set, the set and the cards of its rules are here. A hit names its rule's id
+and digest; that finds the card, also after the rule was changed or taken away.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from secmon.app.installation import Installation
+from secmon.model.access import Access
+from secmon.model.hit import Hit
+from secmon.model.record import Document, RecordQuery
+from secmon.sigma.rule import CorrelationRule, Rule
+from secmon.triage.card import RuleCard, bare_card, card_of
+
+RULE, RULESET = "rule", "ruleset"
+_PAGE = 500
+
+
+def keep(house: Installation, access: Access) -> None:
+    """Keep the rule set in force: first its rules, then the set (rule id → digest); done once a set."""
+    ruleset = house.ruleset
+    if not ruleset.by_id or house.records.get(access, RULESET, ruleset.digest) is not None:
+        return
+    house.records.create_all(access, [_document(rule) for rule in ruleset.by_id.values()])
+    body = {"rules": {rule.id: rule.digest for rule in ruleset.by_id.values()}}
+    house.records.create_all(access, [Document(kind=RULESET, id=ruleset.digest, body=body)])
+
+
+def _document(rule: Rule | CorrelationRule) -> Document:
+    card = card_of(rule)
+    body = {"card": msgspec.to_builtins(card)}
+    if isinstance(rule, CorrelationRule):
+        body["correlation"] = msgspec.to_builtins(rule)
+    return Document(kind=RULE, id=_id(rule.id, rule.digest), body=body, keys={"kind": card.kind, "rule": rule.id})
+
+
+def _id(rule_id: str, digest: str) -> str:
+    return f"{rule_id}:{digest}"
+
+
+@dataclass(slots=True)
+class Rulebook:
+    """Looks rules up during one tick: those in force first, then those that are kept."""
+
+    house: Installation
+    access: Access
+    _cards: dict[tuple[str, str], RuleCard] = field(default_factory=dict)
+
+    def card(self, hit: Hit) -> RuleCard:
+        """Return the card of the rule that made a hit; a bare one if nobody knows the rule."""
+        key = (hit.rule_id, hit.rule_digest)
+        if key not in self._cards:
+            self._cards[key] = self._found(hit)
+        return self._cards[key]
+
+    def _found(self, hit: Hit) -> RuleCard:
+        rule = self.house.ruleset.by_id.get(hit.rule_id)
+        if rule is not None and rule.digest == hit.rule_digest:
+            return card_of(rule)
+        document = self.house.records.get(self.access, RULE, _id(hit.rule_id, hit.rule_digest))
+        if document is not None:
+            return msgspec.convert(document.body["card"], RuleCard)
+        return card_of(rule) if rule is not None else bare_card(hit)
+
+    def correlations(self, hits: Iterable[Hit]) -> Iterator[CorrelationRule]:
+        """Yield the correlations that any of these hits may count towards.
+
+        Those in force, and those that were taken away after the hits were made: their last windows are evaluated too.
+        """
+        yield from self.house.ruleset.correlations
+        touched = {hit.rule_id for hit in hits if hit.keys}
+        if touched:
+            in_force = set(self.house.ruleset.by_id)
+            for rule in self._retired():
+                if rule.id not in in_force and touched & set(rule.rule_ids):
+                    in_force.add(rule.id)
+                    yield rule
+
+    def _retired(self) -> Iterator[CorrelationRule]:
+        cursor = ""
+        while True:
+            query = RecordQuery(kind=RULE, equals={"kind": ("correlation",)}, limit=_PAGE, after=cursor)
+            page = self.house.records.find(self.access, query)
+            for document in page.documents:
+                if document.body["card"]["id"] not in self.house.ruleset.by_id:
+                    yield msgspec.convert(document.body["correlation"], CorrelationRule)
+            cursor = page.cursor
+            if not cursor:
+                return

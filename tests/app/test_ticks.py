@@ -1,0 +1,370 @@
+"""Ticks under fire: crashes, changed rules, dropped partitions, people who act meanwhile, floods."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secmon.app import alerts, rulebook
+from secmon.app.evaluate import evaluate
+from secmon.app.installation import Installation
+from secmon.errors import StoreError
+from secmon.model.access import Access, job_access
+from secmon.model.alert import Alert, AlertState, CloseReason
+from secmon.model.event import Event
+from secmon.model.hit import Hit
+from secmon.model.record import Document
+from secmon.ports import EventLog, HitQuery, Records
+from secmon.sigma.hits import make_hits
+from secmon.sigma.rule import Rule
+from tests.app.houses import BRUTE, FAILURES, NOON, OPERATOR, RULES, SHELL, opened_house
+from tests.contracts.builders import DAY, batch_of, event_at
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with opened_house(tmp_path / "state") as opened:
+        yield opened
+
+
+def request(number: int, minutes: float = 0, *, status: int = 200, path: str = "/", **more: Any) -> Event:
+    """Return a web request as the pipeline makes it."""
+    fields = {"source_ip": "192.0.2.9", "http_response.status_code": status, "url_path": path, **more}
+    event = event_at(number, NOON + timedelta(minutes=minutes), **fields)
+    return event | {"event.category": ["web"], "event.kind": "event"}
+
+
+def commit(house: Installation, number: int, events: Sequence[Event], *, day: date = DAY) -> list[Hit]:
+    """Commit events with their hits under the rules of the house, as one batch."""
+    rulebook.keep(house, OPERATOR)
+    engine, ruleset = house.stages.engine, house.ruleset
+    assert engine is not None
+    hits = [hit for event in events for hit in make_hits(ruleset, event, engine.match(event))]
+    house.log.commit(OPERATOR, batch_of(events, number=number, hits=hits, day=day))
+    return hits
+
+
+def shells(first: int, count: int, minutes: float = 0, *, day: date = DAY, **more: Any) -> list[Event]:
+    return [
+        request(number, minutes + number / 1000, path="/shell.jsp", day=day, **more)
+        for number in range(first, first + count)
+    ]
+
+
+def refused(first: int, minutes: Sequence[float], **more: Any) -> list[Event]:
+    return [request(first + n, minute, status=401, path="/login", **more) for n, minute in enumerate(minutes)]
+
+
+def found(house: Installation, rule: str = SHELL) -> list[Alert]:
+    every = alerts.every_alert(house, OPERATOR, alerts.AlertFilter(rule=rule))
+    return sorted(every, key=lambda alert: alert.window_from)
+
+
+def facts(house: Installation) -> set[tuple[object, ...]]:
+    every = alerts.every_alert(house, OPERATOR, alerts.AlertFilter())
+    return {(one.id, one.reason, str(one.content)) for one in every}
+
+
+# Borders of windows.
+
+
+def test_late_events_land_in_the_window_of_their_own_time(house: Installation) -> None:
+    commit(house, 1, shells(1, 1, minutes=90))
+    evaluate(house, OPERATOR)
+    commit(house, 2, [*shells(2, 1, minutes=59.9), *shells(3, 1, minutes=60), *shells(4, 1, minutes=-0.1)])
+    evaluate(house, OPERATOR)
+    assert [(one.window_from - NOON, one.content.count) for one in found(house)] == [
+        (timedelta(hours=-1), 1),
+        (timedelta(0), 1),
+        (timedelta(hours=1), 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "windows"),
+    [
+        ([55, 58, 60], [60]),  # reached exactly at the border: the later window
+        ([50, 55, 59.99], [0]),
+        ([50, 55, 60], []),  # the first is just outside of the half-open ten minutes
+        ([50.01, 55, 60], [60]),
+        ([58, 59, 59.5, 60], [0, 60]),
+    ],
+)
+def test_a_threshold_at_the_border_of_the_grouping_window(
+    house: Installation, minutes: list[float], windows: list[int]
+) -> None:
+    commit(house, 1, refused(1, minutes))
+    evaluate(house, OPERATOR)
+    assert [(one.window_from - NOON) // timedelta(minutes=1) for one in found(house, BRUTE)] == windows
+
+
+def test_a_late_base_hit_completes_a_window_of_long_ago(house: Installation) -> None:
+    commit(house, 1, refused(1, [1, 3]))
+    evaluate(house, OPERATOR)
+    commit(house, 2, refused(10, [300]))
+    evaluate(house, OPERATOR)
+    assert found(house, BRUTE) == []
+    commit(house, 3, refused(20, [2]))
+    evaluate(house, OPERATOR)
+    assert [one.content.count for one in found(house, BRUTE)] == [1]
+
+
+# Crashes.
+
+
+class Dies:
+    """A store that fails at the n-th write of a kind, as a process that is killed there."""
+
+    def __init__(self, records: Records, kind: str, after: int) -> None:
+        self._records, self._kind, self._left = records, kind, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
+
+    def _pass(self, document: Document) -> None:
+        if document.kind == self._kind:
+            if self._left == 0:
+                raise StoreError("killed")
+            self._left -= 1
+
+    def create(self, access: Access, document: Document) -> Document:
+        self._pass(document)
+        return self._records.create(access, document)
+
+    def replace(self, access: Access, document: Document) -> Document:
+        self._pass(document)
+        return self._records.replace(access, document)
+
+
+def dying(house: Installation, kind: str, after: int) -> Installation:
+    return replace(house, records=Dies(house.records, kind, after))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    parts=st.lists(st.lists(st.integers(0, 119), min_size=1, max_size=4), min_size=2, max_size=5),
+    deaths=st.lists(st.tuples(st.sampled_from(["alert", "mark"]), st.integers(0, 4)), max_size=4),
+)
+def test_a_tick_that_died_anywhere_is_made_good(
+    tmp_path_factory: pytest.TempPathFactory,
+    parts: list[list[int]],
+    deaths: list[tuple[str, int]],
+) -> None:
+    batches = [
+        [
+            request(100 * part + n, minute, status=401, path="/shell.jsp", source_ip=f"192.0.2.{minute % 3}")
+            for n, minute in enumerate(minutes)
+        ]
+        for part, minutes in enumerate(parts)
+    ]
+    with opened_house(tmp_path_factory.mktemp("quiet")) as quiet:
+        for number, batch in enumerate(batches, start=1):
+            commit(quiet, number, batch)
+        evaluate(quiet, OPERATOR)
+        expected = facts(quiet)
+    with opened_house(tmp_path_factory.mktemp("dying")) as house:
+        for number, batch in enumerate(batches, start=1):
+            commit(house, number, batch)
+            for kind, after in deaths[number - 1 : number + 1]:
+                try:
+                    evaluate(dying(house, kind, after), OPERATOR)
+                except StoreError:
+                    pass
+                else:
+                    continue
+            if number % 2:
+                evaluate(house, OPERATOR)
+        evaluate(house, OPERATOR)
+        assert facts(house) == expected
+
+
+def test_hits_that_come_between_a_death_and_its_repair_count_once(house: Installation) -> None:
+    commit(house, 1, shells(1, 3))
+    with pytest.raises(StoreError):
+        evaluate(dying(house, "mark", 0), OPERATOR)  # folded, but the mark did not move
+    commit(house, 2, shells(10, 2))
+    evaluate(house, OPERATOR)
+    commit(house, 3, shells(20, 1))
+    evaluate(house, OPERATOR)
+    assert [one.content.count for one in found(house)] == [6]
+
+
+# Rules that change.
+
+
+WITHOUT_SHELL = RULES.split("---\n", 1)[1]
+ONLY_SHELL = RULES.split("---\n", 1)[0]
+
+
+def test_hits_of_a_rule_that_was_taken_away_are_still_told(tmp_path: Path) -> None:
+    with opened_house(tmp_path / "state") as before:
+        commit(before, 1, shells(1, 2))
+    with opened_house(tmp_path / "state", rules=WITHOUT_SHELL) as house:
+        evaluate(house, OPERATOR)
+        alert = found(house)[0]
+    assert (alert.rule_title_zh, alert.content.count) == ("网页后门访问", 2)
+    assert alert.reason == "192.0.2.9 访问 /shell.jsp"
+
+
+def test_hits_of_a_rule_that_nobody_knows_are_still_told(house: Installation) -> None:
+    stranger = replace(commit(house, 1, shells(1, 1))[0], rule_id="gone", alert_id="f" * 32)
+    event = request(50, 1)
+    hit = replace(stranger, event_id=str(event["event.id"]))
+    house.log.commit(OPERATOR, batch_of([event], number=2, hits=[hit]))
+    evaluate(house, OPERATOR)
+    assert [(one.rule_name, one.content.count) for one in found(house, "gone")] == [("gone", 1)]
+
+
+def test_a_correlation_that_was_taken_away_is_evaluated_for_the_last_time(tmp_path: Path) -> None:
+    with opened_house(tmp_path / "state") as before:
+        commit(before, 1, refused(1, [0, 1, 2]))
+    with opened_house(tmp_path / "state", rules=ONLY_SHELL) as house:
+        evaluate(house, OPERATOR)
+        assert [(one.rule_title_zh, one.content.count) for one in found(house, BRUTE)] == [("多次被拒", 1)]
+
+
+def test_a_level_that_was_lowered_leaves_the_alert_as_high_as_its_hits(tmp_path: Path) -> None:
+    with opened_house(tmp_path / "state") as before:
+        commit(before, 1, shells(1, 1))
+        evaluate(before, OPERATOR)
+    lowered = RULES.replace("level: high", "level: low")
+    with opened_house(tmp_path / "state", rules=lowered) as house:
+        commit(house, 2, shells(5, 1))
+        evaluate(house, OPERATOR)
+        assert [one.content.level.value for one in found(house)] == ["high"]
+
+
+def test_a_level_that_was_raised_raises_the_alert(tmp_path: Path) -> None:
+    with opened_house(tmp_path / "state") as before:
+        commit(before, 1, shells(1, 1))
+        evaluate(before, OPERATOR)
+    with opened_house(tmp_path / "state", rules=RULES.replace("level: high", "level: critical")) as house:
+        commit(house, 2, shells(5, 1))
+        evaluate(house, OPERATOR)
+        assert [one.content.level.value for one in found(house)] == ["critical"]
+
+
+def test_a_rule_set_is_kept_once(house: Installation) -> None:
+    rulebook.keep(house, OPERATOR)
+    rulebook.keep(house, OPERATOR)
+    kept = house.records.get(OPERATOR, rulebook.RULESET, house.ruleset.digest)
+    assert kept is not None
+    assert set(kept.body["rules"]) == {SHELL, FAILURES, BRUTE}
+    assert isinstance(house.ruleset.by_id[SHELL], Rule)
+
+
+# Retention.
+
+
+def test_a_late_hit_does_not_shrink_an_alert_whose_partition_is_gone(house: Installation) -> None:
+    commit(house, 1, shells(1, 30))
+    evaluate(house, OPERATOR)
+    before = found(house)[0]
+    house.log.drop_partition(OPERATOR, DAY, "security")
+    later = DAY + timedelta(days=190)
+    commit(house, 2, shells(500, 1, day=later), day=later)
+    evaluate(house, OPERATOR)
+    alert = found(house)[0]
+    assert (alert.content.count, alert.content.first, alert.revision) == (31, before.content.first, 2)
+    assert alert.content.samples == before.content.samples
+
+
+def test_a_correlation_whose_partition_is_gone_keeps_what_it_said(house: Installation) -> None:
+    commit(house, 1, refused(1, [0, 1, 2, 3, 4]))
+    evaluate(house, OPERATOR)
+    assert found(house, BRUTE)[0].content.count == 3
+    house.log.drop_partition(OPERATOR, DAY, "security")
+    later = DAY + timedelta(days=190)
+    commit(house, 2, refused(500, [30, 31, 32], day=later), day=later)
+    evaluate(house, OPERATOR)
+    alert = found(house, BRUTE)[0]
+    assert (alert.content.count, alert.content.first) == (3, NOON + timedelta(minutes=2))
+    assert alert.content.last == NOON + timedelta(minutes=32)
+
+
+# People who act meanwhile.
+
+
+def test_people_and_ticks_at_the_same_time_lose_nothing(house: Installation) -> None:
+    commit(house, 1, shells(1, 1))
+    evaluate(house, job_access("evaluate"))
+    alert_id = found(house)[0].id
+    stop = threading.Event()
+
+    def act() -> None:
+        while not stop.is_set():
+            alerts.act_on_alert(house, OPERATOR, alert_id, "close", reason=CloseReason.LEGITIMATE)
+            alerts.act_on_alert(house, OPERATOR, alert_id, "reopen")
+
+    person = threading.Thread(target=act)
+    person.start()
+    try:
+        for number in range(2, 22):
+            commit(house, number, shells(100 * number, 2))
+            evaluate(house, job_access("evaluate"))
+    finally:
+        stop.set()
+        person.join()
+    alert = found(house)[0]
+    assert (alert.content.count, alert.revision) == (41, 21)
+    people = [step for step in alert.history if step.by == "user:mori"]
+    assert [step.action for step in people] == ["close", "reopen"] * (len(people) // 2)
+
+
+def test_two_that_evaluate_at_once_count_once(tmp_path: Path) -> None:
+    with opened_house(tmp_path / "state") as house:
+        for number in range(1, 9):
+            commit(house, number, shells(100 * number, 5))
+        failures: list[Exception] = []
+
+        def tick() -> None:
+            try:
+                evaluate(house, OPERATOR)
+            except Exception as error:  # noqa: BLE001  a thread's failure is the test's to judge
+                failures.append(error)
+
+        threads = [threading.Thread(target=tick) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        evaluate(house, OPERATOR)
+        assert [type(failure).__name__ for failure in failures] in ([], *(["ConflictError"] * n for n in range(1, 4)))
+        assert [one.content.count for one in found(house)] == [40]
+
+
+# Floods.
+
+
+def test_a_later_tick_of_a_flood_reads_its_own_hits_only(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[HitQuery] = []
+    hits_of = type(house.log).hits
+
+    def counted(self: EventLog, access: Access, query: HitQuery) -> Iterator[Hit]:
+        asked.append(query)
+        return hits_of(self, access, query)
+
+    monkeypatch.setattr(type(house.log), "hits", counted)
+    for number in range(1, 30):
+        commit(house, number, shells(100 * number, 20))
+        evaluate(house, OPERATOR)
+    assert found(house)[0].content.count == 29 * 20
+    assert asked == []
+
+
+def test_a_settled_alert_that_goes_on_is_counted_in_full(house: Installation) -> None:
+    commit(house, 1, shells(1, 1))
+    evaluate(house, OPERATOR)
+    alert_id = found(house)[0].id
+    alerts.act_on_alert(house, OPERATOR, alert_id, "close", reason=CloseReason.FALSE_POSITIVE)
+    for number in (2, 3):
+        commit(house, number, shells(100 * number, 4))
+        evaluate(house, OPERATOR)
+    alert = alerts.get_alert(house, OPERATOR, alert_id)
+    assert (alert.state, alert.continued_after_close) == (AlertState.CLOSED, 8)
