@@ -78,7 +78,8 @@ def _refused(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code == 404:  # noqa: PLR2004  HTTP's own number
         return error_page(request, 404, NotFoundError("no such page"))
-    found = error_page(request, error.status_code, SecmonError("the request does not fit this page"))
+    told = "the request is too large" if error.status_code == 413 else "the request does not fit this page"  # noqa: PLR2004
+    found = error_page(request, error.status_code, SecmonError(told))
     found.headers.update(error.headers or {})
     return found
 

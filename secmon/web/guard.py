@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,10 +27,6 @@ HEADERS: Mapping[str, str] = {
 MAX_BODY_BYTES = 64 << 10
 
 log = structlog.get_logger()
-
-
-class _TooLarge(Exception):  # noqa: N818  a turn in the road, not a failure
-    """The body goes on beyond its bound."""
 
 
 class Guard:
@@ -62,9 +59,6 @@ class Guard:
             return
         try:
             await self._app(scope, _counted(receive, self._max), guarded_send)
-        except _TooLarge:
-            if not started:
-                await _refusal(scope, receive, guarded_send)
         except Exception:
             # Starlette answers with our error page and raises again for the server to log; ours has logged it.
             if not started:
@@ -95,7 +89,7 @@ def _counted(receive: Receive, most: int) -> Receive:
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             if taken > most:
-                raise _TooLarge
+                raise HTTPException(413)  # shown like everything else the framework refuses
         return message
 
     return counted

@@ -33,15 +33,17 @@ def form_action(act: Callable[[Request, Visitor, FormData], Response]) -> Callab
     @page
     @wraps(act)
     def endpoint(request: Request, visitor: Visitor) -> Response:
-        form = from_thread.run(_form_of, request)
+        form = from_thread.run(read_form, request)
         check_csrf(visitor, form)
         return act(request, visitor, form)
 
     return endpoint
 
 
-async def _form_of(request: Request) -> FormData:
-    return await request.form()
+async def read_form(request: Request) -> FormData:
+    """Return the texts of a form; files that somebody attached are thrown away."""
+    async with request.form() as form:
+        return FormData([(name, value) for name, value in form.multi_items() if isinstance(value, str)])
 
 
 def field(form: FormData, name: str, *, limit: int = 2000) -> str:

@@ -13,6 +13,8 @@ from secmon.web import words
 
 MOST = 10
 MOST_ALERTS = 6
+MOST_DRAFTS = 3
+"""So many drafts are named one by one."""
 ALERTS_READ = 200
 """How many open alerts are looked at; a rule that has more than these is still one item."""
 
@@ -167,6 +169,11 @@ def _letters(facts: Facts) -> list[Item]:
 
 
 def _bulletins(facts: Facts) -> list[Item]:
+    drafts = [row for row in facts.bulletins if row["state"] == "draft"]
+    if len(drafts) > MOST_DRAFTS:
+        text = f"{len(drafts):,} 份通报和报告草稿待填写，最近一份：{drafts[0]['title']}。"
+        why = "不再需要的不必管它，要发的填好后导出送签。"
+        return [Item(kind="bulletin", text=text, why=why, action="去填写", link="/bulletins", urgency=36)]
     return [
         Item(
             kind="bulletin",
@@ -176,8 +183,7 @@ def _bulletins(facts: Facts) -> list[Item]:
             link=f"/bulletins/{quote(row['bulletin.id'])}",
             urgency=36,
         )
-        for row in facts.bulletins
-        if row["state"] == "draft"
+        for row in drafts
     ]
 
 

@@ -10,7 +10,7 @@ from secmon.app import users
 from secmon.errors import SecmonError
 from secmon.i18n import translator
 from secmon.web.auth import COOKIE, NotLoggedIn, Visitor, daemon_of, set_session, visitor_of
-from secmon.web.page import field, form_action
+from secmon.web.page import field, form_action, read_form
 from secmon.web.respond import html
 
 
@@ -23,7 +23,7 @@ async def login(request: Request) -> Response:
         return html(
             request, "login.html.j2", {"title": "登录", "visitor": None, "problem": "", "target": target, "made": made}
         )
-    form = await request.form()
+    form = await read_form(request)
     _refuse_other_sites(request)
     target = _local(field(form, "next") or "/")
     try:
@@ -46,7 +46,7 @@ async def setup(request: Request) -> Response:
         valid = await run_in_threadpool(users.invitation_is_valid, daemon_of(request).house, token)
         values = {"title": "设置首个管理员", "visitor": None, "problem": "", "token": token, "valid": valid, "name": ""}
         return html(request, "setup.html.j2", values, 200 if valid else 403)
-    form = await request.form()
+    form = await read_form(request)
     _refuse_other_sites(request)
     token, name, password = field(form, "token"), field(form, "name"), field(form, "password")
     try:
