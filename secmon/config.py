@@ -372,6 +372,8 @@ def _checked(reading: _Reading) -> Settings:
         if setting.key == "secmon.state" and raw is None:
             raw = _default_state()
         values[setting.key] = _value(setting, raw, origin, reading)
+        if setting.key == "secmon.state" and values[setting.key] is None:
+            values[setting.key] = Path(_default_state())  # the error stands among the others
         origins[setting.key], shown[setting.key] = origin, "***" if setting.secret and raw else raw
     for name, base in (("keys.pii_file", "pii.key"), ("keys.vault_file", "vault.key")):
         values[name] = values[name] or values["secmon.state"] / "keys" / base

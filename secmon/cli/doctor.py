@@ -14,6 +14,7 @@ from secmon.daemon.health import Check, guarded
 from secmon.errors import ConfigError
 
 EXIT_NOT_READY = 4
+_SAME_BACKUP = "control.db and events/ must come from the same backup"
 
 
 @click.command
@@ -100,14 +101,20 @@ def _writer_lock(settings: Settings) -> Check:
 
 
 def _store(settings: Settings) -> Check:
+    from secmon.app import checkpoints  # noqa: PLC0415
     from secmon.model.access import job_access  # noqa: PLC0415
     from secmon.wiring import opened  # noqa: PLC0415
 
     if not (settings.state / "control.db").exists():
+        if any((settings.state / "events").glob("*.db")):
+            return Check("store", "fail", "events without control.db", _SAME_BACKUP)
         return Check("store", "ok", f"nothing stored yet in {settings.state}")
     with opened(settings, writable=False, content=False) as house:
         found = house.log.check(job_access("doctor"))
         partitions = house.log.partitions(job_access("doctor"))
+        known = checkpoints.load_all(house, job_access("doctor"))
+    if not known and any(one.events for one in partitions):
+        return Check("store", "fail", "control.db knows nothing of the events", _SAME_BACKUP)
     size = sum(one.bytes for one in partitions)
     return health.problems("store", found, f"{len(partitions)} partitions, {size / 2**20:.1f} MiB")
 
