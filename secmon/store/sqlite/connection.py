@@ -152,6 +152,11 @@ def open_reader(path: Path, schema: Schema) -> apsw.Connection | None:
             connection.pragma("trusted_schema", 0)
             connection.pragma("query_only", 1)
             version = _known_version(connection, path, schema)
+        except apsw.ReadOnlyError as error:
+            connection.close()
+            if getattr(error, "extendedresult", 0) != apsw.SQLITE_READONLY_ROLLBACK:
+                raise
+            version = 0  # there is a rollback journal only before WAL is switched on, and nothing is stored before
         except BaseException:
             connection.close()
             raise
