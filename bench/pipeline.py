@@ -26,7 +26,7 @@ import zstandard
 
 from bench.logs import access_lines, syslog_lines, write_log
 from bench.measure import Spent
-from bench.stages import ACCESS, StageTimes, committed_bare, staged
+from bench.stages import StageTimes, staged
 from bench.whole import Run, command, inline, pooled, settings_of
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.wiring import opened
@@ -49,18 +49,6 @@ class Corpus:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class StageReport:
-    """The stages of one corpus, and the bare commit of what they made; without the batches, which are large."""
-
-    spent: dict[str, Spent]
-    records: int
-    events: int
-    hits: int
-    findings: int
-    bare: Spent
-
-
 def corpora(folder: Path, records: int) -> Iterator[Corpus]:
     """Write the corpora into a folder."""
     access = Corpus("nginx access, 2 % personal data, 0.5 % attacks", "nginx.access", folder / "access.log")
@@ -77,13 +65,13 @@ def corpora(folder: Path, records: int) -> Iterator[Corpus]:
         yield windows
 
 
-def stage_report(state: Path, path: Path, kind: str) -> StageReport:
-    """Time the stages of a file, then the bare commit of the same batches into an empty store."""
-    with opened(settings_of(state / "stages"), writable=True) as house:
-        times: StageTimes = staged(house, path, kind)
-    with closing(SqliteEventLog(state / "bare", writable=True)) as log:
-        bare = committed_bare(lambda batch: log.commit(ACCESS, batch), times.batches)
-    return StageReport(times.spent, times.records, times.events, times.hits, times.findings, bare)
+def stage_times(state: Path, path: Path, kind: str) -> StageTimes:
+    """Time the stages of a file beside the bare commit of the same batches."""
+    with (
+        opened(settings_of(state / "stages"), writable=True) as house,
+        closing(SqliteEventLog(state / "bare", writable=True)) as bare,
+    ):
+        return staged(house, bare, path, kind)
 
 
 def apart(work: Callable[..., object], *args: object) -> object:
@@ -92,7 +80,7 @@ def apart(work: Callable[..., object], *args: object) -> object:
         return pool.submit(work, *args).result()
 
 
-def print_stages(report: StageReport) -> None:
+def print_stages(report: StageTimes) -> None:
     """Print µs a record for each stage."""
     print(f"  {report.records:,} records, {report.events:,} events, {report.hits:,} hits, {report.findings:,} findings")
     print(f"  {'stage':<24}{'CPU µs':>9}{'wall µs':>9}")
@@ -122,8 +110,8 @@ def micros(seconds: float, records: int) -> float:
 def report(corpus: Corpus, folder: Path, workers: int) -> None:
     """Measure one corpus and print its tables."""
     print(f"\n{corpus.name}: {corpus.path.stat().st_size / 1e6:.0f} MB", flush=True)
-    stages = apart(stage_report, folder / "stages", corpus.path, corpus.kind)
-    assert isinstance(stages, StageReport)  # noqa: S101  for the type checker
+    stages = apart(stage_times, folder / "stages", corpus.path, corpus.kind)
+    assert isinstance(stages, StageTimes)  # noqa: S101  for the type checker
     print_stages(stages)
     runs = [apart(inline, folder / "inline", corpus.path, corpus.kind)]
     runs += [apart(pooled, folder / f"{n}", corpus.path, corpus.kind, n) for n in range(1, workers + 1)]

@@ -7,18 +7,18 @@ import pytest
 
 from bench import pipeline
 from bench.logs import ATTACK_EVERY, PERSONAL_EVERY, access_lines, syslog_lines, write_log
-from bench.pipeline import StageReport, stage_report
-from bench.stages import STAGES
+from bench.pipeline import stage_times
+from bench.stages import STAGES, StageTimes
 from bench.whole import inline
 
 RECORDS = 400
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> StageReport:
+def report(tmp_path_factory: pytest.TempPathFactory) -> StageTimes:
     folder = tmp_path_factory.mktemp("bench")
     write_log(folder / "access.log", access_lines(RECORDS))
-    return stage_report(folder, folder / "access.log", "nginx.access")
+    return stage_times(folder, folder / "access.log", "nginx.access")
 
 
 def test_no_line_comes_twice() -> None:
@@ -30,13 +30,13 @@ def test_lines_are_the_same_at_every_run() -> None:
     assert list(access_lines(20)) == list(access_lines(20))
 
 
-def test_every_stage_is_timed(report: StageReport) -> None:
+def test_every_stage_is_timed(report: StageTimes) -> None:
     assert tuple(report.spent) == STAGES
     assert all(spent.wall_s > 0 for spent in report.spent.values())
     assert report.bare.wall_s > 0
 
 
-def test_the_stages_store_every_record_with_what_was_put_into_it(report: StageReport) -> None:
+def test_the_stages_store_every_record_with_what_was_put_into_it(report: StageTimes) -> None:
     assert (report.records, report.events) == (RECORDS, RECORDS)
     assert report.findings >= RECORDS // PERSONAL_EVERY - RECORDS // ATTACK_EVERY
     assert report.hits > 0
