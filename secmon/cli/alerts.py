@@ -15,6 +15,7 @@ from secmon.model.hit import Level
 
 _STATES = "|".join([*(state.value for state in AlertState), "DIR/"])
 _LEVELS = click.Choice([level.value for level in Level])
+_REASONS = click.Choice([reason.value for reason in CloseReason])
 
 
 @click.group
@@ -38,7 +39,7 @@ def alerts() -> None:
 @click.option("--since", type=TimeType(), help="Only alerts active at or after this time (RFC 3339).")
 @click.option("--until", type=TimeType(), help="Only alerts whose latest activity is before this time (RFC 3339).")
 @click.option("--text", help="Only alerts that contain these words.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Rows a page.")
 @click.option("--cursor", help="Go on behind an earlier page.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
@@ -94,7 +95,7 @@ def ack(ctx: click.Context, alert_ids: tuple[str, ...], *, as_json: bool) -> Non
 
 @alerts.command("close")
 @click.argument("alert_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--reason", required=True, type=click.Choice([reason.value for reason in CloseReason]))
+@click.option("--reason", required=True, type=_REASONS, help="Why; one of the vocabulary.")
 @click.option("--note", default="", help="What the next reader should know.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context

@@ -55,7 +55,9 @@ def show(ctx: click.Context, bulletin_id: str, *, as_json: bool) -> None:
 
 @bulletin.command("render")
 @click.argument("bulletin_id", metavar="ID")
-@click.option("--format", "format_", type=click.Choice(["html", "docx", "pdf", "json"]), required=True)
+@click.option(
+    "--format", "format_", type=click.Choice(["html", "docx", "pdf", "json"]), required=True, help="Of the file."
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
 @click.pass_context
 def render(ctx: click.Context, bulletin_id: str, *, format_: str, out: Path) -> None:

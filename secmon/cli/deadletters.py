@@ -29,7 +29,7 @@ def deadletters() -> None:
     callback=state_or_folder,
     help="Only in this state. With a slash: the state folder.",
 )
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Rows a page.")
 @click.option("--cursor", help="Go on behind an earlier page.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context

@@ -22,7 +22,9 @@ def report() -> None:
     "--at", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the period, such as 2026-11-21; by default now."
 )
 @click.option("--days", type=click.IntRange(1, 3660), default=180, show_default=True, help="Length of the period.")
-@click.option("--format", "format_", type=click.Choice(["html", "docx", "pdf", "json"]), required=True)
+@click.option(
+    "--format", "format_", type=click.Choice(["html", "docx", "pdf", "json"]), required=True, help="Of the file."
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
 @click.pass_context
 def mlps(
