@@ -336,4 +336,6 @@ def _dead_letter(
         problem=error.problem,
         raw=frame.raw,
         masked=masked[:MAX_MASKED_LINE],
+        path=lane.place,
+        truncated=frame.truncated,
     )

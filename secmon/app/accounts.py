@@ -79,8 +79,8 @@ def _account(house: Installation, access: Access, name: str, streams: list[Check
         for encoding, number in stream.encodings.items():
             encodings[encoding] = encodings.get(encoding, 0) + number
     counts += deadletters.adjustments(house, access, name)
-    latest = max(streams, key=lambda one: format_time(one.last_received) if one.last_received else "", default=None)
-    last_received = latest.last_received if latest else None
+    received = [(one.last_received, one.skew_s) for one in streams if one.last_received]
+    last_received, skew_s = max(received, default=(None, 0.0))
     return Account(
         source=name,
         kind=_kind(house, name, streams),
@@ -90,7 +90,7 @@ def _account(house: Installation, access: Access, name: str, streams: list[Check
         first_event=min((one.first_event for one in streams if one.first_event), default=None),
         last_event=max((one.last_event for one in streams if one.last_event), default=None),
         last_received=last_received,
-        skew_s=latest.skew_s if latest else 0.0,
+        skew_s=skew_s,
         encodings=encodings,
         streams=len(streams),
         problems=live.problems,

@@ -1,32 +1,40 @@
 """Dead letters: records that could not become events, kept sealed until somebody decides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from secmon.app import audit
+from secmon.app import audit, rulebook
 from secmon.app.installation import Installation
-from secmon.app.streams import lane_of
-from secmon.errors import AccessError, NotFoundError, SecmonError
+from secmon.app.streams import lane_of, source_of
+from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
 from secmon.model.access import Access, Role
 from secmon.model.batch import Batch, Counts, DeadLetter
 from secmon.model.event import Frame, format_time, parse_time
 from secmon.model.ids import day_of_id
 from secmon.model.record import Body, Document, RecordQuery
-from secmon.pipeline import process
+from secmon.model.zone import zone_of, zone_text
+from secmon.parse.registry import KINDS
+from secmon.pipeline import Lane, Processed, process
+from secmon.triage.lifecycle import MAX_NOTE
 
 KIND = "deadletter"
 WAITING, REPLAYED, DROPPED = "waiting", "replayed", "dropped"
-_PAGE = 500
+# What a decided letter counts as: stored, or dropped(reason).
+STORED, BY_OPERATOR = "stored", "by_operator"
+_PAGE = 50
+_ATTEMPTS = 20
+_MAX_NAMED = 20
 
 
 @dataclass(slots=True)
 class Replay:
-    """What a replay did, in records."""
+    """What a replay did, in records; `dropped` are those that today's parsers know to carry nothing."""
 
     replayed: int = 0
     stored: int = 0
     still_malformed: int = 0
+    dropped: int = 0
 
 
 def keep(house: Installation, access: Access, letters: Sequence[DeadLetter]) -> None:
@@ -35,6 +43,8 @@ def keep(house: Installation, access: Access, letters: Sequence[DeadLetter]) -> 
 
 
 def _document(house: Installation, letter: DeadLetter) -> Document:
+    # What its siblings were read with: a replay must not read it in another zone or place it elsewhere.
+    source = source_of(house, letter.source, letter.kind)
     body: Body = {
         "source": letter.source,
         "kind": letter.kind,
@@ -44,13 +54,18 @@ def _document(house: Installation, letter: DeadLetter) -> Document:
         "line": letter.line,
         "place": letter.place,
         "received": format_time(letter.received_at),
+        "zone": zone_text(source.zone),
+        "unit": source.unit,
+        "asset": source.asset,
+        "path": letter.path,
+        "truncated": letter.truncated,
         "problem": letter.problem,
         "masked": letter.masked,
         "attempts": 1,
         "state": WAITING,
         "sealed": house.vault.seal(letter.raw, purpose=f"deadletter:{letter.id}").hex(),
     }
-    keys = {"source": letter.source, "state": WAITING, "received": body["received"]}
+    keys = {"source": letter.source, "state": WAITING, "received": body["received"], "outcome": ""}
     return Document(kind=KIND, id=letter.id, body=body, keys=keys)
 
 
@@ -98,55 +113,70 @@ def replay(house: Installation, access: Access, *, source: str = "", ids: Sequen
 
     Raises:
         AccessError: the asker may not.
-        NotFoundError: one of the ids is not there.
+        NotFoundError: one of the ids is not there; nothing was replayed.
     """
     _require(access)
     done = Replay()
-    documents = [_get(house, access, one) for one in ids] if ids else _waiting(house, access, source)
-    for document in documents:
-        if document.body["state"] != WAITING:
-            continue
-        done.replayed += 1
-        if _replay_one(house, access, document):
-            done.stored += 1
-        else:
-            done.still_malformed += 1
-    details = {"replayed": done.replayed, "stored": done.stored}
-    audit.append(house, access, "deadletter.replay", source or ",".join(ids[:20]) or "all", details)
+    letters = [_get(house, access, one) for one in dict.fromkeys(ids)] if ids else _waiting(house, access, source)
+    try:
+        for document in letters:
+            if document.body["state"] == WAITING:
+                _replay_one(house, access, document, done)
+    finally:
+        # Whatever was done before something failed is written down.
+        details = {"replayed": done.replayed, "stored": done.stored}
+        audit.append(house, access, "deadletter.replay", source or ",".join(ids[:_MAX_NAMED]) or "all", details)
     return done
 
 
-def _replay_one(house: Installation, access: Access, document: Document) -> bool:
+def _replay_one(house: Installation, access: Access, document: Document, done: Replay) -> None:
     body = document.body
-    lane = lane_of(house, body["source"], body["kind"], body["generation"])
     raw = house.vault.open(bytes.fromhex(body["sealed"]), purpose=f"deadletter:{document.id}")
-    frame = Frame(raw, body["offset"], body["number"], body["line"])
+    frame = Frame(raw, body["offset"], body["number"], body["line"], truncated=body["truncated"])
     prefix = bytes.fromhex(document.id)[:8]
-    result = process([frame], lane, house.stages, prefix=prefix, received_at=parse_time(body["received"]))
+    received_at = parse_time(body["received"])
+    result = process([frame], _lane(house, body), house.stages, prefix=prefix, received_at=received_at)
+    changes: Body = {"attempts": body["attempts"] + 1}
+    done.replayed += 1
     if result.dead_letters:
-        problem = result.dead_letters[0].problem
-        _save(house, access, document, {"attempts": body["attempts"] + 1, "problem": problem})
-        return False
-    batch = Batch(
-        source=body["source"],
+        done.still_malformed += 1
+        _settle(house, access, document, changes | {"problem": result.dead_letters[0].problem})
+    elif not result.events:
+        done.dropped += 1
+        outcome = next(iter(result.counts.dropped))
+        changes |= {"by": access.principal.id, "at": format_time(house.clock.now()), "reason": outcome}
+        _settle(house, access, document, changes | {"state": DROPPED, "sealed": ""}, outcome=outcome)
+    else:
+        done.stored += 1
+        rulebook.keep(house, access)
+        house.log.commit(access, _batch(house, document, frame, result))
+        # From here on it counts as stored: the state of the letter is the account.
+        _settle(house, access, document, changes | {"state": REPLAYED, "sealed": ""}, outcome=STORED)
+
+
+def _lane(house: Installation, body: Body) -> Lane:
+    lane = lane_of(house, body["source"], body["kind"], body["generation"], body["path"])
+    return replace(lane, zone=zone_of(body["zone"]), unit=body["unit"], asset=body["asset"])
+
+
+def _batch(house: Installation, document: Document, frame: Frame, result: Processed) -> Batch:
+    """Return the batch of one replayed record; its counts are in the letter's state, not here."""
+    return Batch(
+        source=document.body["source"],
         generation=f"replay:{document.id}",
         number=1,
         epoch=1,
         day=day_of_id(document.id),
-        retention=lane.kind.retention,
+        retention=KINDS[document.body["kind"]].retention,
         offset_from=frame.offset,
-        offset_to=frame.offset + len(raw),
+        offset_to=frame.offset + len(frame.raw),
         ruleset=house.ruleset.digest,
-        received_at=parse_time(body["received"]),
+        received_at=parse_time(document.body["received"]),
         counts=replace(result.counts, received=0, stored=0),
         events=result.events,
         hits=result.hits,
         findings=result.findings,
     )
-    house.log.commit(access, batch)
-    # From here on it counts as stored: the state of the letter is the account.
-    _save(house, access, document, {"attempts": body["attempts"] + 1, "state": REPLAYED, "sealed": ""})
-    return True
 
 
 def drop(house: Installation, access: Access, ids: Sequence[str], *, reason: str) -> int:
@@ -154,42 +184,51 @@ def drop(house: Installation, access: Access, ids: Sequence[str], *, reason: str
 
     Raises:
         AccessError: the asker may not.
-        NotFoundError: one of the ids is not there.
-        SecmonError: no reason is given.
+        NotFoundError: one of the ids is not there; nothing was dropped.
+        SecmonError: no reason is given, or an endless one.
     """
     _require(access)
-    if not reason.strip():
+    reason = reason.strip()
+    if not reason:
         raise SecmonError("dropping dead letters needs a reason", hint="give --reason")
+    if len(reason) > MAX_NOTE:
+        raise SecmonError("a note has at most {most} characters", values={"most": MAX_NOTE})
+    changes = {
+        "state": DROPPED,
+        "by": access.principal.id,
+        "reason": reason,
+        "at": format_time(house.clock.now()),
+        "sealed": "",
+    }
+    letters = [_get(house, access, one) for one in dict.fromkeys(ids)]
     dropped = 0
-    for one in ids:
-        document = _get(house, access, one)
-        if document.body["state"] == WAITING:
-            changes = {
-                "state": DROPPED,
-                "by": access.principal.id,
-                "reason": reason.strip(),
-                "at": format_time(house.clock.now()),
-                "sealed": "",
-            }
-            _save(house, access, document, changes)
-            dropped += 1
-    audit.append(house, access, "deadletter.drop", ",".join(ids[:20]), {"dropped": dropped, "reason": reason.strip()})
+    try:
+        for document in letters:
+            dropped += _settle(house, access, document, changes, outcome=BY_OPERATOR)
+    finally:
+        # The reason stays in the rows: somebody typed it, and the chain holds no such text.
+        audit.append(house, access, "deadletter.drop", ",".join(ids[:_MAX_NAMED]), {"dropped": dropped})
     return dropped
 
 
-def adjustments(house: Installation, access: Access, source: str) -> Counts:
-    """Return how decisions on dead letters change a source's account.
+def _settle(house: Installation, access: Access, document: Document, changes: Body, *, outcome: str = "") -> bool:
+    """Write a decision about a waiting letter; tell whether it was taken.
 
-    A replayed record moves from dead-lettered to stored, a dropped one to dropped(by_operator).
+    Of two decisions at the same time the first one stands, except that what is in the store counts as stored.
     """
-    query = RecordQuery(kind=KIND, equals={"source": (source,)})
-    counts = house.records.count(access, query, by="state")
-    replayed, dropped = counts.get(REPLAYED, 0), counts.get(DROPPED, 0)
-    return Counts(
-        stored=replayed,
-        dead_lettered=-(replayed + dropped),
-        dropped={"by_operator": dropped} if dropped else {},
-    )
+    for _ in range(_ATTEMPTS):
+        state = document.body["state"]
+        if state == REPLAYED or (state == DROPPED and outcome != STORED):
+            return False
+        body = {**document.body, **changes}
+        keys = {**document.keys, "state": body["state"], "outcome": outcome}
+        try:
+            house.records.replace(access, replace(document, body=body, keys=keys))
+        except ConflictError:
+            document = _get(house, access, document.id)
+            continue
+        return True
+    raise ConflictError("the dead letter keeps changing", hint="try again")
 
 
 def run_list(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,22 +260,29 @@ def run_drop(house: Installation, access: Access, args: Mapping[str, Any]) -> di
     return {"dropped": drop(house, access, args["ids"], reason=args.get("reason") or "")}
 
 
-def _waiting(house: Installation, access: Access, source: str) -> list[Document]:
+def adjustments(house: Installation, access: Access, source: str) -> Counts:
+    """Return how decisions on dead letters change a source's account.
+
+    A replayed record moves from dead-lettered to stored, or to dropped(header) where it turned out to carry nothing;
+    one that was given up moves to dropped(by_operator).
+    """
+    query = RecordQuery(kind=KIND, equals={"source": (source,)})
+    counts = house.records.count(access, query, by="outcome")
+    counts.pop("", None)  # nothing decided
+    stored = counts.pop(STORED, 0)
+    return Counts(stored=stored, dead_lettered=-(stored + sum(counts.values())), dropped=counts)
+
+
+def _waiting(house: Installation, access: Access, source: str) -> Iterator[Document]:
+    """Yield waiting letters a page at a time: each may hold a megabyte, and there may be very many."""
     equals = {"state": (WAITING,)} | ({"source": (source,)} if source else {})
-    found: list[Document] = []
     cursor = ""
     while True:
         page = house.records.find(access, RecordQuery(kind=KIND, equals=equals, limit=_PAGE, after=cursor))
-        found.extend(page.documents)
+        yield from page.documents
         cursor = page.cursor
         if not cursor:
-            return found
-
-
-def _save(house: Installation, access: Access, document: Document, changes: dict[str, Any]) -> None:
-    body = {**document.body, **changes}
-    keys = {**document.keys, "state": body["state"]}
-    house.records.replace(access, Document(kind=KIND, id=document.id, body=body, keys=keys, version=document.version))
+            return
 
 
 def _get(house: Installation, access: Access, letter_id: str) -> Document:

@@ -100,6 +100,8 @@ class DeadLetter:
         place: "source:record N".
         raw: its bytes; sealed by the vault before they are stored.
         masked: its text after masking, at most 500 characters.
+        path: `log.file.path` of its stream; empty for none.
+        truncated: the record was longer than the limit, `raw` is its head.
     """
 
     id: str
@@ -114,6 +116,8 @@ class DeadLetter:
     problem: str
     raw: bytes
     masked: str
+    path: str = ""
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
