@@ -21,6 +21,7 @@ from secmon.model.stream import Checkpoint
 
 _REMEMBERED_ENDS = 1000
 _LENGTH_MODULUS = 1 << 32
+_SURE_BYTES = 64
 
 
 class Roster:
@@ -276,7 +277,11 @@ class Roster:
         return look if look.first else None
 
     def _resume(self, files: Iterable[Tracked], only: set[str] | None = None) -> None:
-        """Find streams without a file; first where they were last, then in the largest file."""
+        """Find streams without a file; first where they were last, then in the largest file.
+
+        Elsewhere than at its place a stream of which little is known must wait: a copy of another one might begin
+        with the same few bytes (`_decide` looks for copies first). Not so if it is looked for by name (`only`).
+        """
         found: list[tuple[Tracked, list[Checkpoint]]] = []
         for file in files:
             look = self._look(file)
@@ -292,7 +297,11 @@ class Roster:
                     for checkpoint in held
                     if checkpoint.generation not in self.live
                     and (only is None or checkpoint.generation in only)
-                    and (not at_place or checkpoint.place == file.place)
+                    and (
+                        checkpoint.place == file.place
+                        if at_place
+                        else only is not None or max(_proof(checkpoint)) >= _SURE_BYTES
+                    )
                     and _proof(checkpoint) >= taken
                 ]
                 if free and file.role is Role.NEW:

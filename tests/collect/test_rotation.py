@@ -348,3 +348,29 @@ def test_what_was_not_read_before_packing_is_read_from_the_packed_file(tmp_path:
     follower.start()
     follower.settle()
     assert follower.counted() == lines_of(data)
+
+
+def test_a_tiny_stream_is_found_where_it_was_rotated_to(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_bytes(b"half a li")
+    follower = Follower(log, takes_pieces=False)
+    follower.poll()
+    follower.stop()
+    append(log, b"ne\n")
+    log.rename(tmp_path / "access.log.1")
+    log.write_bytes(b"another line\n")
+    follower.start()
+    follower.settle()
+    assert follower.counted() == lines_of(b"half a line\nanother line\n")
+
+
+def test_a_copy_that_begins_like_a_tiny_stream_is_not_mistaken_for_it(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    (tmp_path / "access.log.1").write_bytes(b"half a line\n" + FIRST)
+    log.write_bytes(b"half a li")
+    follower = Follower(tmp_path / "access.log*", takes_pieces=False)
+    follower.poll()
+    log.write_bytes(b"")
+    (tmp_path / "access.log.2.gz").write_bytes(gzip.compress(b"half a line\n" + FIRST))
+    follower.settle()
+    assert follower.counted() == lines_of(b"half a line\n" + FIRST)
