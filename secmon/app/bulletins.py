@@ -161,6 +161,8 @@ def rendered(house: Installation, access: Access, bulletin_id: str, format_: str
         SecmonError: no writer for this format.
     """
     bulletin = get_bulletin(house, access, bulletin_id)
+    if house.aside is not None:
+        return bytes.fromhex(house.aside("bulletin.render", access, {"id": bulletin_id, "format": format_})["file"])
     renderer = house.renderers.get(format_)
     if renderer is None:
         raise SecmonError("no writer for {format}", values={"format": format_})

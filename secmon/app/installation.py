@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
+from typing import Any
 
+from secmon.model.access import Access
 from secmon.model.asset import AssetRegister
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
@@ -39,6 +41,8 @@ class Installation:
     Args:
         class_names: class of personal data → its Chinese name, for documents and the console.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
+        aside: does a read-only operation (`app.operations`) in another process, so that it never holds up ingest;
+            None does it here.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
     """
 
@@ -57,4 +61,5 @@ class Installation:
     framework_texts: tuple[tuple[str, str], ...] = ()
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
+    aside: Callable[[str, Access, dict[str, Any]], Any] | None = None
     problems: tuple[str, ...] = ()

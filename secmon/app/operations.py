@@ -52,6 +52,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "store.check": Operation("integrity:run_check"),
     # It keeps what it assessed with the evidence, which outlives the events.
     "report.mlps": Operation("reports:run", writes=True, content=True),
+    "report.assess": Operation("reports:run_assess", content=True),
+    "report.render": Operation("reports:run_render"),
     "bulletin.draft": Operation("bulletins:run_draft", writes=True, content=True),
     "bulletin.show": Operation("bulletins:run_show"),
     "bulletin.render": Operation("bulletins:run_render"),

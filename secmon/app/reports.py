@@ -127,6 +127,8 @@ def rendered(house: Installation, access: Access, identity: str, format_: str) -
         NotFoundError: it is not there or not in scope.
         SecmonError: no writer for this format.
     """
+    if house.aside is not None:
+        return bytes.fromhex(house.aside("report.render", access, {"id": identity, "format": format_})["file"])
     kept = get_assessment(house, access, identity)
     renderer = house.renderers.get(format_)
     if renderer is None:
@@ -135,22 +137,44 @@ def rendered(house: Installation, access: Access, identity: str, format_: str) -
     return renderer.render(access, document_of(house, assessment))
 
 
+def assess_and_keep(house: Installation, access: Access, args: Mapping[str, Any]) -> tuple[str, Assessment]:
+    """Assess what `args` say ("asset", "at", "days"), aside if there is a job process, and keep it with its evidence.
+
+    Raises:
+        AccessError, NotFoundError: as `assess_asset`.
+    """
+    if house.aside is None:
+        assessment = _assessed(house, access, args)
+    else:
+        assessment = msgspec.convert(house.aside("report.assess", access, dict(args)), Assessment)
+    return keep(house, access, assessment), assessment
+
+
 def run(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
     """Do `report mlps`: the JSON object, and with a file format the bytes of the file in hex.
 
     What was assessed is kept with its evidence: a report that was handed out must stay provable.
     """
-    day = date.fromisoformat(args["at"]) if args.get("at") else None
-    assessment = assess_asset(house, access, args["asset"], at=day, days=int(args.get("days") or DEFAULT_DAYS))
-    keep(house, access, assessment)
-    wanted = args["format"]
+    identity, assessment = assess_and_keep(house, access, args)
     result: dict[str, Any] = {"report": assessment.to_json()}
-    if wanted != "json":
-        renderer = house.renderers.get(wanted)
-        if renderer is None:
-            raise SecmonError("no writer for {format}", values={"format": wanted})
-        result["file"] = renderer.render(access, document_of(house, assessment)).hex()
+    if args["format"] != "json":
+        result["file"] = rendered(house, access, identity, args["format"]).hex()
     return result
+
+
+def run_assess(house: Installation, access: Access, args: Mapping[str, Any]) -> Any:
+    """Assess and return everything as JSON; nothing is kept."""
+    return msgspec.to_builtins(_assessed(house, access, args))
+
+
+def run_render(house: Installation, access: Access, args: Mapping[str, Any]) -> Any:
+    """Return a kept assessment as a file, in hex."""
+    return {"file": rendered(house, access, args["id"], args["format"]).hex()}
+
+
+def _assessed(house: Installation, access: Access, args: Mapping[str, Any]) -> Assessment:
+    day = date.fromisoformat(args["at"]) if args.get("at") else None
+    return assess_asset(house, access, args["asset"], at=day, days=int(args.get("days") or DEFAULT_DAYS))
 
 
 def _asset(house: Installation, access: Access, asset_id: str) -> Asset:

@@ -1,10 +1,10 @@
 """`secmon up`: daemon and console in one process."""
 
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 import click
@@ -30,6 +30,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     from secmon.app.users import invite_first  # noqa: PLC0415  lazily: other commands start fast
     from secmon.app.work import InlineWork, Work  # noqa: PLC0415
     from secmon.clock import SystemClock  # noqa: PLC0415
+    from secmon.daemon.jobs import Jobs  # noqa: PLC0415
     from secmon.daemon.logs import log_to_stderr  # noqa: PLC0415
     from secmon.daemon.service import Daemon  # noqa: PLC0415
     from secmon.daemon.workers import PoolWork  # noqa: PLC0415
@@ -50,10 +51,10 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
             pool = PoolWork(partial(make_stages, settings), workers=settings["secmon.workers"])
             stack.callback(pool.close)
             work = pool
-        collectors = collectors_of(settings, SystemClock(), **({"settle_s": 0.0} if once else {}))
-        for collector in collectors:
-            stack.callback(collector.close)
-        daemon = Daemon(house, collectors, work, state=settings.state)
+        jobs, collectors = Jobs(settings), collectors_of(settings, SystemClock(), **({"settle_s": 0.0} if once else {}))
+        for part in (jobs, *collectors):
+            stack.callback(part.close)
+        daemon = Daemon(replace(house, aside=jobs.run), collectors, work, state=settings.state)
         if once:
             daemon.run_once()
             return
@@ -62,11 +63,9 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
         stack.callback(daemon.stop)
         console.start()
         stack.callback(console.stop)
-        token = invite_first(house)
-        if token:
+        if token := invite_first(house):
             note = here.words("first administrator (one use, valid for 15 minutes)")
             click.echo(f"{note}: {console.url}setup?token={token}", err=True)
-            sys.stderr.flush()
         write_json({"ready": True, "url": console.url, "pid": console.pid})
         flush()
         stop.wait()

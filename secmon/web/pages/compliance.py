@@ -67,8 +67,7 @@ def assess(request: Request, visitor: Visitor, form: FormData) -> Response:
     days = field(form, "days") or str(reports.DEFAULT_DAYS)
     if not (days.isascii() and days.isdigit() and len(days) <= len(str(MAX_DAYS)) and 1 <= int(days) <= MAX_DAYS):
         raise SecmonError("days must be a number from 1 to {most}", values={"most": MAX_DAYS})
-    assessment = reports.assess_asset(house, visitor.access, field(form, "asset"), days=int(days))
-    identity = reports.keep(house, visitor.access, assessment)
+    identity, _ = reports.assess_and_keep(house, visitor.access, {"asset": field(form, "asset"), "days": int(days)})
     return RedirectResponse(f"/compliance/{quote(identity)}", status_code=303)
 
 
