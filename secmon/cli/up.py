@@ -51,9 +51,10 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
             pool = PoolWork(partial(make_stages, settings), workers=settings["secmon.workers"])
             stack.callback(pool.close)
             work = pool
-        jobs, collectors = Jobs(settings), collectors_of(settings, SystemClock(), **({"settle_s": 0.0} if once else {}))
-        for part in (jobs, *collectors):
-            stack.callback(part.close)
+        collectors = collectors_of(settings, SystemClock(), **({"settle_s": 0.0} if once else {}))
+        jobs = Jobs(settings)
+        for close in (jobs.close, *(collector.close for collector in collectors)):
+            stack.callback(close)
         daemon = Daemon(replace(house, aside=jobs.run), collectors, work, state=settings.state)
         if once:
             daemon.run_once()
