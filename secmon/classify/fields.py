@@ -13,6 +13,8 @@ _OWN_FIELDS = frozenset(
     }
 )  # fmt: skip
 _OWN_PREFIXES = ("data.", "secmon.")
+# What a sender wrote into our fields was moved here (parse/ecs_reserved.py): it comes out of the record.
+_SENT = "secmon.sent."
 # Numbers below this cannot be anybody's number; counters and ports are passed over.
 _LEAST_NUMBER = 10**9
 # The shortest value of any class is a name of two characters.
@@ -49,7 +51,7 @@ def text_fields(event: Event) -> Fields:
     """Return texts, and whole numbers as long as a telephone number, by field."""
     fields: dict[str, list[Item]] = {}
     for name, value in event.items():
-        if name in _OWN_FIELDS or name.startswith(_OWN_PREFIXES):
+        if name in _OWN_FIELDS or (name.startswith(_OWN_PREFIXES) and not name.startswith(_SENT)):
             continue
         items: list[Item] = []
         for place, item in enumerate(value if isinstance(value, list) else (value,)):
