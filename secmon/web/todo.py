@@ -95,7 +95,7 @@ def _alert_item(found: Sequence[Mapping[str, Any]]) -> Item:
     first = min(found, key=lambda row: _RANK[row["rule.level"]])
     level, title = first["rule.level"], first.get("rule.title_zh") or first["rule.name"]
     single = len(found) == 1
-    number = "1 条" if single else f"{len(found):,} 条同类"
+    number = "" if single else f"{len(found):,} 条同类"
     link = f"/alerts/{quote(first['alert.id'])}" if single else f"/alerts?rule={quote(first['rule.id'])}"
     return Item(
         kind="alert",

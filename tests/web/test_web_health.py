@@ -62,7 +62,7 @@ def test_metrics_have_the_names_and_labels_of_the_contracts(running: Console) ->
     assert found["secmon_records_total", "dropped", "web"] == 0
     assert found["secmon_in_flight", "web"] == 0
     assert found["secmon_hits_total", "0b8f0f0e-6f0a-4f3e-9d1c-0a1b2c3d4e5f"] == 7
-    assert found["secmon_lag_seconds", "web"] == 0
+    assert found["secmon_lag_seconds", "web"] >= 0
 
 
 def test_what_came_in_is_accounted_for_in_the_metrics(running: Console) -> None:
@@ -74,8 +74,9 @@ def test_what_came_in_is_accounted_for_in_the_metrics(running: Console) -> None:
 
 
 def test_lag_grows_with_the_clock(running: Console) -> None:
+    before = samples(running)["secmon_lag_seconds", "web"]
     running.clock.pass_time(minutes=3)
-    assert samples(running)["secmon_lag_seconds", "web"] == 180
+    assert samples(running)["secmon_lag_seconds", "web"] == before + 180
 
 
 def test_metrics_hold_no_value_of_a_record(running: Console) -> None:
