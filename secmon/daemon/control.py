@@ -87,7 +87,9 @@ def request(state: Path, name: str, args: dict[str, Any], *, by: str, data: Read
 
 
 def _send(connection: socket.socket, data: Readable) -> None:
-    while block := data.read(BLOCK_BYTES):
+    # `read1` hands over what has come so far; `read` would keep a trickle until a block is full.
+    read = getattr(data, "read1", data.read)
+    while block := read(BLOCK_BYTES):
         connection.sendall(_LENGTH.pack(len(block)) + block)
     connection.sendall(_LENGTH.pack(0))
 
