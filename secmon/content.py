@@ -4,7 +4,9 @@ Only reading happens here; what a file means is decided by the core (`sigma`, `c
 An overlay is never written to, and an update of the product never touches it.
 """
 
+import os
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from secmon.errors import ContentError
@@ -28,20 +30,41 @@ def read_files(folders: Sequence[Path], pattern: str) -> tuple[list[tuple[str, s
     found: list[tuple[str, str]] = []
     errors: list[ContentError] = []
     for folder in folders:
-        if not folder.exists():
-            hint = "create it or take it out of the settings"
-            errors.append(ContentError("the folder is not there", where=str(folder), hint=hint))
-            continue
-        paths = [folder] if folder.is_file() else sorted(path for path in folder.rglob(pattern) if path.is_file())
-        for path in paths:
+        for path in _paths(folder, pattern, errors):
             try:
-                if path.stat().st_size > MAX_FILE_BYTES:
-                    errors.append(ContentError("the file is larger than 1 MiB", where=str(path)))
-                    continue
-                found.append((str(path), path.read_text(encoding="utf-8")))
-            except (OSError, UnicodeDecodeError) as error:
-                errors.append(ContentError("cannot be read: " + type(error).__name__, where=str(path)))
+                found.append((str(path), _text(path)))
+            except ContentError as error:
+                errors.append(error)
     return found, errors
+
+
+def _paths(folder: Path, pattern: str, errors: list[ContentError]) -> list[Path]:
+    """Return the files below a folder, sorted; a folder that cannot be looked into is an error, not empty."""
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        hint = "create it or take it out of the settings"
+        errors.append(ContentError("the folder is not there", where=str(folder), hint=hint))
+        return []
+
+    def unreadable(error: OSError) -> None:
+        errors.append(ContentError("cannot be read: " + type(error).__name__, where=str(error.filename or folder)))
+
+    walk = os.walk(folder, onerror=unreadable)
+    return sorted(Path(place, name) for place, _, names in walk for name in names if fnmatchcase(name, pattern))
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():  # a dangling link, a pipe, a device that never ends
+            raise ContentError("this is no file that can be read", where=str(path))
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ContentError("the file is larger than 1 MiB", where=str(path))
+        return data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContentError("cannot be read: " + type(error).__name__, where=str(path)) from error
 
 
 def rule_files(overlays: Sequence[Path] = ()) -> tuple[list[tuple[str, str]], list[ContentError]]:
