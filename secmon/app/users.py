@@ -5,6 +5,7 @@ Only digests of tokens are stored: who reads the database cannot log in with wha
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -110,6 +111,54 @@ def accept_invitation(house: Installation, token: str, name: str, password: str)
     except ConflictError:
         raise SecmonError("the name is taken") from None
     audit.append(house, access, "user.create", name, {"roles": sorted(Role)})
+
+
+def add_user(
+    house: Installation,
+    access: Access,
+    name: str,
+    password: str,
+    *,
+    roles: Collection[Role],
+    units: Collection[str] | None,
+) -> None:
+    """Make a user.
+
+    Args:
+        house: the installation.
+        access: who adds them.
+        name: their name.
+        password: their first password.
+        roles: what they may do.
+        units: the units whose subtrees they see; None for everything.
+
+    Raises:
+        AccessError: the asker may not.
+        NotFoundError: no such unit.
+        SecmonError: name, password or roles do not fit.
+    """
+    if not access.may(Role.SYSTEM_ADMIN) or not access.scope.is_root:
+        raise AccessError("managing users needs the role system_admin")
+    _check_name(name)
+    _check_password(password)
+    if not roles:
+        raise SecmonError("a user needs a role")
+    if any(unit not in house.tree.units for unit in units or ()):
+        raise NotFoundError("no such unit", hint="see units.yaml in [registers]")
+    body = {
+        "name": name,
+        "password": _HASHER.hash(password),
+        "roles": sorted(roles),
+        "units": None if units is None else sorted(units),
+        "created": format_time(house.clock.now()),
+        "failures": 0,
+        "locked_until": None,
+    }
+    try:
+        house.records.create(access, Document(kind="user", id=name, body=body))
+    except ConflictError:
+        raise SecmonError("the name is taken") from None
+    audit.append(house, access, "user.create", name, {"roles": sorted(roles), "units": body["units"]})
 
 
 def _use_up(house: Installation, access: Access, token: str) -> None:
