@@ -20,6 +20,7 @@ from secmon.daemon.workers import PoolWork
 from secmon.errors import ContentError, SecmonError, StoreUnavailableError
 from secmon.model.access import Access
 from secmon.model.zone import zone_of
+from secmon.parse.registry import KINDS
 from secmon.wiring import make_stages, opened
 
 # Below this much input the start of worker processes costs more than they save.
@@ -68,6 +69,7 @@ def import_into(
     collector = ImportCollector(
         source=source.name,
         kind=source.kind,
+        retention=KINDS[source.kind].retention,
         files=list(args["files"]),
         clock=house.clock,
         standard_input=cast("BinaryIO | None", data),
