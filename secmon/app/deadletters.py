@@ -45,6 +45,7 @@ def keep(house: Installation, access: Access, letters: Sequence[DeadLetter]) -> 
 def _document(house: Installation, letter: DeadLetter) -> Document:
     # What its siblings were read with: a replay must not read it in another zone or place it elsewhere.
     source = source_of(house, letter.source, letter.kind)
+    identity = _without_day(letter.id)
     body: Body = {
         "source": letter.source,
         "kind": letter.kind,
@@ -63,10 +64,19 @@ def _document(house: Installation, letter: DeadLetter) -> Document:
         "masked": letter.masked,
         "attempts": 1,
         "state": WAITING,
-        "sealed": house.vault.seal(letter.raw, purpose=f"deadletter:{letter.id}").hex(),
+        "event_id": letter.id,
+        "sealed": house.vault.seal(letter.raw, purpose=f"deadletter:{identity}").hex(),
     }
     keys = {"source": letter.source, "state": WAITING, "received": body["received"], "outcome": ""}
-    return Document(kind=KIND, id=letter.id, body=body, keys=keys)
+    return Document(kind=KIND, id=identity, body=body, keys=keys)
+
+
+def _without_day(event_id: str) -> str:
+    """Return the id of a letter: its place in the stream, whatever the day.
+
+    A batch that failed after its letters were kept is tried again, by then perhaps on the next partition day.
+    """
+    return "0000" + event_id[4:]
 
 
 def list_letters(
@@ -133,7 +143,7 @@ def _replay_one(house: Installation, access: Access, document: Document, done: R
     body = document.body
     raw = house.vault.open(bytes.fromhex(body["sealed"]), purpose=f"deadletter:{document.id}")
     frame = Frame(raw, body["offset"], body["number"], body["line"], truncated=body["truncated"])
-    prefix = bytes.fromhex(document.id)[:8]
+    prefix = bytes.fromhex(body["event_id"])[:8]
     received_at = parse_time(body["received"])
     result = process([frame], _lane(house, body), house.stages, prefix=prefix, received_at=received_at)
     changes: Body = {"attempts": body["attempts"] + 1}
@@ -166,7 +176,7 @@ def _batch(house: Installation, document: Document, frame: Frame, result: Proces
         generation=f"replay:{document.id}",
         number=1,
         epoch=1,
-        day=day_of_id(document.id),
+        day=day_of_id(document.body["event_id"]),
         retention=KINDS[document.body["kind"]].retention,
         offset_from=frame.offset,
         offset_to=frame.offset + len(frame.raw),

@@ -37,6 +37,7 @@ Handler = Callable[[str, dict[str, Any], str, Readable], Any]
 
 MAX_REQUEST_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 16
+POLL_S = 0.2
 PATIENCE_S = 10.0
 """How long `close` waits for what is being done."""
 _SOCKET = "secmon.sock"
@@ -151,7 +152,7 @@ class ControlServer:
             ) from error
         finally:
             os.umask(old)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name="control", daemon=True)
         self._thread.start()
 
     def close(self, *, patience_s: float = PATIENCE_S) -> None:
