@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STORE  ?= sqlite
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check faults bench clean
+.PHONY: demo test check faults bench elasticsearch clean
 
 $(STAMP): pyproject.toml requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,6 +34,9 @@ faults: $(STAMP)  ## the long form of the fault loops: SIGKILL in the middle of 
 
 bench: $(STAMP)  ## µs per stage, and the whole pipeline
 	$(BIN)/python -m bench
+
+elasticsearch:  ## fetch and start a real Elasticsearch for SECMON_ES_URL (needs a JDK 17+ and Maven)
+	$(PYTHON) scripts/elasticsearch/server.py start
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

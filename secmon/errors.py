@@ -8,7 +8,8 @@ SecmonError
 ├── NotFoundError               no such object, or none within the asker's scope
 ├── ConflictError               the object was changed by somebody else meanwhile
 └── StoreError                  the store refused the request
-    └── StoreUnavailableError   it cannot be reached or written now; try again later
+    ├── StoreUnavailableError   it cannot be reached or written now; try again later
+    └── PoisonError             it will never take some of the events; the others are waiting
 """
 
 from collections.abc import Callable, Mapping
@@ -100,3 +101,26 @@ class StoreUnavailableError(StoreError):
 
     exit_status = 4
     retryable = True
+
+
+class PoisonError(StoreError):
+    """The store will never take some events of a batch as they are; nothing of the batch counts.
+
+    The ingest sets them aside as dead letters and commits the rest: poison never blocks what is behind it.
+
+    Args:
+        problem: as in `SecmonError`; likewise `where`, `hint` and `values`.
+        event_ids: 32 hex digits each.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        values: Mapping[str, object] | None = None,
+        event_ids: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(problem, where=where, hint=hint, values=values)
+        self.event_ids = event_ids

@@ -105,6 +105,8 @@ class EventLog(Protocol):
         Raises:
             StoreError: an id is there with another digest (nothing of the batch is stored).
             StoreUnavailableError: it cannot be written now; try again later.
+            ConflictError: another writer took the stream over; nothing of this attempt counts.
+            PoisonError: these events can never be stored; the batch without them can.
         """
         ...
 

@@ -1,5 +1,7 @@
 """The stores that the contract suite runs against: one line a store."""
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from secmon.ports import EventLog, Records
+from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
+from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
+from secmon.store.elasticsearch.mapping import IndexSettings
+from secmon.store.elasticsearch.records import ElasticsearchRecords
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.store.sqlite.records import SqliteRecords
 
@@ -38,8 +44,39 @@ def _sqlite(state: Path, *, writable: bool) -> Opened:
     return Opened(log, records, close)
 
 
+def _elasticsearch(state: Path, *, writable: bool) -> Opened:
+    settings = settings_of(state)
+    log = ElasticsearchEventLog(settings, writable=writable)
+    records = ElasticsearchRecords(settings, writable=writable)
+
+    def close() -> None:
+        log.close()
+        records.close()
+
+    return Opened(log, records, close)
+
+
+def settings_of(state: Path) -> ElasticsearchSettings:
+    """Return the settings of the store that stands for a state folder: a prefix of its own on the one server.
+
+    Nothing becomes visible by itself, so that nothing depends on waiting (`refresh_interval: -1`).
+    """
+    prefix = "contract-" + hashlib.sha256(str(state).encode()).hexdigest()[:12]
+    indices = IndexSettings(replicas=0, refresh_interval=os.environ.get("SECMON_ES_REFRESH", "-1"))
+    return ElasticsearchSettings(urls=(os.environ["SECMON_ES_URL"],), prefix=prefix, indices=indices)
+
+
+def remove_store(name: str, state: Path) -> None:
+    """Remove what the store of a folder keeps outside of it."""
+    if name == "elasticsearch":
+        gateway = Gateway(settings_of(state))
+        gateway.remove_everything()
+        gateway.close()
+
+
 BACKENDS: dict[str, OpenStore] = {
     "sqlite": _sqlite,
+    "elasticsearch": _elasticsearch,
 }
 
 
@@ -56,5 +93,9 @@ def store_of(name: str, state: Path, *, writable: bool = True) -> Iterator[Opene
 @contextmanager
 def empty_store(name: str) -> Iterator[Opened]:
     """Open a store of its own, gone afterwards: for property tests, which need one for each example."""
-    with TemporaryDirectory() as folder, store_of(name, Path(folder)) as opened:
-        yield opened
+    with TemporaryDirectory() as folder:
+        try:
+            with store_of(name, Path(folder)) as opened:
+                yield opened
+        finally:
+            remove_store(name, Path(folder))

@@ -1,0 +1,395 @@
+"""A real Elasticsearch for development, tests and CI: fetched from Maven Central, run on the loopback, stopped by pid.
+
+    python scripts/elasticsearch/server.py fetch
+    python scripts/elasticsearch/server.py start [--nodes 1|3] [--port 9200] [--security] [--setting KEY=VALUE]...
+    python scripts/elasticsearch/server.py stop [--port 9200]
+
+It is the cut-down server that Elastic publishes for integration tests
+(org.elasticsearch.distribution.integ-test-zip:elasticsearch): a JDK 17+ and Maven are all it needs. Nothing of it is
+part of this repository (Elastic License 2.0 / AGPLv3 / SSPL); it lies below `build/elasticsearch/`.
+Elasticsearch refuses to run as root, so root starts it as uid 65534 (nobody); anybody else as themselves.
+SECMON_ES_RUN=DIR puts the nodes' data elsewhere than below build/, for example into memory (/dev/shm/secmon).
+Needs nothing beyond the standard library.
+"""
+
+import argparse
+import base64
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+VERSION = "8.19.21"
+ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
+BUILD = Path(__file__).resolve().parent.parent.parent / "build" / "elasticsearch"
+# Where the nodes keep configuration, data and logs; in memory (/dev/shm/…) the contract suite is several times as fast.
+RUN = Path(os.environ.get("SECMON_ES_RUN") or BUILD / "run")
+HOME = BUILD / f"elasticsearch-{VERSION}"
+NOBODY = 65_534
+MIN_JAVA = 17
+START_SECONDS = 180
+STOP_SECONDS = 30
+# Left out of the published options: they write files beside the program, which the server's user may not do.
+_UNWANTED_OPTIONS = ("Xlog", "HeapDumpOnOutOfMemory", "ErrorFile")
+
+
+class ServerError(Exception):
+    """The server cannot be fetched, started or stopped; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to run a cluster.
+
+    Args:
+        nodes: how many nodes.
+        port: HTTP port of the first; the others follow, transport ports lie 100 above.
+        security: whether users must log in; the password of `elastic` is made anew.
+        heap: Java heap of each node.
+        settings: further lines of elasticsearch.yml.
+        files: name → content of further files of each node's configuration folder, such as certificates.
+        ca: CA file that the waiting trusts, where HTTP runs over TLS.
+    """
+
+    nodes: int = 1
+    port: int = 9200
+    security: bool = False
+    heap: str = "512m"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A running cluster.
+
+    Args:
+        urls: where each node listens.
+        pids: process of each node, in the same order.
+        password: of the user `elastic`; empty without security.
+    """
+
+    urls: tuple[str, ...]
+    pids: tuple[int, ...]
+    password: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where the first node listens."""
+        return self.urls[0]
+
+
+def java_home() -> Path:
+    """Return the home of a JDK 17 or newer.
+
+    Raises:
+        ServerError: there is none.
+    """
+    named = os.environ.get("ES_JAVA_HOME") or os.environ.get("JAVA_HOME")
+    found = shutil.which("java")
+    home = Path(named) if named else Path(found).resolve().parent.parent if found else None
+    if home is None or not (home / "bin" / "java").exists():
+        raise ServerError("there is no Java (Debian: apt install openjdk-17-jdk-headless, or set ES_JAVA_HOME)")
+    told = subprocess.run([home / "bin" / "java", "-version"], capture_output=True, text=True, check=False).stderr
+    major = told.partition('"')[2].partition(".")[0].partition('"')[0]
+    if not major.isdecimal() or int(major) < MIN_JAVA:
+        raise ServerError(f"Java {MIN_JAVA} or newer is needed (set ES_JAVA_HOME)")
+    return home
+
+
+def fetch() -> Path:
+    """Bring and unpack the server, once; return its folder.
+
+    Raises:
+        ServerError: Maven is missing or could not bring it.
+    """
+    if (HOME / "bin" / "elasticsearch").exists():
+        return HOME
+    archive = BUILD / f"elasticsearch-{VERSION}.zip"
+    if not archive.exists():
+        maven = shutil.which("mvn")
+        if maven is None:
+            raise ServerError("there is no Maven (Debian: apt install maven)")
+        BUILD.mkdir(parents=True, exist_ok=True)
+        copy = [maven, "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={BUILD}"]
+        done = subprocess.run(copy, cwd=BUILD, stdout=sys.stderr, check=False)
+        if done.returncode or not archive.exists():
+            raise ServerError(f"Maven could not bring {ARTIFACT} (see its lines above)")
+    fresh = BUILD / f"unpacking-{os.getpid()}"
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(fresh)  # modes are lost; those of bin/ are set below
+    for program in (fresh / HOME.name / "bin").iterdir():
+        program.chmod(0o755)
+    options = fresh / HOME.name / "config" / "jvm.options"
+    kept = [line for line in options.read_text().splitlines() if not any(word in line for word in _UNWANTED_OPTIONS)]
+    options.write_text("\n".join(kept) + "\n")
+    (fresh / HOME.name / "plugins").mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError, OSError):  # another process was faster
+        (fresh / HOME.name).rename(HOME)
+    shutil.rmtree(fresh, ignore_errors=True)
+    return HOME
+
+
+def start(options: Options) -> Cluster:
+    """Start a cluster and wait until all its nodes have found each other.
+
+    Raises:
+        ServerError: it did not come up; nothing of it is left running.
+    """
+    home, java = fetch(), java_home()
+    if _pids(options.port):
+        raise ServerError(f"a server of this script runs on port {options.port} already (stop it first)")
+    _check_reachable(home)
+    password = secrets.token_urlsafe(18) if options.security else ""
+    folder = _run_folder(options.port)
+    shutil.rmtree(folder, ignore_errors=True)
+    launched: list[subprocess.Popen[bytes]] = []
+    try:
+        launched.extend(_launch(home, java, options, number, password) for number in range(options.nodes))
+        deadline = time.monotonic() + START_SECONDS
+        for number, process in enumerate(launched):
+            _wait_for_launch(process, folder / f"node{number}", deadline)
+        urls = tuple(_url(options, number) for number in range(options.nodes))
+        _wait(urls, options, password, deadline)
+    except BaseException as error:
+        for process in launched:
+            process.kill()
+            process.communicate()
+        stop(options.port)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise ServerError(f"the server did not start within {START_SECONDS} s") from error
+        raise
+    return Cluster(urls=urls, pids=tuple(_pids(options.port)), password=password)
+
+
+def stop(port: int = 9200) -> int:
+    """Stop the nodes that `start` left on this port, by their pid files; return how many there were."""
+    pids = _pids(port)
+    for pid in pids:
+        _signal(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(map(_is_server, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in filter(_is_server, pids):
+        _signal(pid, signal.SIGKILL)
+    for file in _run_folder(port).glob("node*/pid"):
+        file.unlink(missing_ok=True)
+    return len(pids)
+
+
+@contextlib.contextmanager
+def running_cluster(options: Options | None = None) -> Iterator[Cluster]:
+    """Run a cluster for the time of a block; it is stopped and its data removed however the block ends."""
+    options = options or Options()
+    try:
+        yield start(options)
+    finally:
+        stop(options.port)
+        shutil.rmtree(_run_folder(options.port), ignore_errors=True)
+
+
+def _run_folder(port: int) -> Path:
+    return RUN / str(port)
+
+
+def _url(options: Options, number: int) -> str:
+    return f"{'https' if options.ca else 'http'}://127.0.0.1:{options.port + number}"
+
+
+def _launch(home: Path, java: Path, options: Options, number: int, password: str) -> subprocess.Popen[bytes]:
+    """Start one node in the background; the process returned ends when the node is up, or has failed."""
+    folder = _run_folder(options.port) / f"node{number}"
+    config = folder / "config"
+    shutil.copytree(home / "config", config)
+    for name in ("data", "logs", "tmp", "repo"):
+        (folder / name).mkdir()
+    for name, content in options.files.items():
+        (config / name).write_bytes(content)
+    (config / "elasticsearch.yml").write_text(_settings(options, number, folder))
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "ES_JAVA_HOME": str(java),
+        "ES_PATH_CONF": str(config),
+        "ES_TMPDIR": str(folder / "tmp"),
+        "ES_JAVA_OPTS": f"-Xms{options.heap} -Xmx{options.heap}",
+    }
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+    if password:
+        for arguments, told in ((["create"], ""), (["add", "-x", "bootstrap.password"], password)):
+            process = _run([home / "bin" / "elasticsearch-keystore", *arguments], environment, folder)
+            process.communicate(told.encode())
+            if process.returncode:
+                raise ServerError(f"the keystore cannot be made: {_last_lines(folder)}")
+    return _run([home / "bin" / "elasticsearch", "-d", "-p", folder / "pid"], environment, folder)
+
+
+def _run(command: Sequence[Path | str], environment: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    """Run a program of the server, as another user if we are root; its lines go to the node's start.log."""
+    nobody = NOBODY if os.geteuid() == 0 else None
+    with (folder / "start.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            user=nobody,
+            group=nobody,
+            extra_groups=None if nobody is None else [],
+        )
+
+
+def _settings(options: Options, number: int, folder: Path) -> str:
+    transport = [options.port + 100 + each for each in range(options.nodes)]
+    lines = {
+        "cluster.name": f"secmon-{options.port}",
+        "node.name": f"node{number}",
+        "path.data": folder / "data",
+        "path.logs": folder / "logs",
+        "path.repo": folder.parent / "repo" if options.nodes > 1 else folder / "repo",
+        "network.host": "127.0.0.1",
+        "http.port": options.port + number,
+        "transport.port": transport[number],
+        "xpack.security.enabled": str(options.security).lower(),
+        "xpack.security.autoconfiguration.enabled": "false",
+        "cluster.routing.allocation.disk.threshold_enabled": "false",
+    }
+    if options.nodes == 1:
+        lines["discovery.type"] = "single-node"
+    else:
+        lines["discovery.seed_hosts"] = json.dumps([f"127.0.0.1:{each}" for each in transport])
+        lines["cluster.initial_master_nodes"] = json.dumps([f"node{each}" for each in range(options.nodes)])
+    return "".join(f"{name}: {value}\n" for name, value in {**lines, **options.settings}.items())
+
+
+def _wait_for_launch(process: subprocess.Popen[bytes], folder: Path, deadline: float) -> None:
+    """The launcher ends when its node is up, or has failed."""
+    process.communicate(timeout=max(deadline - time.monotonic(), 1))
+    if process.returncode:
+        raise ServerError(f"{folder.name} did not start: {_last_lines(folder)}")
+
+
+def _wait(urls: Sequence[str], options: Options, password: str, deadline: float) -> None:
+    """Wait until the cluster answers and has all its nodes. `GET /` is not published with this server."""
+    context = ssl.create_default_context(cafile=str(options.ca)) if options.ca else None
+    request = urllib.request.Request(f"{urls[0]}/_cluster/health?wait_for_nodes={len(urls)}&timeout=5s")  # noqa: S310  our own loopback address
+    if password:
+        token = base64.b64encode(f"elastic:{password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    problem = "it never answered"
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=context) as answer:  # noqa: S310  as above
+                if not json.load(answer)["timed_out"]:
+                    return
+                problem = "not all nodes found each other"
+        except (OSError, ValueError, KeyError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        time.sleep(0.5)
+    raise ServerError(f"the server did not become ready: {problem}")
+
+
+def _check_reachable(home: Path) -> None:
+    """As root the server runs as another user, who must be able to enter the folder it lies in."""
+    closed = [path for path in home.parents if os.geteuid() == 0 and not path.stat().st_mode & 0o001]
+    if closed:
+        raise ServerError(
+            f"{closed[-1]} is closed to other users, and Elasticsearch does not run as root (chmod o+x it)"
+        )
+
+
+def _pids(port: int) -> list[int]:
+    """Return the processes that the pid files of a port name and that are truly nodes of Elasticsearch."""
+    found = []
+    for file in sorted(_run_folder(port).glob("node*/pid")):
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(file.read_text())
+            if _is_server(pid):
+                found.append(pid)
+    return found
+
+
+def _is_server(pid: int) -> bool:
+    """Tell whether a process is a node of ours: a pid may have been given to somebody else since."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return b"elasticsearch" in command and state != "Z"
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _last_lines(folder: Path) -> str:
+    with contextlib.suppress(OSError):
+        return " / ".join((folder / "start.log").read_text(errors="replace").splitlines()[-8:])
+    return "it left no log"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("write KEY=VALUE")
+    return name, value
+
+
+def main() -> int:
+    """Run one command."""
+    parser = argparse.ArgumentParser(description="A real Elasticsearch for development and tests.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("fetch", help="bring and unpack the server")
+    starting = commands.add_parser("start", help="start it and print where it listens")
+    starting.add_argument("--nodes", type=int, choices=(1, 3), default=1)
+    starting.add_argument("--security", action="store_true")
+    starting.add_argument("--heap", default="512m")
+    starting.add_argument("--setting", type=_pair, action="append", default=[], metavar="KEY=VALUE")
+    stopping = commands.add_parser("stop", help="stop it by its pid files")
+    for each in (starting, stopping):
+        each.add_argument("--port", type=int, default=9200)
+    asked = parser.parse_args()
+    try:
+        if asked.command == "fetch":
+            told: object = {"home": str(fetch())}
+        elif asked.command == "stop":
+            told = {"stopped": stop(asked.port)}
+        else:
+            cluster = start(
+                Options(
+                    nodes=asked.nodes,
+                    port=asked.port,
+                    security=asked.security,
+                    heap=asked.heap,
+                    settings=dict(asked.setting),
+                )
+            )
+            told = {"urls": cluster.urls, "pids": cluster.pids, "password": cluster.password}
+    except ServerError as error:
+        sys.stderr.write(f"elasticsearch: {error}\n")
+        return 1
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Questions as Elasticsearch queries. Scope is added here and nowhere else: `within` makes every query that is sent.
+
+An index tells less than an event (`encode`): documents whose `store.scan` names a field are decided by reading. So a
+question has three forms: `superset` finds all that may match, `sure` those of which the index alone is certain, and
+`unsure` the others; a count adds what is counted in `sure` to what is read of `unsure`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from secmon.model.access import Scope
+from secmon.model.event import to_micros
+from secmon.model.record import RecordQuery
+from secmon.model.text import words
+from secmon.ports import EventQuery, FindingQuery, HitQuery
+from secmon.store.elasticsearch.encode import ANY_FIELD, is_event_id, is_storable
+from secmon.store.elasticsearch.fields import MAX_TEXT, indexed_as
+from secmon.store.elasticsearch.words import words_query
+
+Query = dict[str, Any]
+
+NOTHING: Final[Query] = {"match_none": {}}
+SCOPE_FIELDS: Final = {"events": "unit.id", "hits": "unit", "findings": "unit", "records": "units"}
+"""The field that names an object's units, by kind of object."""
+
+_LAST_TEXT: Final = "\U0010ffff" * 8
+_MAX_SCAN_NAME: Final = 256
+
+
+def within(scope: Scope, kind: str, conditions: Sequence[Query], *, without: Sequence[str] = ()) -> Query:
+    """Return the query for objects of a kind that meet all conditions and are in scope.
+
+    Args:
+        scope: whose units; nothing of no unit is in sight of anybody but the root.
+        kind: a key of `SCOPE_FIELDS`.
+        conditions: what they meet.
+        without: tokens of attempts that do not count.
+    """
+    filters = list(conditions)
+    if scope.units is not None:
+        units = sorted(filter(is_storable, scope.units))
+        filters.append({"terms": {SCOPE_FIELDS[kind]: units}} if units else NOTHING)
+    query: Query = {"filter": filters}
+    if without:
+        query["must_not"] = [{"terms": {"store.batch" if kind == "events" else "batch": list(without)}}]
+    return {"bool": query}
+
+
+@dataclass(slots=True)
+class Question:
+    """An `EventQuery` as conditions on the index.
+
+    Args:
+        superset: conditions that no matching event fails.
+        sure: conditions that only matching events meet, together with none of `scanned`.
+        scanned: fields whose values decide and that an index may not tell; `ANY_FIELD` among them if any is.
+        reading: whether every candidate has to be read.
+    """
+
+    superset: list[Query] = field(default_factory=list)
+    sure: list[Query] = field(default_factory=list)
+    scanned: set[str] = field(default_factory=set)
+    reading: bool = False
+
+    def both(self, condition: Query) -> None:
+        """Add a condition that the index decides."""
+        self.superset.append(condition)
+        self.sure.append(condition)
+
+    def by(self, name: str) -> None:
+        """The values of this field are wanted too."""
+        if indexed_as(name) is None:
+            self.reading = True
+        else:
+            self._scan(name)
+
+    def certain(self) -> list[Query]:
+        """Return the conditions of events of which the index alone is certain; none of them is read."""
+        return [*self.sure, {"bool": {"must_not": [self._in_scan()]}}] if self.scanned else self.sure
+
+    def uncertain(self) -> list[Query]:
+        """Return the conditions of the other candidates: they are read."""
+        return [*self.superset, self._in_scan()] if self.scanned else [NOTHING]
+
+    def _in_scan(self) -> Query:
+        return {"terms": {"store.scan": sorted(self.scanned)}}
+
+    def _scan(self, name: str) -> None:
+        self.scanned.add(name[:_MAX_SCAN_NAME])
+
+    def value(self, name: str, accepted: Sequence[str]) -> None:
+        """A field has one of these texts."""
+        texts = [text for text in accepted if is_storable(text)]
+        place = indexed_as(name)
+        if not texts or not is_storable(name):
+            self.both(NOTHING)
+        elif place is None:
+            self.reading = True
+        else:
+            self._one_of(name, {"terms": {place: [text[: MAX_TEXT + 1] for text in texts]}})
+
+    def present(self, name: str) -> None:
+        """A field is there."""
+        place = indexed_as(name)
+        if not is_storable(name):
+            self.both(NOTHING)
+        elif place is None:
+            self.reading = True
+        else:
+            self._one_of(name, {"exists": {"field": place}})
+
+    def _one_of(self, name: str, condition: Query) -> None:
+        self._scan(name)
+        scan = {"term": {"store.scan": name}}
+        self.superset.append({"bool": {"should": [condition, scan], "minimum_should_match": 1}})
+        self.sure.append(condition)
+
+
+def question(query: EventQuery) -> Question:
+    """Return the conditions of a query, without scope and order."""
+    asked = Question()
+    if span := _span("store.time", query.since, query.until):
+        asked.both(span)
+    for name, accepted in query.equals.items():
+        asked.value(name, accepted)
+    for name in query.present:
+        asked.present(name)
+    if query.text:
+        asked.reading = True
+        phrase = words(query.text)
+        asked.superset.append(words_query("store.words", phrase) if phrase else NOTHING)
+    return asked
+
+
+def hit_conditions(query: HitQuery) -> list[Query]:
+    """Return the conditions of a query over hits."""
+    found = [_span("at", query.since, query.until)]
+    if query.rule_ids:
+        found.append(_terms("rule", query.rule_ids))
+    for name, value in (("alert", query.alert_id), ("keys", query.key), ("asset", query.asset_id)):
+        if value:
+            found.append(_terms(name, (value,)))
+    return [condition for condition in found if condition]
+
+
+def finding_conditions(query: FindingQuery) -> list[Query]:
+    """Return the conditions of a query over findings."""
+    found = [_span("at", query.since, query.until)]
+    for name, value in (("class", query.data_class), ("asset", query.asset_id)):
+        if value:
+            found.append(_terms(name, (value,)))
+    if query.event_ids:
+        found.append(_terms("event", [one for one in query.event_ids if is_event_id(one)]))
+    return [condition for condition in found if condition]
+
+
+def ids_condition(ids: Sequence[str]) -> Query:
+    """Return the condition of documents by their ids."""
+    return {"ids": {"values": list(ids)}}
+
+
+def record_conditions(query: RecordQuery) -> list[Query]:
+    """Return the conditions of a query over documents; the words of a text are those of candidates only."""
+    found = [_terms("kind", (query.kind,))]
+    for name, accepted in query.equals.items():
+        found.append(_terms(f"keys.{name}", accepted) if is_key(name) else NOTHING)
+    for name, (low, high) in query.ranges.items():
+        found.append(_range(name, low, high))
+    if query.text:
+        phrase = words(query.text)
+        found.append(words_query("words", phrase) if phrase else NOTHING)
+    return found
+
+
+def is_key(name: str) -> bool:
+    """Tell whether a name can be a key of a document."""
+    return bool(name) and is_storable(name) and "*" not in name and "\0" not in name
+
+
+def _range(name: str, low: str | None, high: str | None) -> Query:
+    if not is_key(name) or not all(is_storable(text) for text in (low, high) if text is not None):
+        return NOTHING
+    if low is None and high is None:
+        return {"exists": {"field": f"keys.{name}"}}
+    # A keyed range wants both ends.
+    upper: Mapping[str, str] = {"lte": _LAST_TEXT} if high is None else {"lt": high}
+    return {"range": {f"keys.{name}": {"gte": low or "", **upper}}}
+
+
+def _terms(name: str, accepted: Sequence[str]) -> Query:
+    texts = [text for text in accepted if is_storable(text)]
+    return {"terms": {name: texts}} if texts else NOTHING
+
+
+def _span(name: str, since: datetime | None, until: datetime | None) -> Query:
+    bounds = {"gte": since, "lt": until}
+    given = {bound: to_micros(moment) for bound, moment in bounds.items() if moment is not None}
+    return {"range": {name: given}} if given else {}
+
+
+__all__ = [
+    "ANY_FIELD", "NOTHING", "Question", "finding_conditions", "hit_conditions", "ids_condition", "is_key", "question",
+    "record_conditions", "within",
+]  # fmt: skip

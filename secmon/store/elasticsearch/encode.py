@@ -1,0 +1,231 @@
+"""Events, hits and findings as documents, and back.
+
+An event's document is its body as the pipeline wrote it, with one object `store` put before it: where all fields are
+of the table and all values are plain, not a byte of the body is rewritten. Whatever an index could not tell exactly
+(a truth value, a text with U+001F, a list with a value twice, a text longer than Lucene takes, a name that no field can
+have) is kept in `store.odd` as it was, and `store.scan` names the fields for which reading decides.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from secmon.errors import StoreError
+from secmon.model.batch import EventFinding, StoredEvent
+from secmon.model.event import Event, Value, to_micros
+from secmon.model.hit import Finding, Hit, Level, Minor
+from secmon.store.elasticsearch.fields import KNOWN, LONG_TEXTS, MAX_TEXT, STORE, is_plain
+from secmon.store.elasticsearch.words import indexed_words
+from secmon.store.matching import LIST_SEPARATOR, value_texts
+
+Source = dict[str, Any]
+
+ANY_FIELD: Final = "*"
+"""In `store.scan`: a field whose own name cannot stand there."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_EVENT_MICROS: Final = to_micros(datetime.max.replace(tzinfo=UTC))
+_MIN_EVENT_MICROS: Final = to_micros(datetime.min.replace(tzinfo=UTC))
+_MARK_BYTES: Final = 12
+
+
+class Item(NamedTuple):
+    """One document on its way into an index.
+
+    Args:
+        id: its `_id`.
+        head: the first part of its JSON up to the token of the attempt.
+        tail: the rest behind it.
+    """
+
+    id: str
+    head: bytes
+    tail: bytes
+
+    def document(self, token: bytes) -> bytes:
+        """Return the document under the token of an attempt."""
+        return self.head + token + self.tail
+
+
+def event_item(stored: StoredEvent) -> Item:
+    """Return an event's document."""
+    event: Event = orjson.loads(stored.body)
+    plain = len(stored.body) <= MAX_TEXT and KNOWN.issuperset(event) and b"\\u001f" not in stored.body
+    if plain:
+        for value in event.values():
+            if value.__class__ is not str and value.__class__ is not int and not _is_plain_list(value):
+                plain = False
+                break
+    own: Source = {"time": stored.time, "digest": stored.digest.hex(), "words": indexed_words(stored.body, event)}
+    body = stored.body if plain else _rewritten(event, own)
+    tail = b'",' + orjson.dumps(own)[1:-1] + b"}," + body[1:]
+    return Item(stored.id.hex(), b'{"store":{"batch":"', tail)
+
+
+def _is_plain_list(value: Value) -> bool:
+    """Tell whether an index tells all of a list: texts or whole numbers, each once."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(item.__class__ is str or item.__class__ is int for item in value) and len(set(map(str, value))) == len(
+        value
+    )
+
+
+def _rewritten(event: Event, own: Source) -> bytes:
+    """Return the JSON of the fields that stand at the top; put all others into `own`."""
+    top: Source = {}
+    rest: Source = {}
+    odd: Source = {}
+    scan: list[str] = []
+    for name, value in event.items():
+        if name in LONG_TEXTS:
+            top[name] = value
+            continue
+        texts = value_texts(value)
+        plain = is_plain(name)
+        if plain and texts and all(len(text) <= MAX_TEXT for text in texts):
+            exact = _tells_all(value, texts)
+            (top if name in KNOWN else rest)[name] = value if exact else list(texts)
+            if not exact:
+                odd[name] = value
+            if len(set(texts)) < len(texts):
+                scan.append(name)
+        else:
+            odd[name] = value
+            scan.append(name if plain else ANY_FIELD)
+    own.update({key: value for key, value in (("rest", rest), ("odd", odd), ("scan", scan)) if value})
+    return orjson.dumps(top)
+
+
+def _tells_all(value: Value, texts: tuple[str, ...]) -> bool:
+    """Tell whether a value can stand in an index as it is: what Elasticsearch makes of it are its texts."""
+    items = value if isinstance(value, list) else [value]
+    return len(items) == len(texts) and all(item.__class__ is int or item.__class__ is str for item in items)
+
+
+def event_of(source: Source) -> Event:
+    """Return the event that a document holds."""
+    own = source.pop(STORE)
+    if "rest" in own:
+        source.update(own["rest"])
+    if "odd" in own:
+        source.update(own["odd"])
+    return source
+
+
+def hit_item(hit: Hit) -> Item:
+    """Return a hit's document.
+
+    Raises:
+        StoreError: it cannot be written as JSON.
+    """
+    document = {
+        "at": to_micros(hit.at), "event": hit.event_id, "rule": hit.rule_id, "alert": hit.alert_id, "keys": hit.keys,
+        "unit": hit.unit_id, "asset": hit.asset_id,
+        "hit": {
+            "rule_digest": hit.rule_digest, "level": hit.level.value, "group": hit.group, "captured": hit.captured,
+            "signature": hit.signature,
+        },
+    }  # fmt: skip
+    return Item(hit.event_id + _mark(hit.rule_id.encode()), _HEAD, _tail(document))
+
+
+def hit_of(source: Source) -> Hit:
+    """Return the hit that a document holds."""
+    detail = source["hit"]
+    return Hit(
+        event_id=source["event"],
+        rule_id=source["rule"],
+        rule_digest=detail["rule_digest"],
+        level=Level(detail["level"]),
+        at=to_datetime(source["at"]),
+        alert_id=source["alert"],
+        group=detail["group"],
+        keys=tuple(source["keys"]),
+        captured=detail["captured"],
+        signature=detail["signature"],
+        unit_id=source["unit"],
+        asset_id=source["asset"],
+    )
+
+
+def finding_item(found: EventFinding) -> Item:
+    """Return a finding's document.
+
+    Raises:
+        StoreError: it cannot be written as JSON.
+    """
+    finding = found.finding
+    detail = {
+        "level": finding.level, "candidate": finding.candidate, "minor": finding.minor, "path": finding.path,
+        "span": finding.span, "confidence": finding.confidence, "masked": finding.masked, "digest": finding.digest,
+        "trace": finding.trace,
+    }  # fmt: skip
+    mark = _mark(finding.data_class.encode() + b"\0" + _json(detail))
+    document = {
+        "at": to_micros(found.at), "event": found.event_id, "class": finding.data_class, "unit": found.unit_id,
+        "asset": found.asset_id, "mark": mark, "finding": detail,
+    }  # fmt: skip
+    return Item(found.event_id + mark, _HEAD, _tail(document))
+
+
+def finding_of(source: Source) -> EventFinding:
+    """Return the finding that a document holds."""
+    detail = source["finding"]
+    span = detail["span"]
+    finding = Finding(
+        data_class=source["class"],
+        level=detail["level"],
+        candidate=detail["candidate"],
+        minor=Minor(detail["minor"]),
+        path=detail["path"],
+        span=None if span is None else (span[0], span[1]),
+        confidence=detail["confidence"],
+        masked=detail["masked"],
+        digest=detail["digest"],
+        trace=tuple(detail["trace"]),
+    )
+    return EventFinding(source["event"], to_datetime(source["at"]), source["unit"], source["asset"], finding)
+
+
+def to_datetime(micros: int) -> datetime:
+    """Return the aware time of whole microseconds since 1970; what no calendar holds becomes its edge."""
+    return _EPOCH + timedelta(microseconds=min(max(micros, _MIN_EVENT_MICROS), _MAX_EVENT_MICROS))
+
+
+def is_event_id(text: str) -> bool:
+    """Tell whether a text is an event id: 32 lower-case hex digits."""
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")  # noqa: PLR2004  model.ids
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether a text can stand in the store: a lone surrogate cannot, a question with one finds nothing."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_HEAD: Final = b'{"batch":"'
+
+
+def _tail(document: Source) -> bytes:
+    return b'",' + _json(document)[1:]
+
+
+def _mark(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=_MARK_BYTES).hexdigest()
+
+
+def _json(value: Source) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:  # lone surrogates, integers beyond 64 bits: the pipeline escapes them before
+        raise StoreError("a value cannot be written as JSON", hint="please report this") from error
+
+
+# value_texts parts texts at U+001F; a body without that escape has none.
+assert LIST_SEPARATOR == "\x1f"  # noqa: S101  a constant that the quick test above relies on

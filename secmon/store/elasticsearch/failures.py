@@ -1,0 +1,102 @@
+"""Failures of the cluster as our own errors: one clear sentence each, never a value from a record."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from elastic_transport import ConnectionError as NoConnectionError
+from elastic_transport import ConnectionTimeout, SerializationError, TlsError, TransportError
+from elasticsearch import ApiError, UnsupportedProductError
+
+from secmon.errors import StoreError, StoreUnavailableError
+
+NOT_FOUND = 404
+CONFLICT = 409
+BAD_REQUEST = 400
+TOO_LARGE = 413
+TOO_MANY = 429
+_UNAUTHENTICATED, _FORBIDDEN, _SERVER_FAILED = 401, 403, 500
+
+_BLOCKED = "cluster_block_exception"
+
+
+@contextmanager
+def store_errors(url: str) -> Iterator[None]:
+    """Turn failures of the client into `StoreError`s that name the server.
+
+    Raises:
+        StoreUnavailableError: it may pass: no connection, wrong certificate or credentials, read-only, full, too busy.
+        StoreError: the server is of another product, or refuses the request.
+    """
+    try:
+        yield
+    except UnsupportedProductError as error:
+        raise StoreError(
+            "this server is not Elasticsearch", where=url, hint="check store.elasticsearch.urls"
+        ) from error
+    except ApiError as error:
+        raise api_failure(url, error.meta.status, error_of(error.body)) from error
+    except TlsError as error:
+        problem = "the certificate of the server is not trusted, or it does not speak TLS"
+        raise StoreUnavailableError(problem, where=url, hint="check store.elasticsearch.ca and the url") from error
+    except ConnectionTimeout as error:
+        raise StoreUnavailableError("the server does not answer in time", where=url, hint=_SEE_DOCTOR) from error
+    except NoConnectionError as error:
+        problem = "the server cannot be reached"
+        raise StoreUnavailableError(
+            problem, where=url, hint="check store.elasticsearch.urls and the network"
+        ) from error
+    except SerializationError as error:
+        raise StoreError(
+            "the server does not answer in JSON", where=url, hint="check store.elasticsearch.urls"
+        ) from error
+    except TransportError as error:
+        raise StoreUnavailableError("the connection failed", where=url, hint=_SEE_DOCTOR) from error
+
+
+_SEE_DOCTOR = "see `secmon doctor`"
+
+
+def api_failure(url: str, status: int, kind: str) -> StoreError:
+    """Return the error for an answer that is none of the expected ones.
+
+    Args:
+        url: the server.
+        status: HTTP status, of the answer or of one item in it.
+        kind: Elasticsearch's name of the error, such as "cluster_block_exception".
+    """
+    if status == _UNAUTHENTICATED:
+        return StoreUnavailableError(
+            "the server does not accept the credentials", where=url, hint="check store.elasticsearch.api_key_file"
+        )
+    if kind == _BLOCKED:
+        return StoreUnavailableError(
+            "the cluster is read-only or full", where=url, hint="free disk space, then remove the block of the index"
+        )
+    if status == _FORBIDDEN:
+        return StoreUnavailableError(
+            "the credentials lack a right", where=url, hint="docs/elasticsearch.md lists the rights of the role"
+        )
+    if status == TOO_MANY or status >= _SERVER_FAILED:
+        return StoreUnavailableError(
+            "the cluster is too busy or not whole ({kind})",
+            where=url,
+            hint="see `secmon doctor`",
+            values={"kind": kind or status},
+        )
+    return StoreError(
+        "Elasticsearch refused the request: {kind}",
+        where=url,
+        hint="please report this",
+        values={"kind": kind or status},
+    )
+
+
+def error_of(body: Any) -> str:
+    """Return Elasticsearch's name of an error; its reason may quote a record and stays out of every message."""
+    error = body.get("error") if isinstance(body, dict) else None
+    kind = error.get("type") if isinstance(error, dict) else None
+    if kind == "search_phase_execution_exception" and isinstance(error, dict):
+        causes = error.get("root_cause") or [{}]
+        kind = causes[0].get("type") or kind
+    return kind if isinstance(kind, str) else ""

@@ -1,0 +1,264 @@
+"""The way to the cluster: every request goes through here, with a time-out, and its failures become our own errors."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from elasticsearch import ApiError, Elasticsearch
+from elasticsearch.serializer import OrjsonSerializer
+
+from secmon.errors import ConfigError, StoreError, StoreUnavailableError
+from secmon.store.elasticsearch.failures import BAD_REQUEST, NOT_FOUND, error_of, store_errors
+from secmon.store.elasticsearch.mapping import IndexSettings, single_index, template
+from secmon.store.elasticsearch.naming import KINDS, Kind, Names, PartitionName, names_of
+
+MINIMUM_SERVER = (8, 19)
+CONNECTIONS = 10
+_READ_ATTEMPTS = 2
+_JSON = {"Accept": "application/json", "Content-Type": "application/json"}
+_LINES = {"Accept": "application/json", "Content-Type": "application/x-ndjson"}
+_EXISTS = "resource_already_exists_exception"
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElasticsearchSettings:
+    """Where the cluster is, and how to speak to it.
+
+    Args:
+        urls: its nodes, such as "https://127.0.0.1:9200".
+        prefix: first part of the names of all indices.
+        ca: file of the certificate authority that signed the nodes' certificates; the system's own are not asked.
+        api_key: credentials, encoded as Elasticsearch prints them; or
+        user, password: a user and their password.
+        timeout_s: how long one request may take.
+        indices: how the indices of partitions are made.
+    """
+
+    urls: tuple[str, ...]
+    prefix: str = "secmon"
+    ca: Path | None = None
+    api_key: str = ""
+    user: str = ""
+    password: str = ""
+    timeout_s: float = 30.0
+    indices: IndexSettings = field(default_factory=IndexSettings)
+
+
+class Answer(NamedTuple):
+    """HTTP status and JSON body of an answer."""
+
+    status: int
+    body: Body
+
+
+class _Request(NamedTuple):
+    method: str
+    path: str
+    body: Body | bytes | None
+    headers: Mapping[str, str]
+    params: Mapping[str, Any]
+
+
+class Gateway:
+    """One process's way to a cluster; any thread may use it.
+
+    Raises:
+        ConfigError: a setting cannot be right.
+    """
+
+    def __init__(self, settings: ElasticsearchSettings) -> None:
+        self.names: Names = names_of(settings.prefix)
+        self.url = ", ".join(map(_without_secrets, settings.urls))
+        self.timeout_s = settings.timeout_s
+        self._settings = settings
+        self._client = _client(settings)
+        self._reader = self._client.options(max_retries=_READ_ATTEMPTS)
+        self._lock = threading.Lock()
+        self._version_known = False
+        self._made: set[str] = set()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def read(
+        self, method: str, path: str, body: Body | None = None, *, expect: Sequence[int] = (), **params: Any
+    ) -> Answer:
+        """Ask something that may be asked twice; another node is tried if one is gone.
+
+        Args:
+            method: HTTP method.
+            path: path, its variable parts quoted.
+            body: JSON body.
+            expect: statuses that are an answer and no failure.
+            params: of the query.
+        """
+        return self._ask(self._reader, _Request(method, path, body, _JSON, params), expect)
+
+    def write(
+        self, method: str, path: str, body: Body | None = None, *, expect: Sequence[int] = (), **params: Any
+    ) -> Answer:
+        """Change something, exactly one attempt; arguments as in `read`."""
+        return self._ask(self._client, _Request(method, path, body, _JSON, params), expect)
+
+    def lines(self, path: str, body: bytes, *, expect: Sequence[int] = (), **params: Any) -> Answer:
+        """Send JSON lines, such as a bulk request, exactly one attempt."""
+        return self._ask(self._client, _Request("POST", path, body, _LINES, params), expect)
+
+    def refresh(self, *indices: str) -> None:
+        """Make what was written to these indices or aliases visible to searches; costs nothing if nothing was."""
+        self.read("POST", f"/{','.join(indices)}/_refresh", ignore_unavailable="true")
+
+    def ensure_partition(self, partition: PartitionName, kinds: Sequence[Kind]) -> None:
+        """Make the indices of a partition that this process has not seen yet."""
+        missing = [index for kind in kinds if (index := self.names.index(kind, partition)) not in self._made]
+        if missing:
+            self.install()
+            _at_once([partial(self._make, index, {}) for index in missing])
+
+    def forget_partition(self, partition: PartitionName) -> None:
+        """Look again whether a partition's indices are there before the next write."""
+        with self._lock:
+            self._made.difference_update(self.names.index(kind, partition) for kind in KINDS)
+
+    def install(self) -> None:
+        """Bring the templates and the two single indices up to date, once in the life of this process.
+
+        Raises:
+            StoreError: the server is too old.
+        """
+        self.check_version()
+        with self._lock:
+            if self.names.batches in self._made:
+                return
+        chosen = self._settings.indices
+        single = (self.names.records, self.names.batches)
+        _at_once(
+            [
+                *(partial(self._put_template, kind, template(self.names, kind, chosen)) for kind in KINDS),
+                *(partial(self._make, index, single_index(self.names, index, chosen)) for index in single),
+            ]
+        )
+
+    def _put_template(self, kind: Kind, body: Body) -> None:
+        self.write("PUT", f"/_index_template/{self.names.alias(kind)}", body)
+
+    def remove_everything(self) -> None:
+        """Remove all indices and templates of this prefix: for tests, and for an operator who leaves."""
+        found = self.read("GET", f"/{self.names.prefix}-*", expect=(NOT_FOUND,), filter_path="*.aliases")
+        if found.body:
+            self.write("DELETE", f"/{','.join(sorted(found.body))}", expect=(NOT_FOUND,))
+        for kind in KINDS if found.body else ():
+            self.write("DELETE", f"/_index_template/{self.names.alias(kind)}", expect=(NOT_FOUND,))
+        with self._lock:
+            self._made.clear()
+
+    def check_version(self) -> None:
+        """Refuse a server that is too old, as far as our rights let us see its version.
+
+        Raises:
+            StoreError: it is older than `MINIMUM_SERVER`.
+        """
+        if self._version_known:
+            return
+        answer = self.read("GET", "/_nodes/_all/none", expect=(403,), filter_path="nodes.*.version")
+        for node in answer.body.get("nodes", {}).values():
+            version = str(node["version"])
+            if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_SERVER:
+                raise StoreError(
+                    "Elasticsearch {version} is too old",
+                    where=self.url,
+                    hint="8.19 or newer is needed",
+                    values={"version": version},
+                )
+        self._version_known = True
+
+    def _make(self, index: str, body: Body) -> None:
+        answer = self.write("PUT", f"/{index}", body, expect=(BAD_REQUEST,))
+        if answer.status == BAD_REQUEST and error_of(answer.body) != _EXISTS:
+            raise StoreError(
+                "an index cannot be made: {kind}",
+                where=self.url,
+                hint="see the log of the cluster",
+                values={"kind": error_of(answer.body)},
+            )
+        with self._lock:
+            self._made.add(index)
+
+    def _ask(self, client: Elasticsearch, request: _Request, expect: Sequence[int]) -> Answer:
+        with store_errors(self.url):
+            try:
+                response = client.perform_request(
+                    request.method, request.path, params=request.params, headers=request.headers, body=request.body
+                )
+            except ApiError as error:
+                if error.meta.status in expect:
+                    return Answer(error.meta.status, error.body if isinstance(error.body, dict) else {})
+                raise
+        answer = response.body
+        if not isinstance(answer, dict):
+            raise StoreError(
+                "the server does not answer in JSON", where=self.url, hint="check store.elasticsearch.urls"
+            )
+        return Answer(response.meta.status, answer)
+
+    def search(self, path: str, body: Body) -> Body | None:
+        """Search; None if an index of it was dropped meanwhile.
+
+        Raises:
+            StoreUnavailableError: not every shard answered in time: half an answer is none.
+        """
+        body = {"timeout": f"{int(self.timeout_s * 1000)}ms", "track_total_hits": False, **body}
+        answer = self.read("POST", path, body, expect=(NOT_FOUND,), allow_partial_search_results="false")
+        if answer.status == NOT_FOUND:
+            return None
+        if answer.body["timed_out"] or answer.body["_shards"]["failed"]:
+            raise StoreUnavailableError("a search did not end in time", where=self.url, hint="ask for less, or later")
+        return answer.body
+
+
+def _at_once(changes: Sequence[Callable[[], None]]) -> None:
+    """Make changes to the cluster's state side by side: the master joins them into few updates."""
+    if len(changes) == 1:
+        changes[0]()
+        return
+    with ThreadPoolExecutor(len(changes)) as threads:
+        list(threads.map(lambda change: change(), changes))
+
+
+def _client(settings: ElasticsearchSettings) -> Elasticsearch:
+    chosen: dict[str, Any] = {}
+    if settings.api_key:
+        chosen["api_key"] = settings.api_key
+    elif settings.user:
+        chosen["basic_auth"] = (settings.user, settings.password)
+    if settings.ca is not None:
+        chosen["ca_certs"] = str(settings.ca)
+    json = OrjsonSerializer()
+    try:
+        return Elasticsearch(
+            list(settings.urls),
+            request_timeout=settings.timeout_s,
+            max_retries=0,
+            retry_on_timeout=False,
+            connections_per_node=CONNECTIONS,
+            serializers={"application/json": json, "application/vnd.elasticsearch+json": json},
+            **chosen,
+        )
+    except (ValueError, TypeError, OSError) as error:
+        raise ConfigError(
+            "the cluster's address or certificate cannot be used", where="store.elasticsearch", hint="check urls and ca"
+        ) from error
+
+
+def _without_secrets(url: str) -> str:
+    """Return a url without the credentials that may stand in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

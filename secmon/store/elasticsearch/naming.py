@@ -1,0 +1,79 @@
+"""Names of indices and aliases: a pure function of prefix, kind, ingest day and retention class.
+
+`<prefix>-events-<retention class>-2026.11.21`, likewise `hits` and `findings`; `<prefix>-batches` and
+`<prefix>-records` hold the small documents of all days. Each name without class and day is an alias over its kind.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from secmon.errors import ConfigError, StoreError
+
+Kind = Literal["events", "hits", "findings"]
+KINDS: tuple[Kind, ...] = ("events", "hits", "findings")
+
+_RETENTION = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PartitionName:
+    """Which partition; sorts by day, then retention class."""
+
+    day: date
+    retention: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one installation; make it with `names_of`."""
+
+    prefix: str
+
+    @property
+    def batches(self) -> str:
+        """Index of the batches of all partitions: one shard, so that its sequence numbers are one order."""
+        return f"{self.prefix}-batches"
+
+    @property
+    def records(self) -> str:
+        """Index of all documents."""
+        return f"{self.prefix}-records"
+
+    def alias(self, kind: Kind) -> str:
+        """Return the alias over all partitions of a kind."""
+        return f"{self.prefix}-{kind}"
+
+    def index(self, kind: Kind, partition: PartitionName) -> str:
+        """Return the index of one partition."""
+        return f"{self.prefix}-{kind}-{partition.retention}-{partition.day:%Y.%m.%d}"
+
+
+def names_of(prefix: str) -> Names:
+    """Return the names below a prefix.
+
+    Raises:
+        ConfigError: it cannot be part of the name of an index.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigError(
+            "the prefix is not a lower-case word", where="store.elasticsearch.prefix", hint="a-z, digits, - and _"
+        )
+    return Names(prefix)
+
+
+def partition_name(day: date, retention: str) -> PartitionName:
+    """Return a partition's name.
+
+    Raises:
+        StoreError: the retention class cannot be part of the name of an index.
+    """
+    if not _RETENTION.fullmatch(retention):
+        raise StoreError(
+            "a retention class is a lower-case word",
+            where="retention",
+            hint="letters a-z, digits, - and _, at most 40",
+        )
+    return PartitionName(day, retention)

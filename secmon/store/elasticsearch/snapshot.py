@@ -1,0 +1,129 @@
+"""Reading what is committed, and nothing else: one view of an alias, and the attempts it must leave out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from secmon.errors import StoreUnavailableError
+from secmon.model.access import Scope
+from secmon.store.elasticsearch.asking import Query, within
+from secmon.store.elasticsearch.batches import Batches
+from secmon.store.elasticsearch.failures import NOT_FOUND
+from secmon.store.elasticsearch.gateway import Gateway
+from secmon.store.elasticsearch.naming import Kind
+
+Source = dict[str, Any]
+
+FIRST_PAGE: Final = 100
+MAX_PAGE: Final = 2_000
+BUCKETS: Final = 1_000
+KEEP_ALIVE: Final = "5m"
+# The words are for searching only; they are as long as the event itself.
+_FIELDS: Final = {"excludes": ["store.words"]}
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A point in time of one kind of documents; open it with `Views.take`.
+
+    Args:
+        kind: which documents.
+        pit: Elasticsearch's name of the point in time; each answer may rename it.
+        without: tokens of attempts that do not count in it.
+    """
+
+    gateway: Gateway
+    kind: Kind
+    pit: str
+    without: Sequence[str]
+
+    def search(self, scope: Scope, conditions: Sequence[Query], body: Source) -> Source:
+        """Search within a scope.
+
+        Raises:
+            StoreUnavailableError: a partition was dropped since the snapshot was taken; a new one has to be taken.
+        """
+        answer = self.try_search(scope, conditions, body)
+        if answer is None:
+            raise StoreUnavailableError("a partition was dropped meanwhile", where=self.gateway.url, hint="ask again")
+        return answer
+
+    def try_search(self, scope: Scope, conditions: Sequence[Query], body: Source) -> Source | None:
+        """Search within a scope; None if a partition was dropped since."""
+        query = within(scope, self.kind, conditions, without=self.without)
+        answer = self.gateway.search(
+            "/_search", {**body, "query": query, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+        )
+        if answer is not None:
+            self.pit = answer["pit_id"]
+        return answer
+
+    def buckets(self, scope: Scope, conditions: Sequence[Query], sources: Sequence[Source]) -> Iterator[Source]:
+        """Yield all buckets of a composite aggregation, a page at a time: nothing is cut off."""
+        after: Source = {}
+        while True:
+            composite: Source = {"composite": {"size": BUCKETS, "sources": list(sources), **after}}
+            answer = self.search(scope, conditions, {"size": 0, "aggs": {"page": composite}})
+            page = answer["aggregations"]["page"]["buckets"] if "aggregations" in answer else []
+            yield from page
+            if len(page) < BUCKETS:
+                return
+            after = {"after": page[-1]["key"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Takes snapshots."""
+
+    gateway: Gateway
+    batches: Batches
+
+    @contextmanager
+    def take(self, kind: Kind) -> Iterator[Snapshot]:
+        """Take a snapshot of everything that is committed now.
+
+        The order matters: what is decided by `upto` was written before, so the refreshed view holds all of it; what
+        began later, or is not decided, is known only after the view was taken, and is left out by its token.
+        """
+        snapshot = self._open(kind)
+        try:
+            yield snapshot
+        finally:
+            self._close(snapshot)
+
+    def _open(self, kind: Kind) -> Snapshot:
+        alias = self.gateway.names.alias(kind)
+        upto = self.batches.checkpoint()
+        self.gateway.refresh(alias)
+        pit = self.gateway.read("POST", f"/{alias}/_pit", keep_alive=KEEP_ALIVE, ignore_unavailable="true").body["id"]
+        return Snapshot(self.gateway, kind, pit, self.batches.unsettled(upto) if upto >= 0 else ())
+
+    def _close(self, snapshot: Snapshot) -> None:
+        self.gateway.write("DELETE", "/_pit", {"id": snapshot.pit}, expect=(NOT_FOUND,))
+
+    def walk(
+        self, kind: Kind, scope: Scope, conditions: Sequence[Query], sort: Sequence[Source], *, limit: int | None = None
+    ) -> Iterator[Source]:
+        """Yield the documents that meet all conditions, in order; a page at a time.
+
+        If a partition is dropped under the walk, it goes on in a new snapshot behind the last document.
+        """
+        body: Source = {"sort": list(sort), "_source": _FIELDS, "size": min(limit or FIRST_PAGE, MAX_PAGE)}
+        snapshot = self._open(kind)
+        try:
+            while True:
+                answer = snapshot.try_search(scope, conditions, body)
+                if answer is None:
+                    self._close(snapshot)
+                    snapshot = self._open(kind)
+                    continue
+                hits = answer["hits"]["hits"]
+                for hit in hits:
+                    yield hit["_source"]
+                if len(hits) < body["size"]:
+                    return
+                body["search_after"] = hits[-1]["sort"][: len(sort)]
+                body["size"] = min(body["size"] * 4, MAX_PAGE)
+        finally:
+            self._close(snapshot)

@@ -1,0 +1,136 @@
+"""Counts and profiles: by aggregations where the index is certain, by reading the few events where it is not."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Final
+
+from secmon.model.access import Scope
+from secmon.model.event import Event, parse_time, to_micros
+from secmon.ports import EventQuery, Profile
+from secmon.store.elasticsearch.asking import Question, question
+from secmon.store.elasticsearch.encode import event_of, to_datetime
+from secmon.store.elasticsearch.fields import TIMESTAMP, indexed_as
+from secmon.store.elasticsearch.snapshot import Snapshot, Source, Views
+from secmon.store.matching import matches, phrase_of, value_texts
+
+DAY_MS: Final = 86_400_000
+_DAY_MICROS: Final = DAY_MS * 1_000
+_ORDER: tuple[Source, ...] = ({"store.time": "asc"}, {"event.id": "asc"})
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A profile in the making; days are numbers from 1970-01-01 in the calendar asked for."""
+
+    offset_micros: int = 0
+    count: int = 0
+    values: Counter[str] = field(default_factory=Counter)
+    days: set[int] = field(default_factory=set)
+    first: int | None = None
+    last: int | None = None
+    earliest: list[tuple[int, str]] = field(default_factory=list)
+
+    def add_event(self, event: Event, by: str) -> None:
+        time = to_micros(parse_time(str(event["@timestamp"])))
+        self.count += 1
+        self.days.add((time + self.offset_micros) // _DAY_MICROS)
+        self.span(time)
+        self.earliest.append((time, str(event["event.id"])))
+        if by:
+            self.values.update(value_texts(event[by]) if by in event else ("",))
+
+    def span(self, time: int) -> None:
+        self.first = time if self.first is None else min(self.first, time)
+        self.last = time if self.last is None else max(self.last, time)
+
+
+def count(views: Views, scope: Scope, query: EventQuery, *, by: str) -> dict[str, int]:
+    """Return counts of events by the text of one field; by="" gives {"": total}."""
+    asked = _question(query, by)
+    total = _Sum()
+    for event in _to_read(views, scope, query, asked):
+        total.add_event(event, by)
+        total.earliest.clear()
+    if not asked.reading:
+        with views.take("events") as snapshot:
+            _add_counts(snapshot, scope, asked, by, total)
+    return dict(total.values) if by else {"": total.count}
+
+
+def profile(views: Views, scope: Scope, query: EventQuery, *, by: str, utc_offset_s: int, ids: int) -> Profile:
+    """Return the profile of the events in scope; see `ports.EventLog`."""
+    asked = _question(query, by)
+    total = _Sum(offset_micros=utc_offset_s * 1_000_000)
+    for event in _to_read(views, scope, query, asked):
+        total.add_event(event, by)
+        if len(total.earliest) > ids:
+            total.earliest.pop()  # they come in order
+    if not asked.reading:
+        with views.take("events") as snapshot:
+            _add_counts(snapshot, scope, asked, by, total)
+            _add_days(snapshot, scope, asked, total)
+            _add_span(snapshot, scope, asked, total, ids)
+    return Profile(
+        count=total.count,
+        by=dict(total.values),
+        days=frozenset(map(_calendar_day, total.days)),
+        first=None if total.first is None else to_datetime(total.first),
+        last=None if total.last is None else to_datetime(total.last),
+        event_ids=tuple(one for _, one in sorted(total.earliest)[:ids]),
+    )
+
+
+def _question(query: EventQuery, by: str) -> Question:
+    asked = question(query)
+    if by:
+        asked.by(by)
+    return asked
+
+
+def _to_read(views: Views, scope: Scope, query: EventQuery, asked: Question) -> Iterator[Event]:
+    """Yield, in order, the matching events that only reading decides."""
+    if not asked.reading and not asked.scanned:
+        return
+    phrase = (phrase_of(query.text) or []) if query.text else []
+    conditions = asked.superset if asked.reading else asked.uncertain()
+    for event in map(event_of, views.walk("events", scope, conditions, _ORDER)):
+        if matches(event, equals=query.equals, present=query.present, phrase=phrase):
+            yield event
+
+
+def _add_counts(snapshot: Snapshot, scope: Scope, asked: Question, by: str, total: _Sum) -> None:
+    answer = snapshot.search(scope, asked.certain(), {"size": 0, "track_total_hits": True})
+    total.count += answer["hits"]["total"]["value"]
+    if by:
+        sources = [{"value": {"terms": {"field": indexed_as(by), "missing_bucket": True}}}]
+        for bucket in snapshot.buckets(scope, asked.certain(), sources):
+            total.values[bucket["key"]["value"] or ""] += bucket["doc_count"]
+
+
+def _add_days(snapshot: Snapshot, scope: Scope, asked: Question, total: _Sum) -> None:
+    offset_s = total.offset_micros // 1_000_000
+    histogram = {"field": TIMESTAMP, "fixed_interval": "1d", "offset": f"{-offset_s}s"}
+    for bucket in snapshot.buckets(scope, asked.certain(), [{"day": {"date_histogram": histogram}}]):
+        total.days.add((bucket["key"]["day"] + offset_s * 1_000) // DAY_MS)
+
+
+def _add_span(snapshot: Snapshot, scope: Scope, asked: Question, total: _Sum, ids: int) -> None:
+    """Add first and last from sort values: aggregations count in doubles, too coarse for microseconds."""
+    earliest = _edge(snapshot, scope, asked, "asc", max(ids, 1))
+    for time, _ in (*earliest, *_edge(snapshot, scope, asked, "desc", 1)):
+        total.span(time)
+    total.earliest.extend(earliest)
+
+
+def _edge(snapshot: Snapshot, scope: Scope, asked: Question, order: str, size: int) -> Iterable[tuple[int, str]]:
+    sort = [{"store.time": order}, {"event.id": order}]
+    answer = snapshot.search(scope, asked.certain(), {"size": size, "sort": sort, "_source": False})
+    hits: list[dict[str, Any]] = answer["hits"]["hits"]
+    return [(hit["sort"][0], hit["sort"][1]) for hit in hits]
+
+
+def _calendar_day(number: int) -> date:
+    """Return the day that lies `number` days behind 1970-01-01."""
+    return (to_datetime(0) + timedelta(days=number)).date()

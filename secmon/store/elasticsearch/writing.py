@@ -1,0 +1,154 @@
+"""Committing one batch: announce, write, decide (`batches` says why in this order)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from secmon.errors import ConflictError, PoisonError, StoreError
+from secmon.model.batch import Batch, BatchRow, StoredEvent
+from secmon.model.ids import partition_number
+from secmon.store.elasticsearch.batches import Batches, Intent
+from secmon.store.elasticsearch.bulk import Action, BulkWriter, create, overwrite, refuse_poison
+from secmon.store.elasticsearch.encode import Item, event_item, finding_item, hit_item, is_event_id
+from secmon.store.elasticsearch.gateway import Gateway
+from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName, partition_name
+
+Items = dict[Kind, list[Item]]
+
+_MGET: Final = 1_000
+_OFFSET = slice(8, 14)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWriter:
+    """Commits batches."""
+
+    gateway: Gateway
+    batches: Batches
+    bulk: BulkWriter
+
+    def commit(self, batch: Batch) -> BatchRow:
+        """Make a batch durable, all of it or nothing; see `ports.EventLog.commit`."""
+        partition = partition_name(batch.day, batch.retention)
+        items = prepared(batch)
+        self.gateway.ensure_partition(partition, [kind for kind in KINDS if items[kind]] or ["events"])
+        intent = self.batches.open(batch, items)
+        if isinstance(intent, BatchRow):
+            return intent
+        new = {kind: self._write(partition, kind, items[kind], intent, batch) for kind in KINDS}
+        return self.batches.commit(intent, batch, new)
+
+    def _write(self, partition: PartitionName, kind: Kind, items: list[Item], intent: Intent, batch: Batch) -> int:
+        """Write the documents of one kind; return how many of them carry the token of this attempt."""
+        if not items:
+            return 0
+        index = self.gateway.names.index(kind, partition)
+        outcome = self.bulk.write(index, create(items, intent.token))
+        if kind == "events" and outcome.refused:
+            # Nothing but events was written yet, and they do not count: the caller sets these aside and tries again.
+            raise PoisonError(
+                "{count} events cannot be stored",
+                where=batch.source,
+                hint="they become dead letters",
+                values={"count": len(outcome.refused)},
+                event_ids=tuple(sorted(outcome.refused)),
+            )
+        refuse_poison(outcome, batch.source)
+        if not outcome.taken:
+            return len(items)
+        return len(items) - self._settle(index, kind, _named(items, outcome.taken), intent, batch)
+
+    def _settle(self, index: str, kind: Kind, taken: Sequence[Item], intent: Intent, batch: Batch) -> int:
+        """Deal with documents whose ids were taken; return how many belong to other batches that count.
+
+        What an attempt that never counted left behind is taken over. What counts stays as it is; for an event it
+        must be the same record.
+        """
+        holders = self._holders(index, kind, [item.id for item in taken])
+        count = self.batches.places({holder["token"] for holder in holders.values()} - {intent.token})
+        digests = {event.id.hex(): event for event in batch.events} if kind == "events" else {}
+        overwrites: list[Action] = []
+        passed = 0
+        for item in taken:
+            holder = holders.get(item.id)
+            if holder is None:
+                continue
+            event = digests.get(item.id)
+            same = event is None or holder["digest"] == event.digest.hex()
+            if holder["token"] in count:
+                passed += 1
+                if event is not None and not same:
+                    raise _other_record(batch, event)
+            elif holder["token"] != intent.token or not same:
+                overwrites.append(overwrite(item, intent.token, holder["seq_no"], holder["primary_term"]))
+        if overwrites:
+            outcome = self.bulk.write(index, overwrites)
+            refuse_poison(outcome, batch.source)
+            if outcome.taken:
+                raise ConflictError(
+                    "another writer took the stream over", where=batch.source, hint="nothing of this attempt counts"
+                )
+        return passed
+
+    def _holders(self, index: str, kind: Kind, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return id → token, digest and version of stored documents, read by id (never stale)."""
+        events = kind == "events"
+        fields = "store.batch,store.digest" if events else "batch"
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(ids), _MGET):
+            body = {"ids": list(ids[start : start + _MGET])}
+            answer = self.gateway.read("POST", f"/{index}/_mget", body, _source_includes=fields)
+            for document in answer.body["docs"]:
+                if document.get("found"):
+                    own: Mapping[str, Any] = document["_source"]["store"] if events else document["_source"]
+                    found[document["_id"]] = {
+                        "token": own["batch"], "digest": own.get("digest"), "seq_no": document["_seq_no"],
+                        "primary_term": document["_primary_term"],
+                    }  # fmt: skip
+        return found
+
+
+def _named(items: Sequence[Item], ids: Sequence[str]) -> list[Item]:
+    wanted = set(ids)
+    return [item for item in items if item.id in wanted]
+
+
+def prepared(batch: Batch) -> Items:
+    """Return the documents of a batch.
+
+    Raises:
+        StoreError: an event is of another day, or stands twice with different content; or something is no JSON.
+    """
+    findings = {item.id: item for item in map(finding_item, batch.findings)}
+    hits = {item.id: item for item in map(hit_item, batch.hits)}
+    for event_id in (*(hit.event_id for hit in batch.hits), *(found.event_id for found in batch.findings)):
+        if not is_event_id(event_id):
+            raise StoreError("an event id has 32 hex digits", where=batch.source, hint="please report this")
+    return {
+        "events": list(map(event_item, _different(batch))),
+        "hits": list(hits.values()),
+        "findings": list(findings.values()),
+    }
+
+
+def _different(batch: Batch) -> Sequence[StoredEvent]:
+    """Return the events of a batch, each once."""
+    day = partition_number(batch.day).to_bytes(2, "big")
+    if any(event.id[:2] != day for event in batch.events):
+        raise StoreError("an event id names another day than its batch", where=batch.source)
+    by_id = {event.id: event for event in batch.events}
+    if len(by_id) == len(batch.events):
+        return batch.events
+    for event in batch.events:
+        if by_id[event.id].digest != event.digest:
+            raise _other_record(batch, event)
+    return tuple(by_id.values())
+
+
+def _other_record(batch: Batch, event: StoredEvent) -> StoreError:
+    return StoreError(
+        "another record was already stored for the same place of the stream (offset {offset})",
+        where=batch.source,
+        hint="the source was rewritten without a new generation; nothing of the batch was stored",
+        values={"offset": int.from_bytes(event.id[_OFFSET], "big")},
+    )
