@@ -16,7 +16,7 @@ import click
 import orjson
 
 from secmon.app.detect import Ledger, Row, Station, Worked
-from secmon.cli.output import flush, safe, write_json
+from secmon.cli.output import complain, flush, safe, write_json
 from secmon.cli.params import AUTO, KindType, ZoneType
 from secmon.clock import SystemClock
 from secmon.collect.oneshot import open_reading
@@ -118,7 +118,7 @@ def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...]) -> tuple[RuleSet
         raise error
     ruleset = load_rules([RuleFile(*each) for each in found], pipelines=[RuleFile(*each) for each in texts])
     for error in errors:
-        click.echo(safe(error), err=True)
+        complain(error)
     for problem in ruleset.problems:
         click.echo(safe(f"{problem.state}: {problem.text}"), err=True)
     if not ruleset.by_id:
@@ -190,7 +190,7 @@ def _detect(run: _Run, ledger: Ledger, files: tuple[str, ...], *, source: str, z
     for worked in run.works(_blocks(files, source, zone, malformed)):
         for message in worked.malformed:
             malformed.append(message)
-            click.echo(safe(message), err=True)
+            complain(message)
         for row in ledger.take(worked):
             _write(row)
         flush()
@@ -211,7 +211,7 @@ def _blocks(files: tuple[str, ...], source: str, zone: tzinfo, malformed: list[s
                 yield frames, reading.lane, reading.prefix
         except ParseError as error:  # a gzip file that ends too early: what was right before has been read
             malformed.append(str(error))
-            click.echo(safe(error), err=True)
+            complain(error)
 
 
 def _gathered(blocks: Iterable[Block]) -> Iterator[Block]:

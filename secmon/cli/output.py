@@ -17,6 +17,7 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u206
 
 # Wide enough for any row we print: problems and masked lines are cut at 500 characters.
 WIDE = 4000
+_MORE = " (and "  # how `daemon.health.problems` begins "(and 3 more)"
 
 
 def words(ctx: click.Context) -> Callable[[str], str]:
@@ -24,6 +25,26 @@ def words(ctx: click.Context) -> Callable[[str], str]:
     from secmon.i18n import translator  # noqa: PLC0415  lazily: streams of JSON need no words
 
     return translator(shared(ctx).get("lang"))
+
+
+def message(ctx: click.Context, text: str) -> str:
+    """Return a message that was kept with its values filled in, in the language of this run."""
+    from secmon.i18n import translated  # noqa: PLC0415  lazily: streams of JSON need no words
+
+    say = words(ctx)
+    if say is str:
+        return text
+    first, opening, rest = text.rpartition(_MORE)
+    if opening and rest.endswith(" more)"):
+        return say("{problem} (and {number} more)").format(problem=translated(first), number=rest[: -len(" more)")])
+    return translated(text)
+
+
+def complain(error: SecmonError | str) -> None:
+    """Print what is wrong with one record or file, in the language of this run; the command goes on."""
+    ctx = click.get_current_context()
+    text = message(ctx, error) if isinstance(error, str) else error.text(words(ctx))
+    click.echo(safe(text), err=True)
 
 
 def safe(text: object) -> str:

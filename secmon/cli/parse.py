@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 
 import click
 
-from secmon.cli.output import flush, safe, write_json
+from secmon.cli.output import complain, flush, safe, write_json
 from secmon.cli.params import AUTO, KindType, TimeType, ZoneType
 from secmon.clock import SystemClock
 from secmon.collect.oneshot import Reading, open_reading
@@ -41,7 +41,7 @@ def parse(files: tuple[str, ...], source: str, zone: tzinfo, year_from: datetime
             for frames in reading.frames:
                 malformed += _print(reading, frames, now)
         except ParseError as error:  # a gzip file that ends too early: what was right before has been printed
-            click.echo(safe(error), err=True)
+            complain(error)
             malformed += 1
     if malformed:
         raise ParseError("malformed records: {count}", values={"count": malformed})
@@ -58,7 +58,7 @@ def _print(reading: Reading, frames: tuple[Frame, ...], now: datetime) -> int:
         _write(event)
     flush()
     for _, _, error in parsed.malformed:
-        click.echo(safe(error), err=True)
+        complain(error)
     return len(parsed.malformed)
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from secmon.cli.output import flush, safe, words, write_json, write_table
+from secmon.cli.output import complain, flush, words, write_json, write_table
 from secmon.cli.shared import color, shared
 from secmon.content import read_files, shipped
 from secmon.errors import ContentError
@@ -54,7 +54,7 @@ def list_(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, as_json:
     else:
         _print_table(ctx, ruleset, rows)
     for error in errors:
-        click.echo(safe(error), err=True)
+        complain(error)
     is_broken = bool(errors) or any(problem.state == "broken" for problem in ruleset.problems)
     return EXIT_NOT_READY if is_broken and (strict or not ruleset.by_id) else 0
 
@@ -92,7 +92,7 @@ def test(paths: tuple[Path, ...], *, as_json: bool) -> int:
     complaints = [*map(str, errors), *map(str, more), *(problem.text for problem in ruleset.problems), *tested.untested]
     complaints += [f"{each.where}: {each.problem}" for each in tested.outcomes if each.problem]
     for complaint in complaints:
-        click.echo(safe(complaint), err=True)
+        complain(complaint)
     if errors or more or ruleset.problems or tested.untested:
         return EXIT_NOT_READY
     return 0 if all(outcome.ok for outcome in tested.outcomes) else EXIT_FAILED

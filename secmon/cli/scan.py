@@ -17,7 +17,7 @@ from secmon.classify.classifier import Classifier
 from secmon.classify.definition import load_definitions
 from secmon.classify.detector import MIN_CONFIDENCE
 from secmon.classify.scan import Layout, Located, Scanner
-from secmon.cli.output import flush, safe, write_json
+from secmon.cli.output import complain, flush, safe, write_json
 from secmon.cli.session import session
 from secmon.clock import SystemClock
 from secmon.content import classifier_files
@@ -70,7 +70,7 @@ def _classifier(ctx: click.Context, key: Path | None, *, strict: bool) -> Classi
     files, unread = classifier_files(settings["content.classifiers"])
     definitions, broken = load_definitions(files)
     for error in (*unread, *broken):
-        click.echo(safe(error), err=True)
+        complain(error)
     if not definitions or (strict and (unread or broken)):
         problem = "a classifier is broken" if definitions else "no classifier could be loaded"
         raise ContentError(problem, hint="see the lines above")
@@ -113,7 +113,7 @@ class _Run:
                 self._scan(path, stream, is_packed=is_packed)
         except (OSError, EOFError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a whole gzip file"
-            click.echo(safe(SecmonError("cannot be read: {reason}", where=path, values={"reason": reason})), err=True)
+            complain(SecmonError("cannot be read: {reason}", where=path, values={"reason": reason}))
             self.unread += 1
 
     def _scan(self, path: str, stream: _Stream, *, is_packed: bool) -> None:

@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 
-from secmon.cli.output import words, write_table
+from secmon.cli.output import message, words, write_table
 from secmon.cli.shared import color, shared
 from secmon.config import Settings, load_settings
 from secmon.model.access import ROOT, Access, Principal, Role
 from secmon.model.event import parse_time
-
-_MORE = " (and "  # how `daemon.health.problems` begins "(and 3 more)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +37,7 @@ class Session:
 
     def message(self, text: str) -> str:
         """Return a message that was kept with its values filled in, in the reader's language."""
-        if self.settings["secmon.lang"] == "en":
-            return text
-        from secmon.i18n import translated  # noqa: PLC0415  lazily: JSON needs no words
-
-        first, opening, rest = text.rpartition(_MORE)
-        if opening and rest.endswith(" more)"):
-            return self.words("{problem} (and {number} more)").format(problem=translated(first), number=rest[:-6])
-        return translated(text)
+        return message(click.get_current_context(), text)
 
     def time(self, text: str | None) -> str:
         """Return an RFC 3339 time for people: to the second, in the installation's zone."""

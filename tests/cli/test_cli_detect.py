@@ -21,7 +21,10 @@ COUNTED = correlation_text("type: event_count\ngroup-by: [source.ip]\ncondition:
 def run(*arguments: str, stdin: bytes = b"") -> tuple[int, list[dict[str, Any]], str]:
     """Run the command; return its status, its rows and what it says on standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "secmon", "detect", *arguments], input=stdin, capture_output=True, check=False
+        [sys.executable, "-m", "secmon", "--lang", "en", "detect", *arguments],
+        input=stdin,
+        capture_output=True,
+        check=False,
     )
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
 

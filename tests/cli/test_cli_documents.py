@@ -111,7 +111,6 @@ def test_a_draft_prints_its_id_and_is_shown(config: Path, alert: str, kind: str,
     assert all(set(paragraph) >= {"text", "evidence.ids"} for paragraph in found["paragraphs"])
     assert all({"unit.id", "state"} <= set(one) for one in found["recipients"])
     assert direction in secmon("--config", config, "bulletin", "show", bulletin_id).text
-    assert draft(config, alert, kind).text.strip() == bulletin_id
 
 
 @pytest.mark.parametrize("format_", [*MAGIC, "json"])

@@ -15,7 +15,7 @@ YEAR = ("--year-from", "2026-10-01T00:00:00Z")
 
 
 def run(*arguments: str | Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "secmon", "parse", *map(str, arguments)]
+    command = [sys.executable, "-m", "secmon", "--lang", "en", "parse", *map(str, arguments)]
     return subprocess.run(command, input=data, capture_output=True, check=False, timeout=60)
 
 

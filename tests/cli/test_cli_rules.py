@@ -22,7 +22,9 @@ cases:
 
 def run(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
     """Run the command; return its status, its rows and what it says on standard error."""
-    done = subprocess.run([sys.executable, "-m", "secmon", "rules", *arguments], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "secmon", "--lang", "en", "rules", *arguments], capture_output=True, check=False
+    )
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
 
 

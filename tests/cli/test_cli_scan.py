@@ -21,7 +21,7 @@ KEYS = {
 
 def run(arguments: Sequence[str | Path], *, data: bytes = b"", home: Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "secmon", "scan", *map(str, arguments)],
+        [sys.executable, "-m", "secmon", "--lang", "en", "scan", *map(str, arguments)],
         input=data,
         capture_output=True,
         check=False,
