@@ -1,5 +1,6 @@
 """Settings to concrete collectors, stores, notifiers and writers: the only place that chooses."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from secmon.clock import SystemClock
 from secmon.collect.files import SETTLE_S, FileCollector
 from secmon.config import Settings
 from secmon.content import classifier_files, framework_files, playbook_files, rule_files
-from secmon.errors import ConfigError, ContentError
+from secmon.errors import ConfigError, ContentError, StoreUnavailableError
 from secmon.model.asset import AssetRegister
 from secmon.model.registers import parse_assets, parse_units
 from secmon.model.unit import UnitTree
@@ -291,7 +292,18 @@ def _renderer(name: str, fonts: tuple[Path, ...]) -> Renderer:
 def _anchor(path: Path) -> Callable[[str], None]:
     def write(head: str) -> None:
         temporary = path.with_suffix(".new")
-        temporary.write_text(head, encoding="utf-8")
-        temporary.replace(path)
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(head)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut can leave an empty file under the name
+            temporary.replace(path)
+        except OSError as error:
+            raise StoreUnavailableError(
+                "the audit head cannot be written: {reason}",
+                where=str(path),
+                hint="see `secmon doctor`",
+                values={"reason": os.strerror(error.errno or 0)},
+            ) from error
 
     return write
