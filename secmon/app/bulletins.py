@@ -11,10 +11,10 @@ from secmon.bulletin.facts import AlertFacts
 from secmon.bulletin.guide import IncidentGuide, load_guide
 from secmon.bulletin.incident_report import compose_incident_report
 from secmon.bulletin.warning import compose_warning
-from secmon.errors import AccessError, ContentError, NotFoundError, SecmonError
+from secmon.errors import AccessError, ConflictError, ContentError, NotFoundError, SecmonError
 from secmon.model.access import Access, Role
 from secmon.model.alert import CLOSE_REASON_ZH, Alert
-from secmon.model.bulletin import Bulletin, BulletinKind, bulletin_from_json
+from secmon.model.bulletin import Bulletin, BulletinKind, BulletinState, bulletin_from_json
 from secmon.model.event import format_time
 from secmon.model.hit import Finding, Minor
 from secmon.model.record import Document, RecordQuery
@@ -116,22 +116,30 @@ def draft(
     if not access.scope.is_root and not access.scope.sees(unit.id):
         # It would be the paper of a unit above them, and they could not even see it afterwards.
         raise AccessError("the drafting unit is not in your sight", hint="ask the unit above to draft it")
-    bulletin = compose(
-        facts,
-        guide,
-        issuer=unit,
-        tree=house.tree,
-        at=house.clock.now(),
-        to=to or None,
-    )
-    if house.records.get(access, KIND, bulletin.id) is None:
-        units = (bulletin.issuer_id,) if bulletin.issuer_id in house.tree.units else ()
-        keys = {"state": bulletin.state.value, "kind": kind.value, "created": format_time(bulletin.created_at)}
-        document = Document(kind=KIND, id=bulletin.id, body=dict(bulletin.to_json()), keys=keys, unit_ids=units)
-        house.records.create(access, document)
-        details = {"alert": alert_id, "revision": alert.revision, "kind": kind.value}
-        audit.append(house, access, "bulletin.draft", bulletin.id, details)
+    key = f"{kind.value}:{unit.id}:{alert.id}:{alert.revision}:{','.join(to)}"
+    if (drafted := _drafted(house, access, key)) is not None:
+        return drafted
+    bulletin = compose(facts, guide, issuer=unit, tree=house.tree, at=house.clock.now(), to=to or None)
+    units = (bulletin.issuer_id,) if bulletin.issuer_id in house.tree.units else ()
+    keys = {
+        "state": bulletin.state.value,
+        "kind": kind.value,
+        "created": format_time(bulletin.created_at),
+        "draft": key,
+    }
+    document = Document(kind=KIND, id=bulletin.id, body=dict(bulletin.to_json()), keys=keys, unit_ids=units)
+    if not house.records.create_all(access, [document]):
+        raise ConflictError("another bulletin was drafted at the same moment", hint="try again")
+    details = {"alert": alert_id, "revision": alert.revision, "kind": kind.value}
+    audit.append(house, access, "bulletin.draft", bulletin.id, details)
     return bulletin
+
+
+def _drafted(house: Installation, access: Access, key: str) -> Bulletin | None:
+    """Return the draft that was made of the same alert revision for the same units, if nobody went on with it yet."""
+    equals = {"draft": (key,), "state": (BulletinState.DRAFT.value,)}
+    page = house.records.find(access, RecordQuery(kind=KIND, equals=equals, limit=1))
+    return bulletin_from_json(page.documents[0].body) if page.documents else None
 
 
 def get_bulletin(house: Installation, access: Access, bulletin_id: str) -> Bulletin:

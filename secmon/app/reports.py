@@ -1,6 +1,7 @@
 """Compliance reports: gather facts, assess, compose, render; every line leads to evidence."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -23,6 +24,8 @@ from secmon.model.record import Document, RecordQuery
 from secmon.model.unit import Unit, UnitKind
 
 DEFAULT_DAYS = 180
+MAX_DAYS = 3_660
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)  # a day of room for any time zone
 KIND = "assessment"
 
 
@@ -69,33 +72,46 @@ def assess_asset(
         hint = str(errors[0]) if errors else "see docs/compliance.md"
         raise NotFoundError("no such framework", hint=hint)
     catalogue = catalogues[framework]
+    if not 0 < days <= MAX_DAYS:
+        raise SecmonError("the period must be 1 to {most} days", values={"most": MAX_DAYS})
     now = house.clock.now()
     until = _end_of(at, house) if at else now
-    since = until - timedelta(days=days)
+    since = until - min(timedelta(days=days), until - _EARLIEST)
     facts = gather(house, access, asset, queries(catalogue, asset.id, since, until))
     return assess(catalogue, asset, facts, since=since, until=until, at=min(until, now))
 
 
 def document_of(house: Installation, assessment: Assessment) -> OfficialDocument:
-    """Return the report as an official document."""
+    """Return the report as an official document, with the system and its unit as the registers have them now."""
     asset = house.register.assets[assessment.asset_id]
-    unit = house.tree.units.get(asset.unit) or Unit(id=asset.unit, name=asset.unit, kind=UnitKind.DEPARTMENT)
-    return compose(assessment, unit, asset)
+    return compose(assessment, _unit_of(house, asset), asset)
+
+
+def _unit_of(house: Installation, asset: Asset) -> Unit:
+    return house.tree.units.get(asset.unit) or Unit(id=asset.unit, name=asset.unit, kind=UnitKind.DEPARTMENT)
 
 
 def keep(house: Installation, access: Access, assessment: Assessment) -> str:
-    """Store an assessment with its evidence, which outlives the events; return its id."""
-    body = assessment.to_json()
+    """Store an assessment with its evidence, which outlives the events; return its id.
+
+    The system and its unit are kept as they are now: registers change, and a report that was handed out must be
+    written again to the same bytes.
+    """
     identity = str(assessment.digest())
-    if house.records.get(access, KIND, identity) is None:
-        document = Document(
-            kind=KIND,
-            id=identity,
-            body={**body, "kept": msgspec.to_builtins(assessment)},
-            keys={"asset": assessment.asset_id, "at": format_time(assessment.at)},
-            unit_ids=(assessment.unit_id,) if assessment.unit_id else (),
-        )
-        house.records.create(access, document)
+    asset = house.register.assets[assessment.asset_id]
+    kept = {
+        "assessment": msgspec.to_builtins(assessment),
+        "asset": msgspec.to_builtins(replace(asset, addresses=())),
+        "unit": msgspec.to_builtins(replace(_unit_of(house, asset), contacts=())),
+    }
+    document = Document(
+        kind=KIND,
+        id=identity,
+        body={**assessment.to_json(), "kept": kept},
+        keys={"asset": assessment.asset_id, "at": format_time(assessment.at)},
+        unit_ids=(assessment.unit_id,) if assessment.unit_id else (),
+    )
+    if house.records.create_all(access, [document]):
         audit.append(house, access, "report.assess", assessment.asset_id, {"digest": identity})
     return identity
 
@@ -133,8 +149,15 @@ def rendered(house: Installation, access: Access, identity: str, format_: str) -
     renderer = house.renderers.get(format_)
     if renderer is None:
         raise SecmonError("no writer for {format}", values={"format": format_})
-    assessment = msgspec.convert(kept["kept"], Assessment)
-    return renderer.render(access, document_of(house, assessment))
+    return renderer.render(access, _kept_document(kept["kept"]))
+
+
+def _kept_document(kept: Mapping[str, Any]) -> OfficialDocument:
+    asset: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in kept["asset"].items()
+    }
+    assessment = msgspec.convert(kept["assessment"], Assessment)
+    return compose(assessment, msgspec.convert(kept["unit"], Unit), Asset(**asset))
 
 
 def assess_and_keep(house: Installation, access: Access, args: Mapping[str, Any]) -> tuple[str, Assessment]:
@@ -173,7 +196,10 @@ def run_render(house: Installation, access: Access, args: Mapping[str, Any]) -> 
 
 
 def _assessed(house: Installation, access: Access, args: Mapping[str, Any]) -> Assessment:
-    day = date.fromisoformat(args["at"]) if args.get("at") else None
+    try:
+        day = date.fromisoformat(args["at"]) if args.get("at") else None
+    except ValueError:
+        raise SecmonError("a day must be written like 2026-09-07") from None
     return assess_asset(house, access, args["asset"], at=day, days=int(args.get("days") or DEFAULT_DAYS))
 
 
@@ -185,5 +211,7 @@ def _asset(house: Installation, access: Access, asset_id: str) -> Asset:
 
 
 def _end_of(day: date, house: Installation) -> datetime:
-    local = datetime.combine(day + timedelta(days=1), time(), tzinfo=house.zone)
-    return local.astimezone(UTC)
+    try:
+        return datetime.combine(day + timedelta(days=1), time(), tzinfo=house.zone).astimezone(UTC)
+    except OverflowError:
+        raise SecmonError("a day must be written like 2026-09-07") from None

@@ -86,7 +86,7 @@ def stages_of(rules: str = RULES) -> Stages:
     register = asset_register(
         [
             Asset(id="A-1", name="教务系统", unit="S-1", level=3, hosts=("web1",)),
-            Asset(id="A-2", name="门户网站", unit="S-2", level=2, hosts=("web2",)),
+            Asset(id="A-2", name="某小学缴费平台", unit="S-2", level=2, hosts=("web2",)),
         ]
     )
     ruleset = load_rules([RuleFile("test.yml", rules)])
