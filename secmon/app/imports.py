@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from secmon.app import audit, checkpoints
 from secmon.app.accounts import summary_row
+from secmon.app.framing import framings
 from secmon.app.ingest import CHUNK_BYTES, Progress, ingest_stream
 from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
@@ -114,8 +115,9 @@ def _committed_frames(
             return  # a shorter piece of the same
         data = chunk.data[: end - at.position.offset]
         is_last = len(data) == end - at.position.offset or chunk.at_end
-        framing = frame(data, at.position, is_last)
-        if framing.position == at.position:
+        start = at
+        for framing in framings(frame, data, start.position, at_end=is_last):
+            yield framing.frames
+            at = advance(start, framing.position, before=chunk.before, data=data)
+        if at.position == start.position:
             return
-        yield framing.frames
-        at = advance(at, framing.position, before=chunk.before, data=data)

@@ -16,6 +16,7 @@ from typing import Final
 import orjson
 
 from secmon.app import checkpoints, deadletters, rulebook
+from secmon.app.framing import framings
 from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
 from secmon.app.work import Work
@@ -189,17 +190,15 @@ class _Reader:
         """Yield the records of a chunk, a batch at a time, each with the checkpoint that it leads to."""
         # A chunk may stand on a corrected checkpoint (a longer head, a new place); it is the one to go on from.
         base = moved = chunk.checkpoint
-        framing = self._lane(base).kind.frame(chunk.data, base.position, chunk.at_end)
-        if framing.position == base.position:
-            return
-        frames = framing.frames
-        start = 0
-        for cut in [*range(BATCH_RECORDS, len(frames), BATCH_RECORDS), len(frames)]:
-            position = framing.position if cut == len(frames) else _before(frames[cut])
-            data, before = _rest(chunk, base, moved)
-            moved = advance(moved, position, before=before, data=data)
-            yield frames[start:cut], moved
-            start = cut
+        frame = self._lane(base).kind.frame
+        for framing in framings(frame, chunk.data, base.position, at_end=chunk.at_end):
+            frames, start = framing.frames, 0
+            for cut in [*range(BATCH_RECORDS, len(frames), BATCH_RECORDS), len(frames)]:
+                position = framing.position if cut == len(frames) else _before(frames[cut])
+                data, before = _rest(chunk, base, moved)
+                moved = advance(moved, position, before=before, data=data)
+                yield frames[start:cut], moved
+                start = cut
 
     def _submitted(self, frames: tuple[Frame, ...], ahead: Checkpoint, reached: Checkpoint) -> _Pending:
         received_at = self._house.clock.now()
