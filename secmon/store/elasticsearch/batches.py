@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from secmon.errors import ConflictError, StoreError
+from secmon.errors import ConflictError, StoreError, StoreUnavailableError
 from secmon.model.batch import Batch, BatchRow, Counts
 from secmon.model.event import to_micros
 from secmon.store.elasticsearch.encode import Item, to_datetime
@@ -32,6 +32,7 @@ Source = dict[str, Any]
 PAGE: Final = 1_000
 _TOKEN_BYTES: Final = 12
 _ATTEMPTS: Final = 5
+_HEALTH: Final = "see `secmon doctor` and the health of the cluster"
 _ORDER = ["day", "retention", "stream", "number"]
 
 
@@ -122,16 +123,27 @@ class Batches:
         return answer.body["_source"], answer.body["_seq_no"], answer.body["_primary_term"]
 
     def checkpoint(self) -> int:
-        """Return the sequence number up to which everything is decided and durable; -1 if there is nothing."""
-        answer = self.gateway.read("GET", f"/{self._index}/_stats/docs", expect=(NOT_FOUND,), level="shards")
-        if answer.status == NOT_FOUND:
-            return -1
-        for copies in answer.body["indices"][self._index]["shards"].values():
-            for copy in copies:
-                if copy["routing"]["primary"]:
-                    reached: int = copy["seq_no"]["global_checkpoint"]
-                    return reached
-        raise StoreError("the index of batches has no primary shard", where=self.gateway.url, hint="see the cluster")
+        """Return the sequence number up to which everything is decided and durable; -1 if there is nothing.
+
+        Raises:
+            StoreUnavailableError: the cluster cannot say now; without it nobody knows what counts.
+        """
+        for _ in range(_ATTEMPTS):
+            answer = self.gateway.read("GET", f"/{self._index}/_stats/docs", expect=(NOT_FOUND,), level="shards")
+            if answer.status == NOT_FOUND:
+                return -1
+            shards = answer.body["indices"].get(self._index, {}).get("shards", {})
+            reached = [
+                int(copy["seq_no"]["global_checkpoint"])
+                for copies in shards.values()
+                for copy in copies
+                if copy["routing"]["primary"]
+            ]
+            if reached:
+                return reached[0]
+            # The index was made this moment, or its primary is moving to another node.
+            self.gateway.wait_for(self._index)
+        raise StoreUnavailableError("the index of batches has no primary shard", where=self.gateway.url, hint=_HEALTH)
 
     def unsettled(self, upto: int) -> list[str]:
         """Return the tokens that do not count for a reader that began when `checkpoint` was `upto`."""

@@ -14,7 +14,15 @@ from typing import Final
 
 from secmon.errors import StoreError, StoreUnavailableError
 from secmon.store.elasticsearch.encode import Item
-from secmon.store.elasticsearch.failures import BAD_REQUEST, CONFLICT, TOO_LARGE, TOO_MANY, api_failure
+from secmon.store.elasticsearch.failures import (
+    BAD_REQUEST,
+    CONFLICT,
+    TOO_LARGE,
+    TOO_MANY,
+    api_failure,
+    error_of,
+    is_blocked,
+)
 from secmon.store.elasticsearch.gateway import Answer, Gateway
 
 MIN_BYTES: Final = 256 * 1024
@@ -29,7 +37,7 @@ LONGEST_PAUSE_S: Final = 5.0
 _UNAVAILABLE = 503
 _BUSY = frozenset((TOO_MANY, _UNAVAILABLE))
 _FINE = 300
-_FILTER = "errors,items.*.status,items.*.error.type"
+_FILTER = "error.type,errors,items.*.status,items.*.error.type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,6 @@ class Outcome:
     """The id was there already (409), or its version was another."""
     refused: list[str] = field(default_factory=list)
     """Poison (400): the document can never be stored as it is."""
-    stored: int = 0
 
 
 class Pace:
@@ -133,9 +140,11 @@ class BulkWriter:
 
     def _send(self, index: str, part: Sequence[Action]) -> Answer:
         body = b"".join([line for action in part for line in (action.command, b"\n", action.document, b"\n")])
-        return self._gateway.lines(
-            f"/{index}/_bulk", body, expect=(TOO_LARGE, *_BUSY), filter_path=_FILTER, timeout="30s"
-        )
+        answer = self._gateway.lines(f"/{index}/_bulk", body, expect=(TOO_LARGE, *_BUSY), filter_path=_FILTER)
+        kind = error_of(answer.body)
+        if is_blocked(answer.status, kind):
+            raise api_failure(self._gateway.url, answer.status, kind)
+        return answer
 
     def _left(self, part: Sequence[Action], answer: Answer, outcome: Outcome) -> list[Action]:
         """Sort the items of an answer; return those to send again."""
@@ -144,17 +153,17 @@ class BulkWriter:
         left = []
         for action, item in zip(part, answer.body["items"], strict=True):
             (result,) = item.values()
-            status = result["status"]
+            status, kind = result["status"], result.get("error", {}).get("type", "")
             if status < _FINE:
                 continue
             if status == CONFLICT:
                 outcome.taken.append(action.id)
             elif status == BAD_REQUEST:
                 outcome.refused.append(action.id)
-            elif status in _BUSY:
+            elif status in _BUSY and not is_blocked(status, kind):
                 left.append(action)
             else:
-                raise api_failure(self._gateway.url, status, result.get("error", {}).get("type", ""))
+                raise api_failure(self._gateway.url, status, kind)
         return left
 
     def _halve(self, index: str, part: Sequence[Action], outcome: Outcome) -> None:

@@ -69,7 +69,7 @@ def api_failure(url: str, status: int, kind: str) -> StoreError:
         return StoreUnavailableError(
             "the server does not accept the credentials", where=url, hint="check store.elasticsearch.api_key_file"
         )
-    if kind == _BLOCKED:
+    if is_blocked(status, kind):
         return StoreUnavailableError(
             "the cluster is read-only or full", where=url, hint="free disk space, then remove the block of the index"
         )
@@ -90,6 +90,15 @@ def api_failure(url: str, status: int, kind: str) -> StoreError:
         hint="please report this",
         values={"kind": kind or status},
     )
+
+
+def is_blocked(status: int, kind: str) -> bool:
+    """Tell whether an index was made read-only, by an operator or because its disk is full.
+
+    It comes with the status of overload (429), but waiting a moment does not mend it. A cluster without a master has a
+    block too (503), and mends itself.
+    """
+    return kind == _BLOCKED and status in {_FORBIDDEN, TOO_MANY}
 
 
 def error_of(body: Any) -> str:

@@ -116,6 +116,10 @@ class Gateway:
         """Make what was written to these indices or aliases visible to searches; costs nothing if nothing was."""
         self.read("POST", f"/{','.join(indices)}/_refresh", ignore_unavailable="true")
 
+    def wait_for(self, index: str) -> None:
+        """Wait a while until the primary shards of an index are there."""
+        self.read("GET", f"/_cluster/health/{index}", expect=(408,), wait_for_status="yellow", timeout="2s")
+
     def ensure_partition(self, partition: PartitionName, kinds: Sequence[Kind]) -> None:
         """Make the indices of a partition that this process has not seen yet."""
         missing = [index for kind in kinds if (index := self.names.index(kind, partition)) not in self._made]

@@ -1,0 +1,142 @@
+"""The table of indexed fields: what parsers write and rules ask for is in it; the template is made from it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secmon.compliance.framework import load_framework
+from secmon.content import framework_files, rule_files
+from secmon.model.batch import INDEXED_FIELDS
+from secmon.sigma.rule import RuleFile, RuleSet
+from secmon.sigma.ruleset import load_rules
+from secmon.store.elasticsearch.fields import (
+    ADDRESSES,
+    INDEXED,
+    KNOWN,
+    LONG_TEXTS,
+    NUMBERS,
+    OPEN_FAMILIES,
+    STORE,
+    WORDS,
+    indexed_as,
+)
+from secmon.store.elasticsearch.mapping import IndexSettings, event_mapping, template
+from secmon.store.elasticsearch.naming import KINDS, names_of
+
+CORPORA = Path(__file__).parent.parent.parent.parent / "test_corpora"
+# Elasticsearch's default for index.mapping.total_fields.limit is 1,000; objects and subfields count.
+MOST_FIELDS = 500
+
+
+def expected_fields(kind: str) -> set[str]:
+    """Return the fields that the golden events of a kind name, without those that must be absent."""
+    return {
+        name
+        for path in (CORPORA / kind).glob("*.expected.jsonl")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        for name, value in json.loads(line).get("fields", {}).items()
+        if value is not None
+    }
+
+
+# A sender of ready-made ECS names its fields itself.
+@pytest.mark.parametrize("kind", sorted({path.name for path in CORPORA.iterdir() if path.is_dir()} - {"ecs"}))
+def test_what_a_parser_writes_is_in_the_table_or_of_an_open_family(kind: str) -> None:
+    missing = {name for name in expected_fields(kind) - KNOWN if not name.startswith(OPEN_FAMILIES)}
+    assert missing == set()
+
+
+@pytest.fixture(scope="module")
+def ruleset() -> RuleSet:
+    files, errors = rule_files()
+    assert errors == []
+    return load_rules([RuleFile(*each) for each in files])
+
+
+def test_what_our_rules_look_at_is_in_the_table(ruleset: RuleSet) -> None:
+    assert {name for rule in ruleset.rules for name in rule.fields} - KNOWN == set()
+
+
+def test_what_our_rules_group_by_can_be_asked_and_counted(ruleset: RuleSet) -> None:
+    assert {name for rule in ruleset.rules for name in rule.group_by} - INDEXED == set()
+
+
+def test_what_reports_ask_for_is_in_the_table_and_counts_by_what_can_be_counted() -> None:
+    asked, counted = set[str](), set[str]()
+    for path, text in framework_files()[0]:
+        framework, errors = load_framework(path, text)
+        assert errors == []
+        controls = framework.controls if framework else ()  # the folder holds incident criteria too
+        facts = [fact for control in controls for check in control.checks for fact in check.facts.values()]
+        counted |= {fact.by for fact in facts if fact.by}
+        for selection in (one for fact in facts for one in fact.any_of):
+            asked |= {*selection.equals, *selection.present}
+    assert asked
+    assert asked - KNOWN == set()
+    assert counted - INDEXED == set()
+
+
+def test_the_columns_of_the_embedded_store_are_fields_of_their_own() -> None:
+    assert set(INDEXED_FIELDS) <= INDEXED
+
+
+def test_a_field_has_one_kind() -> None:
+    kinds = [WORDS, ADDRESSES, NUMBERS, LONG_TEXTS]
+    assert sum(map(len, kinds)) == len(KNOWN)
+
+
+def test_no_field_is_an_object_too() -> None:
+    parents = {name.rsplit(".", cut)[0] for name in KNOWN for cut in range(1, name.count(".") + 1)}
+    assert parents & KNOWN == set()
+    assert STORE not in {name.split(".")[0] for name in KNOWN}
+
+
+def _leaves(properties: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, field in properties.items():
+        if "properties" in field:
+            found |= _leaves(field["properties"], f"{path}{name}.")
+        else:
+            found[path + name] = field
+    return found
+
+
+def test_the_mapping_holds_exactly_the_table() -> None:
+    leaves = _leaves(event_mapping()["properties"])
+    assert {name for name in leaves if not name.startswith("store.")} == KNOWN
+    assert {name for name, field in leaves.items() if "ip" in field.get("fields", {})} == ADDRESSES
+    assert {name for name, field in leaves.items() if "number" in field.get("fields", {})} == NUMBERS
+    assert "index" in leaves["event.original"]
+
+
+def test_the_mapping_stays_far_below_the_limit_of_fields() -> None:
+    assert json.dumps(event_mapping()).count('"type"') + len(event_mapping()["properties"]) < MOST_FIELDS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_document_can_add_a_field(kind: str) -> None:
+    names = names_of("secmon")
+    made = template(names, "events" if kind == "events" else "hits" if kind == "hits" else "findings", IndexSettings())
+    assert made["template"]["mappings"]["dynamic"] is False
+    assert made["index_patterns"] == [f"secmon-{kind}-*"]
+    assert made["template"]["aliases"] == {f"secmon-{kind}": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("user.name", "user.name"),
+        ("winlog.event_data.Detection User", "store.rest.winlog.event_data.Detection User"),
+        ("message", None),
+        ("a*", None),
+        ("", None),
+        (".a", None),
+        ("a..b", None),
+        ("a\0b", None),
+        ("x" * 300, None),
+    ],
+)
+def test_a_name_says_where_its_values_can_be_asked(name: str, place: str | None) -> None:
+    assert indexed_as(name) == place
