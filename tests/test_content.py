@@ -23,7 +23,6 @@ from secmon.sigma.rule import RuleFile
 from secmon.sigma.ruleset import load_rules
 from secmon.triage.playbook import load_playbook
 
-
 Read = tuple[list[tuple[str, str]], list[ContentError]]
 
 
