@@ -8,8 +8,8 @@ Every tick has a number, and an alert remembers the last one it was folded into.
 again under the same number: alerts that carry it already are then summed up anew from all hits up to its mark.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 
 from secmon.app import alerts, rulebook
@@ -19,13 +19,13 @@ from secmon.model.access import Access
 from secmon.model.alert import Alert, AlertContent
 from secmon.model.event import Value
 from secmon.model.hit import Hit
-from secmon.model.ids import key_id, window_start
+from secmon.model.ids import alert_id, key_id, window_start
 from secmon.model.record import Document
 from secmon.ports import HitQuery
 from secmon.sigma.correlate import group_hits, moments
 from secmon.sigma.rule import CorrelationRule
 from secmon.triage.card import RuleCard, card_of
-from secmon.triage.content import Draft, merged, of_correlation, of_rule, touched_range
+from secmon.triage.content import Draft, lookback, merged, of_correlation, of_rule, touched_range
 from secmon.triage.lifecycle import kept, raised, updated
 
 MARK = "alerts"
@@ -90,14 +90,41 @@ class _Tick:
                 for draft in self._correlated(correlation, group, fresh):
                     self._fold(card_of(correlation), draft, correlation)
 
-    def _correlated(self, correlation: CorrelationRule, group: dict[str, Value], fresh: list[Hit]) -> Iterator[Draft]:
-        since, until = touched_range(fresh, correlation.timespan, correlation.group_window)
+    def _correlated(self, correlation: CorrelationRule, group: dict[str, Value], fresh: list[Hit]) -> list[Draft]:
+        first, last = min(hit.at for hit in fresh), max(hit.at for hit in fresh)
+        since, until = touched_range((first, last), correlation.timespan, correlation.group_window)
+        # Moments before the first touched window would look back over hits that were not read.
+        begin = window_start(first, correlation.group_window)
+        before = self._goes_on(correlation, group, first, until)
+        if before is not None:
+            since, begin = lookback(first, correlation.timespan), first
         query = HitQuery(key=key_id(correlation.id, group), since=since, until=until, upto=self.upto)
         hits = list(self.house.log.hits(self.access, query))
-        from_window = window_start(min(hit.at for hit in fresh), correlation.group_window)
-        # Moments before the first touched window would look back over hits that were not read.
-        satisfied = [moment for moment in moments(correlation, hits) if moment.at >= from_window]
-        yield from of_correlation(correlation, group, satisfied, hits)
+        satisfied = [moment for moment in moments(correlation, hits) if moment.at >= begin]
+        return of_correlation(correlation, group, satisfied, hits, before=before)
+
+    def _goes_on(
+        self, correlation: CorrelationRule, group: dict[str, Value], first: datetime, until: datetime
+    ) -> AlertContent | None:
+        """Return what to go on from where all new hits are later than all that an alert has; else None.
+
+        The ordinary course of a flood: what was counted stays, and only the last `timespan` before the new hits is
+        read again, not the whole window with every tick.
+        """
+        start = window_start(first, correlation.group_window)
+        later = start + correlation.group_window
+        if not correlation.threshold.is_monotone or until > later + correlation.group_window:
+            return None
+        if until > later and self._alert(alert_id(correlation.id, group, later)) is not None:
+            return None
+        alert = self._alert(alert_id(correlation.id, group, start))
+        if alert is None or alert.rule_digest != correlation.digest or alert.tick >= self.number:
+            return None
+        return alert.content if alert.content.last < first else None
+
+    def _alert(self, identity: str) -> Alert | None:
+        document = self.house.records.get(self.access, alerts.KIND, identity)
+        return alerts.to_alert(document) if document else None
 
     def _fold(self, card: RuleCard, draft: Draft, correlation: CorrelationRule | None) -> None:
         """Raise the alert of a draft, or bring it up to date; an operator who acts meanwhile is not overrun."""

@@ -188,7 +188,12 @@ def share_of(content: AlertContent, units: frozenset[str]) -> AlertContent:
 
 
 def of_correlation(
-    rule: CorrelationRule, group: dict[str, Value], moments: Sequence[Moment], hits: Sequence[Hit]
+    rule: CorrelationRule,
+    group: dict[str, Value],
+    moments: Sequence[Moment],
+    hits: Sequence[Hit],
+    *,
+    before: AlertContent | None = None,
 ) -> list[Draft]:
     """Return one draft for each grouping window in which the condition was satisfied.
 
@@ -197,21 +202,29 @@ def of_correlation(
         group: its group key's values.
         moments: when it was satisfied (`sigma.correlate.moments`), in order.
         hits: the hits it was evaluated over.
+        before: the content of the first of these windows up to a moment before all of these, to go on from.
     """
     by_event = {hit.event_id: hit for hit in hits}
     windows: dict[datetime, list[Moment]] = {}
     for moment in moments:
         windows.setdefault(window_start(moment.at, rule.group_window), []).append(moment)
-    return [
-        Draft(alert_id(rule.id, group, start), group, start, _correlated(rule.level, found, by_event))
-        for start, found in sorted(windows.items())
-    ]
+    drafts = []
+    for start, found in sorted(windows.items()):
+        content = _correlated(rule.level, found, by_event, after=before.last if before else None)
+        content = content if before is None else _continued(before, content)
+        drafts.append(Draft(alert_id(rule.id, group, start), group, start, content))
+        before = None
+    return drafts
 
 
-def _correlated(level: Level, moments: Sequence[Moment], by_event: dict[str, Hit]) -> AlertContent:
+def _correlated(
+    level: Level, moments: Sequence[Moment], by_event: dict[str, Hit], *, after: datetime | None
+) -> AlertContent:
     tally = _Tally()
     for event in members(moments):
-        tally.add(by_event[event])
+        hit = by_event[event]
+        if after is None or hit.at > after:
+            tally.add(hit)
     content = tally.content()
     return replace(
         content,
@@ -223,16 +236,29 @@ def _correlated(level: Level, moments: Sequence[Moment], by_event: dict[str, Hit
     )
 
 
-def touched_range(hits: Sequence[Hit], timespan: timedelta, group_window: timedelta) -> tuple[datetime, datetime]:
-    """Return the span of base hits that must be read again when these hits are new, half-open.
+def _continued(before: AlertContent, content: AlertContent) -> AlertContent:
+    whole = merged(before, content)
+    count = max(before.captured[COUNT], content.captured[COUNT])
+    return replace(whole, level=content.level, captured={**whole.captured, COUNT: count})
 
-    A new hit can change every moment up to `timespan` after it, and an alert is the set of moments of a whole
-    grouping window, each of which looks back over `timespan`.
+
+def touched_range(
+    fresh: tuple[datetime, datetime], timespan: timedelta, group_window: timedelta
+) -> tuple[datetime, datetime]:
+    """Return the span of base hits that must be read again when hits from the first to the last time are new.
+
+    Half-open. A new hit can change every moment up to `timespan` after it, and an alert is the set of moments of a
+    whole grouping window, each of which looks back over `timespan`.
     """
-    earliest, latest = min(hit.at for hit in hits), max(hit.at for hit in hits)
-    since = _moved(window_start(earliest, group_window), -timespan)
-    until = _moved(window_start(_moved(latest, timespan), group_window), group_window)
+    first, last = fresh
+    since = lookback(window_start(first, group_window), timespan)
+    until = _moved(window_start(_moved(last, timespan), group_window), group_window)
     return since, until
+
+
+def lookback(moment: datetime, timespan: timedelta) -> datetime:
+    """Return where the window of a moment begins."""
+    return _moved(moment, -timespan)
 
 
 def _moved(moment: datetime, by: timedelta) -> datetime:

@@ -275,17 +275,24 @@ def test_a_late_hit_does_not_shrink_an_alert_whose_partition_is_gone(house: Inst
     assert alert.content.samples == before.content.samples
 
 
-def test_a_correlation_whose_partition_is_gone_keeps_what_it_said(house: Installation) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "count", "last"),
+    [([30, 31, 32], 4, 32), ([3.1, 3.2, 3.3], 3, 4)],
+    ids=["later than all it has", "among what is gone"],
+)
+def test_a_correlation_whose_partition_is_gone_keeps_what_it_said(
+    house: Installation, minutes: list[float], count: int, last: int
+) -> None:
     commit(house, 1, refused(1, [0, 1, 2, 3, 4]))
     evaluate(house, OPERATOR)
     assert found(house, BRUTE)[0].content.count == 3
     house.log.drop_partition(OPERATOR, DAY, "security")
     later = DAY + timedelta(days=190)
-    commit(house, 2, refused(500, [30, 31, 32], day=later), day=later)
+    commit(house, 2, refused(500, minutes, day=later), day=later)
     evaluate(house, OPERATOR)
     alert = found(house, BRUTE)[0]
-    assert (alert.content.count, alert.content.first) == (3, NOON + timedelta(minutes=2))
-    assert alert.content.last == NOON + timedelta(minutes=32)
+    assert (alert.content.count, alert.content.first) == (count, NOON + timedelta(minutes=2))
+    assert alert.content.last == NOON + timedelta(minutes=last)
 
 
 # People who act meanwhile.
@@ -356,6 +363,57 @@ def test_a_later_tick_of_a_flood_reads_its_own_hits_only(house: Installation, mo
         evaluate(house, OPERATOR)
     assert found(house)[0].content.count == 29 * 20
     assert asked == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    gaps=st.lists(st.integers(1, 400), min_size=3, max_size=40),
+    sizes=st.lists(st.integers(1, 6), min_size=20, max_size=20),
+    swapped=st.integers(0, 39),
+)
+def test_a_correlation_that_goes_on_tick_by_tick_ends_like_one_evaluated_at_once(
+    tmp_path_factory: pytest.TempPathFactory, gaps: list[int], sizes: list[int], swapped: int
+) -> None:
+    minutes = [sum(gaps[: n + 1]) / 60 for n in range(len(gaps))]
+    units = [{"unit_id": f"S-{1 + n % 2}"} for n in range(len(gaps))]
+    events = [
+        request(n, minute, status=401, path=f"/{n}", **units[n], user_name=f"u{n}") for n, minute in enumerate(minutes)
+    ]
+    with opened_house(tmp_path_factory.mktemp("once")) as once:
+        commit(once, 1, events)
+        evaluate(once, OPERATOR)
+        expected = facts(once)
+    late = swapped % len(events)
+    order = [*events[:late], *events[late + 1 :], events[late]]  # one of them comes last of all
+    with opened_house(tmp_path_factory.mktemp("ticks")) as house:
+        for number, size in enumerate(sizes, start=1):
+            if order:
+                commit(house, number, order[:size])
+                del order[:size]
+                evaluate(house, OPERATOR)
+        if order:
+            commit(house, 99, order)
+            evaluate(house, OPERATOR)
+        assert facts(house) == expected
+
+
+def test_a_correlation_that_goes_on_reads_only_the_last_timespan(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    hits_of = type(house.log).hits
+
+    def counted(self: EventLog, access: Access, query: HitQuery) -> Iterator[Hit]:
+        found = list(hits_of(self, access, query))
+        read.append(len(found))
+        return iter(found)
+
+    monkeypatch.setattr(type(house.log), "hits", counted)
+    for number in range(1, 60):
+        commit(house, number, refused(10 * number, [number + n / 10 for n in range(10)]))
+        evaluate(house, OPERATOR)
+    assert sum(one.content.count for one in found(house, BRUTE)) == 588
+    assert max(read[2:]) <= 110  # ten minutes and the new ones, of 590
 
 
 def test_a_settled_alert_that_goes_on_is_counted_in_full(house: Installation) -> None:

@@ -234,7 +234,8 @@ def test_the_touched_range_is_enough(old: list[int], new: list[int], spans: tupl
     """Reading only the touched range gives the same windows as reading everything."""
     rule = correlation(timespan=timedelta(minutes=spans[0]), group_window=timedelta(minutes=spans[1]))
     hits = [hit(n, minute) for n, minute in enumerate([*old, *new])]
-    since, until = touched_range(hits[len(old) :], rule.timespan, rule.group_window)
+    fresh = [one.at for one in hits[len(old) :]]
+    since, until = touched_range((min(fresh), max(fresh)), rule.timespan, rule.group_window)
     read = [one for one in hits if since <= one.at < until]
     from_window, up_to = since + rule.timespan, until
     whole = {start: count for start, count in drafts(rule, hits) if from_window <= start < up_to}
@@ -246,6 +247,6 @@ def test_the_touched_range_is_enough(old: list[int], new: list[int], spans: tupl
 @pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
 def test_the_ends_of_time_break_nothing(moment: datetime) -> None:
     extreme = hit(1, at=moment)
-    since, until = touched_range([extreme], timedelta(days=7), timedelta(days=7))
+    since, until = touched_range((moment, moment), timedelta(days=7), timedelta(days=7))
     assert since <= moment <= until
     assert of_rule(CARD, [extreme]).window_from <= moment
