@@ -61,7 +61,7 @@ def test_a_replay_reads_in_the_zone_and_for_the_unit_of_the_import(house: Instal
     letter = letters(house)[0]
     mended(house, letter, "<34>Nov 21 06:00:00 web1 sshd[1]: Connection closed")
     assert deadletters.replay(house, OPERATOR, ids=[letter.id]).stored == 1
-    event = next(one for one in house.log.events(OPERATOR, EventQuery()) if one["event.id"] == letter.id)
+    event = next(one for one in house.log.events(OPERATOR, EventQuery()) if one["event.id"] == letter.body["event_id"])
     assert parse_time(str(event["@timestamp"])) == datetime(2026, 11, 21, 11, 0, tzinfo=UTC)
     assert event["log.file.path"] == str(tmp_path / "in.log")
 
