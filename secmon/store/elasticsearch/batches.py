@@ -22,7 +22,7 @@ import orjson
 from secmon.errors import ConflictError, StoreError, StoreUnavailableError
 from secmon.model.batch import Batch, BatchRow, Counts
 from secmon.model.event import to_micros
-from secmon.store.elasticsearch.encode import Item, to_datetime
+from secmon.store.elasticsearch.encode import to_datetime
 from secmon.store.elasticsearch.failures import CONFLICT, NOT_FOUND
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName
@@ -64,14 +64,14 @@ class Batches:
     def _index(self) -> str:
         return self.gateway.names.batches
 
-    def open(self, batch: Batch, items: Mapping[Kind, Sequence[Item]]) -> Intent | BatchRow:
+    def open(self, batch: Batch, ids: Mapping[Kind, Sequence[str]]) -> Intent | BatchRow:
         """Announce an attempt; or return the row of the batch, if an earlier attempt was committed.
 
         Raises:
             ConflictError: an attempt of a later epoch is under way: this writer was replaced.
         """
         identity = batch_id(PartitionName(batch.day, batch.retention), batch.stream, batch.number)
-        token = _token(batch, items)
+        token = _token(batch, ids)
         for _ in range(_ATTEMPTS):
             source, seq_no, term = self._get(identity)
             if source is not None and source["committed"]:
@@ -306,16 +306,15 @@ def _source(batch: Batch, token: str, dead: list[str]) -> Source:
     return source
 
 
-def _token(batch: Batch, items: Mapping[Kind, Sequence[Item]]) -> str:
+def _token(batch: Batch, ids: Mapping[Kind, Sequence[str]]) -> str:
     """Return the token of an attempt: the same for the same documents of the same batch under the same epoch."""
     digest = hashlib.blake2b(digest_size=_TOKEN_BYTES)
     digest.update(f"{batch.stream}\0{batch.number}\0{batch.epoch}\0{batch.day}\0{batch.retention}\0".encode())
     for event in batch.events:
-        digest.update(event.id)
         digest.update(event.digest)
     for kind in KINDS:
         digest.update(f"\0{kind}\0".encode())
-        digest.update("".join(item.id for item in items[kind]).encode())
+        digest.update("".join(ids[kind]).encode())
     return digest.hexdigest()
 
 

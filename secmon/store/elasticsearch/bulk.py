@@ -7,10 +7,11 @@ can never be stored, 429 and 503 not now; or it refuses the whole request with 4
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from secmon.errors import StoreError, StoreUnavailableError
 from secmon.store.elasticsearch.encode import Item
@@ -26,10 +27,10 @@ from secmon.store.elasticsearch.failures import (
 from secmon.store.elasticsearch.gateway import Answer, Gateway
 
 MIN_BYTES: Final = 256 * 1024
-MAX_BYTES: Final = 8 << 20
-FIRST_BYTES: Final = 4 << 20
+MAX_BYTES: Final = 4 << 20
+FIRST_BYTES: Final = 1 << 20
 MAX_ITEMS: Final = 5_000
-CONCURRENCY: Final = 2
+CONCURRENCY: Final = 4
 ATTEMPTS: Final = 8
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
@@ -40,8 +41,7 @@ _FINE = 300
 _FILTER = "error.type,errors,items.*.status,items.*.error.type"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One item of a bulk request: its two lines of JSON, and what to call it."""
 
     id: str
@@ -105,19 +105,24 @@ class BulkWriter:
         """Wait for what is under way."""
         self._threads.shutdown()
 
-    def write(self, index: str, actions: Sequence[Action]) -> Outcome:
-        """Write all actions to one index, as often as it takes.
+    def write(self, index: str, actions: Iterable[Action]) -> Outcome:
+        """Write all actions to one index, as often as it takes; they are made while earlier ones are under way.
 
         Raises:
             StoreUnavailableError: the cluster was too busy or away for too long; some may be stored.
             StoreError: it refused in a way that no waiting mends.
         """
         outcome = Outcome()
-        parts = list(_cut(actions, self._pace.bytes))
-        if len(parts) == 1:
-            self._write_part(index, parts[0], outcome)
-        else:
-            list(self._threads.map(lambda part: self._write_part(index, part, outcome), parts))
+        under_way: deque[Future[None]] = deque()
+        try:
+            for part in _cut(actions, self._pace.bytes):
+                under_way.append(self._threads.submit(self._write_part, index, part, outcome))
+                if len(under_way) > CONCURRENCY:
+                    under_way.popleft().result()
+            while under_way:
+                under_way.popleft().result()
+        finally:
+            wait(under_way)  # nothing is still being written when a failure is told
         return outcome
 
     def _write_part(self, index: str, part: Sequence[Action], outcome: Outcome) -> None:
@@ -177,10 +182,11 @@ class BulkWriter:
             self._write_part(index, half, outcome)
 
 
-def create(items: Sequence[Item], token: str) -> list[Action]:
-    """Return the actions that create documents, unless their ids are taken."""
+def create(items: Iterable[Item], token: str) -> Iterator[Action]:
+    """Yield the actions that create documents, unless their ids are taken."""
     mark = token.encode()
-    return [Action(item.id, b'{"create":{"_id":"' + item.id.encode() + b'"}}', item.document(mark)) for item in items]
+    for item in items:
+        yield Action(item.id, b'{"create":{"_id":"' + item.id.encode() + b'"}}', item.document(mark))
 
 
 def overwrite(item: Item, token: str, seq_no: int, primary_term: int) -> Action:
@@ -189,16 +195,18 @@ def overwrite(item: Item, token: str, seq_no: int, primary_term: int) -> Action:
     return Action(item.id, command.encode(), item.document(token.encode()))
 
 
-def _cut(actions: Sequence[Action], size: int) -> Iterator[Sequence[Action]]:
+def _cut(actions: Iterable[Action], size: int) -> Iterator[list[Action]]:
     """Yield pieces of at most this many bytes; one action may be larger by itself."""
-    start = held = 0
-    for at, action in enumerate(actions):
-        if at > start and (held + action.size > size or at - start == MAX_ITEMS):
-            yield actions[start:at]
-            start, held = at, 0
+    piece: list[Action] = []
+    held = 0
+    for action in actions:
+        if piece and (held + action.size > size or len(piece) == MAX_ITEMS):
+            yield piece
+            piece, held = [], 0
+        piece.append(action)
         held += action.size
-    if start < len(actions):
-        yield actions[start:]
+    if piece:
+        yield piece
 
 
 def refuse_poison(outcome: Outcome, where: str) -> None:

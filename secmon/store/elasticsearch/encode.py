@@ -58,7 +58,7 @@ def event_item(stored: StoredEvent) -> Item:
             if value.__class__ is not str and value.__class__ is not int and not _is_plain_list(value):
                 plain = False
                 break
-    own: Source = {"time": stored.time, "digest": stored.digest.hex(), "words": indexed_words(stored.body, event)}
+    own: Source = {"time": stored.time, "digest": stored.digest.hex(), "words": indexed_words(stored.body)}
     body = stored.body if plain else _rewritten(event, own)
     tail = b'",' + orjson.dumps(own)[1:-1] + b"}," + body[1:]
     return Item(stored.id.hex(), b'{"store":{"batch":"', tail)

@@ -1,7 +1,9 @@
 """The words of a JSON object as one text that the `whitespace` analysis cuts into exactly them (`model.text`)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, Final
+
+import orjson
 
 from secmon.model.text import words
 
@@ -12,31 +14,45 @@ _ASCII_WORDS: Final = bytes(
 )
 # Words of a question that are looked up; the phrase itself is decided by reading.
 _MAX_ASKED: Final = 64
-# The analysis cuts longer words into pieces of this many UTF-16 units.
-PIECE: Final = 255
+# Of characters that are no part of a word.
+_ESCAPES: Final = (b"\\n", b"\\r", b"\\t", b"\\b", b"\\f")
 
 
-def indexed_words(body: bytes, parsed: Mapping[str, Any]) -> str:
-    """Return the different words of a JSON object's texts, parted by spaces; perhaps some of its names too.
+def indexed_words(body: bytes) -> str:
+    """Return the different words of a compact JSON object's texts, parted by spaces, and those of its names.
 
-    Args:
-        body: the object as JSON.
-        parsed: the same, parsed.
+    The object is read as one text: what JSON itself adds parts words, and a word too many only costs a reading.
     """
-    if body.isascii() and b"\\" not in body:
-        # Plain ASCII, as most log lines: one pass over bytes. Names are words then as well; reading decides.
-        return b" ".join(dict.fromkeys(body.translate(_ASCII_WORDS).split())).decode()
-    found: dict[str, None] = {}
-    stack: list[Any] = [parsed]
+    text = _unescaped(body)
+    if text is None:
+        parsed: Any = orjson.loads(body)
+        return " ".join(dict.fromkeys(word for each in _texts(parsed) for word in words(each)))
+    if text.isascii():
+        return b" ".join(dict.fromkeys(text.translate(_ASCII_WORDS).split())).decode()
+    return " ".join(dict.fromkeys(words(text.decode())))
+
+
+def _unescaped(body: bytes) -> bytes | None:
+    """Return JSON with a space for each escape that parts words; None if it holds escapes of any character."""
+    if b"\\" not in body:
+        return body
+    text = body.replace(b"\\\\", b" ").replace(b'\\"', b" ")
+    if b"\\" in text:
+        for escape in _ESCAPES:
+            text = text.replace(escape, b" ")
+    return None if b"\\" in text else text
+
+
+def _texts(value: Any) -> Iterator[str]:
+    stack: list[Any] = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, str):
-            found.update(dict.fromkeys(words(item)))
-        elif isinstance(item, Mapping):
+            yield item
+        elif isinstance(item, dict):
             stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
-    return " ".join(found)
 
 
 def words_query(field: str, phrase: list[str]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Committing one batch: announce, write, decide (`batches` says why in this order)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,8 +12,6 @@ from secmon.store.elasticsearch.bulk import Action, BulkWriter, create, overwrit
 from secmon.store.elasticsearch.encode import Item, event_item, finding_item, hit_item, is_event_id
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName, partition_name
-
-Items = dict[Kind, list[Item]]
 
 _MGET: Final = 1_000
 _OFFSET = slice(8, 14)
@@ -30,33 +28,35 @@ class BatchWriter:
     def commit(self, batch: Batch) -> BatchRow:
         """Make a batch durable, all of it or nothing; see `ports.EventLog.commit`."""
         partition = partition_name(batch.day, batch.retention)
-        items = prepared(batch)
-        self.gateway.ensure_partition(partition, [kind for kind in KINDS if items[kind]] or ["events"])
-        intent = self.batches.open(batch, items)
+        load = loaded(batch)
+        self.gateway.ensure_partition(partition, [kind for kind in KINDS if load.ids[kind]] or ["events"])
+        intent = self.batches.open(batch, load.ids)
         if isinstance(intent, BatchRow):
             return intent
-        new = {kind: self._write(partition, kind, items[kind], intent, batch) for kind in KINDS}
+        new = {kind: self.write(partition, kind, load, intent) for kind in KINDS}
         return self.batches.commit(intent, batch, new)
 
-    def _write(self, partition: PartitionName, kind: Kind, items: list[Item], intent: Intent, batch: Batch) -> int:
+    def write(self, partition: PartitionName, kind: Kind, load: "Load", intent: Intent) -> int:
         """Write the documents of one kind; return how many of them carry the token of this attempt."""
-        if not items:
+        ids, source = load.ids[kind], load.batch.source
+        if not ids:
             return 0
         index = self.gateway.names.index(kind, partition)
-        outcome = self.bulk.write(index, create(items, intent.token))
+        outcome = self.bulk.write(index, create(load.items(kind), intent.token))
         if kind == "events" and outcome.refused:
-            # Nothing but events was written yet, and they do not count: the caller sets these aside and tries again.
+            # They do not count, nor does the rest of the batch: the caller sets them aside and tries again.
             raise PoisonError(
                 "{count} events cannot be stored",
-                where=batch.source,
+                where=source,
                 hint="they become dead letters",
                 values={"count": len(outcome.refused)},
                 event_ids=tuple(sorted(outcome.refused)),
             )
-        refuse_poison(outcome, batch.source)
+        refuse_poison(outcome, source)
         if not outcome.taken:
-            return len(items)
-        return len(items) - self._settle(index, kind, _named(items, outcome.taken), intent, batch)
+            return len(ids)
+        taken = set(outcome.taken)
+        return len(ids) - self._settle(index, kind, list(load.items(kind, taken)), intent, load.batch)
 
     def _settle(self, index: str, kind: Kind, taken: Sequence[Item], intent: Intent, batch: Batch) -> int:
         """Deal with documents whose ids were taken; return how many belong to other batches that count.
@@ -108,27 +108,47 @@ class BatchWriter:
         return found
 
 
-def _named(items: Sequence[Item], ids: Sequence[str]) -> list[Item]:
-    wanted = set(ids)
-    return [item for item in items if item.id in wanted]
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a batch writes.
+
+    Args:
+        batch: the batch.
+        ids: ids of its documents, by kind.
+        events: its events, each once; their documents are made while others are under way.
+        outcomes: the documents of its hits and findings.
+    """
+
+    batch: Batch
+    ids: Mapping[Kind, Sequence[str]]
+    events: Sequence[StoredEvent]
+    outcomes: Mapping[Kind, Sequence[Item]]
+
+    def items(self, kind: Kind, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """Yield the documents of a kind; only those with the wanted ids, if any are named."""
+        if kind == "events":
+            return (event_item(event) for event in self.events if wanted is None or event.id.hex() in wanted)
+        return (item for item in self.outcomes[kind] if wanted is None or item.id in wanted)
 
 
-def prepared(batch: Batch) -> Items:
-    """Return the documents of a batch.
+def loaded(batch: Batch) -> Load:
+    """Return what a batch writes.
 
     Raises:
         StoreError: an event is of another day, or stands twice with different content; or something is no JSON.
     """
-    findings = {item.id: item for item in map(finding_item, batch.findings)}
-    hits = {item.id: item for item in map(hit_item, batch.hits)}
     for event_id in (*(hit.event_id for hit in batch.hits), *(found.event_id for found in batch.findings)):
         if not is_event_id(event_id):
             raise StoreError("an event id has 32 hex digits", where=batch.source, hint="please report this")
-    return {
-        "events": list(map(event_item, _different(batch))),
-        "hits": list(hits.values()),
-        "findings": list(findings.values()),
+    events = _different(batch)
+    hits = {item.id: item for item in map(hit_item, batch.hits)}
+    findings = {item.id: item for item in map(finding_item, batch.findings)}
+    ids: dict[Kind, list[str]] = {
+        "events": [event.id.hex() for event in events],
+        "hits": list(hits),
+        "findings": list(findings),
     }
+    return Load(batch, ids, events, {"hits": list(hits.values()), "findings": list(findings.values())})
 
 
 def _different(batch: Batch) -> Sequence[StoredEvent]:

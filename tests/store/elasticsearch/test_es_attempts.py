@@ -13,7 +13,7 @@ from secmon.store.elasticsearch.bulk import BulkWriter
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
 from secmon.store.elasticsearch.naming import KINDS, PartitionName
-from secmon.store.elasticsearch.writing import BatchWriter, prepared
+from secmon.store.elasticsearch.writing import BatchWriter, loaded
 from tests.contracts.builders import DAY, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on
 
 pytestmark = pytest.mark.elasticsearch
@@ -28,9 +28,9 @@ class Attempt:
         self._bulk = BulkWriter(gateway)
         self._writer = BatchWriter(gateway, Batches(gateway), self._bulk)
         self._batch = batch
-        self._items = prepared(batch)
+        self._load = loaded(batch)
         gateway.ensure_partition(PARTITION, KINDS)
-        intent = self._writer.batches.open(batch, self._items)
+        intent = self._writer.batches.open(batch, self._load.ids)
         assert isinstance(intent, Intent)
         self._intent = intent
         self._new = dict.fromkeys(KINDS, 0)
@@ -38,7 +38,7 @@ class Attempt:
     def write(self) -> "Attempt":
         """Write everything."""
         for kind in KINDS:
-            self._new[kind] = self._writer._write(PARTITION, kind, self._items[kind], self._intent, self._batch)
+            self._new[kind] = self._writer.write(PARTITION, kind, self._load, self._intent)
         return self
 
     def commit(self) -> BatchRow:

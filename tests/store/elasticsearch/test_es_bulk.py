@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.errors import StoreError, StoreUnavailableError
-from secmon.store.elasticsearch.bulk import ATTEMPTS, FIRST_BYTES, MIN_BYTES, BulkWriter, Pace, create
+from secmon.store.elasticsearch.bulk import ATTEMPTS, FIRST_BYTES, MAX_BYTES, MIN_BYTES, BulkWriter, Pace, create
 from secmon.store.elasticsearch.encode import Item
 from secmon.store.elasticsearch.gateway import Gateway
 from tests.store.elasticsearch.scripted import PRODUCT, Reply, Scripted, scripted
@@ -183,4 +183,4 @@ def test_the_pace_halves_and_recovers_within_its_bounds() -> None:
     assert pace.bytes == MIN_BYTES
     for _ in range(200):
         pace.faster()
-    assert FIRST_BYTES < pace.bytes <= 8 << 20
+    assert FIRST_BYTES < pace.bytes <= MAX_BYTES

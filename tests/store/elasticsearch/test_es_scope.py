@@ -63,8 +63,9 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def foreign_events(log: EventLog) -> None:
-    for number, unit in enumerate(({"unit_id": "unit-b"}, {}), start=1):
-        event = event_at(number, user_name="mori", message="secret", **unit)
+    for number, unit in enumerate(("unit-b", None), start=1):
+        event = event_at(number, user_name="mori", message="secret")
+        event |= {"unit.id": unit} if unit else {}
         hits, findings = [hit_on(event)], [finding_in(event)]
         log.commit(ROOT_ACCESS, batch_of([event], number=number, hits=hits, findings=findings))
 
