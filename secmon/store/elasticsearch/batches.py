@@ -32,7 +32,6 @@ Source = dict[str, Any]
 PAGE: Final = 1_000
 _TOKEN_BYTES: Final = 12
 _ATTEMPTS: Final = 5
-_HEALTH: Final = "see `secmon doctor` and the health of the cluster"
 _ORDER = ["day", "retention", "stream", "number"]
 
 
@@ -143,7 +142,9 @@ class Batches:
                 return reached[0]
             # The index was made this moment, or its primary is moving to another node.
             self.gateway.wait_for(self._index)
-        raise StoreUnavailableError("the index of batches has no primary shard", where=self.gateway.url, hint=_HEALTH)
+        raise StoreUnavailableError(
+            "the index of batches has no primary shard", where=self.gateway.url, hint="see `secmon doctor`"
+        )
 
     def unsettled(self, upto: int) -> list[str]:
         """Return the tokens that do not count for a reader that began when `checkpoint` was `upto`."""

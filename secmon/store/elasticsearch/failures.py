@@ -40,7 +40,9 @@ def store_errors(url: str) -> Iterator[None]:
         problem = "the certificate of the server is not trusted, or it does not speak TLS"
         raise StoreUnavailableError(problem, where=url, hint="check store.elasticsearch.ca and the url") from error
     except ConnectionTimeout as error:
-        raise StoreUnavailableError("the server does not answer in time", where=url, hint=_SEE_DOCTOR) from error
+        raise StoreUnavailableError(
+            "the server does not answer in time", where=url, hint="see `secmon doctor`"
+        ) from error
     except NoConnectionError as error:
         problem = "the server cannot be reached"
         raise StoreUnavailableError(
@@ -51,10 +53,7 @@ def store_errors(url: str) -> Iterator[None]:
             "the server does not answer in JSON", where=url, hint="check store.elasticsearch.urls"
         ) from error
     except TransportError as error:
-        raise StoreUnavailableError("the connection failed", where=url, hint=_SEE_DOCTOR) from error
-
-
-_SEE_DOCTOR = "see `secmon doctor`"
+        raise StoreUnavailableError("the connection failed", where=url, hint="see `secmon doctor`") from error
 
 
 def api_failure(url: str, status: int, kind: str) -> StoreError:
