@@ -71,8 +71,9 @@ OPEN_FAMILIES: Final = (
 STORE: Final = "store"
 """The object of our own beside the event's fields: no event has a field of this name at the top."""
 REST: Final = "store.rest"
-MAX_TEXT: Final = 8_000
-"""Longest text, in characters, that an index holds; Lucene takes 32,766 bytes."""
+MAX_TEXT: Final = 4_000
+"""Longest text, in characters, that an index holds: of any script it stays below `ignore_above` (8,191 UTF-16 units),
+which would leave it out in silence, and below Lucene's 32,766 bytes, which would refuse the document."""
 
 
 def indexed_as(name: str) -> str | None:

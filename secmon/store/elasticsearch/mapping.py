@@ -16,6 +16,8 @@ VERSION = 1
 """Raised whenever a template changes; stands in each index's `_meta`."""
 
 _WORD: Json = {"type": "keyword"}
+# Never met: `fields.MAX_TEXT` is shorter.
+_FLAT: Json = {"type": "flattened", "ignore_above": 8_191}
 _NOT_INDEXED: Json = {"type": "object", "enabled": False}
 _KEPT: Json = {"type": "keyword", "index": False, "doc_values": False}
 # Words are cut by `model.text` before they come here, so the analysis only splits at spaces: the one meaning of text
@@ -53,7 +55,7 @@ def event_mapping() -> Json:
                 "digest": _KEPT,
                 "scan": _WORD,
                 "words": _TEXT,
-                "rest": {"type": "flattened", "ignore_above": 8_191},
+                "rest": _FLAT,
                 "odd": _NOT_INDEXED,
             }
         },
@@ -99,7 +101,7 @@ _BATCHES = _mapping(
 )  # fmt: skip
 _RECORDS = _mapping(
     {
-        "kind": _WORD, "id": _WORD, "version": {"type": "long"}, "keys": {"type": "flattened", "ignore_above": 8_191},
+        "kind": _WORD, "id": _WORD, "version": {"type": "long"}, "keys": _FLAT,
         "units": _WORD, "words": _TEXT, "body": _NOT_INDEXED,
     }
 )  # fmt: skip

@@ -11,6 +11,7 @@ from secmon.ports import EventQuery, FindingQuery, HitQuery
 from secmon.store.elasticsearch.batches import Batches, Intent
 from secmon.store.elasticsearch.bulk import BulkWriter
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
+from secmon.store.elasticsearch.fields import MAX_TEXT
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
 from secmon.store.elasticsearch.naming import KINDS, PartitionName
 from secmon.store.elasticsearch.writing import BatchWriter, loaded
@@ -200,3 +201,16 @@ def test_documents_that_are_missing_or_too_many_are_told(es_log: ElasticsearchEv
     es_gateway.write("DELETE", f"/{es_gateway.names.index('events', PARTITION)}/_doc/{lost}")
     assert es_log.check(ROOT_ACCESS) == ["events: 2 are accounted for, 1 are there"]
     assert es_log.check(ROOT_ACCESS, deep=True) == ["events: web: batch 1: 2 are accounted for, 1 are there"]
+
+
+@pytest.mark.parametrize("size", [MAX_TEXT - 1, MAX_TEXT, MAX_TEXT + 1, 40_000])
+def test_a_text_of_any_length_and_script_is_found_by_its_exact_value(es_log: ElasticsearchEventLog, size: int) -> None:
+    """Elasticsearch leaves long texts out of its index without a word; that must never show."""
+    name = "x" * 250
+    long = "\U0001f393" * size
+    es_log.commit(ROOT_ACCESS, batch_of([{**event_at(1, user_name=long), name: long}, event_at(2, user_name="mori")]))
+    for field in ("user.name", name):
+        assert es_log.count(ROOT_ACCESS, EventQuery(equals={field: (long,)})) == {"": 1}
+        assert len(list(es_log.events(ROOT_ACCESS, EventQuery(present=(name,), equals={field: (long,)})))) == 1
+    assert es_log.count(ROOT_ACCESS, EventQuery(), by="user.name") == {long: 1, "mori": 1}
+    assert es_log.count(ROOT_ACCESS, EventQuery(), by=name) == {long: 1, "": 1}
