@@ -100,7 +100,7 @@ class House:
             (self.state / "keys" / key.name).write_bytes(key.read_bytes())
             (self.state / "keys" / key.name).chmod(0o600)
 
-    def done(self, *arguments: str, standard_input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    def done(self, *arguments: str, standard_input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end."""
         return subprocess.run(
             self.command(*arguments), input=standard_input, capture_output=True, timeout=300, check=False

@@ -24,6 +24,8 @@ from tests.faults.running import (
     web_line,
 )
 
+pytestmark = pytest.mark.slow
+
 LOOPS = loops(6)
 
 
@@ -107,7 +109,6 @@ def quiet_alerts(folder: Path, lines: list[str]) -> set[str]:
     return quiet.alert_facts()
 
 
-@pytest.mark.slow
 def test_a_killed_daemon_loses_and_doubles_no_line(house: House, logs: Path, tmp_path: Path) -> None:
     chance = random.Random(7)  # noqa: S311  reproducible moments of death, no secret
     writer = Writer(logs)
@@ -137,7 +138,6 @@ def test_a_killed_daemon_loses_and_doubles_no_line(house: House, logs: Path, tmp
     assert house.output("store", "check", "--deep")["ok"]
 
 
-@pytest.mark.slow
 def test_a_killed_worker_costs_and_doubles_nothing(house: House, logs: Path) -> None:
     chance = random.Random(11)  # noqa: S311  reproducible moments of death, no secret
     writer = Writer(logs, seed=2)

@@ -6,7 +6,11 @@ import os
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.faults.running import House, daemon, is_balanced, until, until_read, web_line
+
+pytestmark = pytest.mark.slow
 
 HUGE_LINE = 100_000_000
 MOST_GROWTH_KIB = 64 * 1024

@@ -11,6 +11,8 @@ import pytest
 
 from tests.faults.running import SOURCE, House, daemon, is_balanced, until, until_read, web_line
 
+pytestmark = pytest.mark.slow
+
 LINES = 12_000
 
 

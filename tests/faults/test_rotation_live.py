@@ -13,6 +13,8 @@ import pytest
 
 from tests.faults.running import House, daemon, is_balanced, until_read, web_line
 
+pytestmark = pytest.mark.slow
+
 PART = 300
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.faults.running import SOURCE, House, is_balanced, log_line, loops
 
+pytestmark = pytest.mark.slow
+
 # Every place where an import waits for the disk is a place to die at; CI tries a few of them.
 IS_LONG = loops(0) > 0
 STEP = 1 if IS_LONG else 8
@@ -71,7 +73,6 @@ def test_nothing_is_acknowledged_before_it_is_synced(logs: list[str], tmp_path: 
     assert (early_checkpoints, early_answers) == (0, 0)
 
 
-@pytest.mark.slow
 def test_death_at_any_sync_is_survived(logs: list[str], quiet: House, tmp_path: Path) -> None:
     number, deaths, unfinished = 4, 0, 0  # the first three make the first key
     while number < MOST_SYNCS:
