@@ -253,6 +253,7 @@ def _run(command: Sequence[Path | str], environment: Mapping[str, str], folder: 
             user=nobody,
             group=nobody,
             extra_groups=None if nobody is None else [],
+            start_new_session=True,  # an interrupt of the terminal or of a test run is not meant for the server
         )
 
 

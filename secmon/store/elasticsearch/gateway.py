@@ -1,5 +1,6 @@
 """The way to the cluster: every request goes through here, with a time-out, and its failures become our own errors."""
 
+import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -243,10 +244,10 @@ def _client(settings: ElasticsearchSettings) -> Elasticsearch:
         chosen["api_key"] = settings.api_key
     elif settings.user:
         chosen["basic_auth"] = (settings.user, settings.password)
-    if settings.ca is not None:
-        chosen["ca_certs"] = str(settings.ca)
     json = OrjsonSerializer()
     try:
+        if settings.ca is not None:  # read now: a file that is missing or no certificate is told at the start
+            chosen["ssl_context"] = ssl.create_default_context(cafile=settings.ca)
         return Elasticsearch(
             list(settings.urls),
             request_timeout=settings.timeout_s,
