@@ -6,10 +6,11 @@ from contextlib import suppress
 import click
 
 from secmon.cli.output import flush, words, write_json
-from secmon.cli.session import Session, flags
+from secmon.cli.session import Session, flags, user_name
 from secmon.cli.shared import color, shared
 from secmon.config import Settings, missing, read_settings
 from secmon.daemon import health
+from secmon.daemon.control import HEALTH, NoDaemonError, request
 from secmon.daemon.health import Check, guarded
 from secmon.errors import ConfigError
 
@@ -56,6 +57,8 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "disk_space": lambda: health.disk_space(settings.state),
         "writer_lock": lambda: _writer_lock(settings),
         "store": lambda: _store(settings),
+        "reading": lambda: _of_daemon(settings, "reading"),
+        "scheduler": lambda: _of_daemon(settings, "scheduler"),
         "sources": lambda: _sources(settings),
         "clock": lambda: _clock(settings),
         "java": health.java,
@@ -98,6 +101,15 @@ def _writer_lock(settings: Settings) -> Check:
     if path.exists() and is_held(path):
         return Check("writer_lock", "ok", f"held by process {holder(path)}")
     return Check("writer_lock", "ok", "free")
+
+
+def _of_daemon(settings: Settings, name: str) -> Check:
+    """What only the running daemon knows of itself; /readyz and the console show the same."""
+    try:
+        rows = request(settings.state, HEALTH, {}, by=user_name())
+    except NoDaemonError:
+        return Check(name, "not_run", "no daemon runs on this state folder")
+    return next(Check(**row) for row in rows if row["check"] == name)
 
 
 def _store(settings: Settings) -> Check:

@@ -35,7 +35,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     from secmon.daemon.service import Daemon  # noqa: PLC0415
     from secmon.daemon.workers import PoolWork  # noqa: PLC0415
     from secmon.web.server import ConsoleServer  # noqa: PLC0415
-    from secmon.wiring import collectors_of, make_stages, opened  # noqa: PLC0415
+    from secmon.wiring import collectors_of, key_paths, make_stages, opened  # noqa: PLC0415
 
     here = session(ctx)
     settings = here.settings
@@ -55,7 +55,9 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
         jobs = Jobs(settings)
         for close in (jobs.close, *(collector.close for collector in collectors)):
             stack.callback(close)
-        daemon = Daemon(replace(house, aside=jobs.run), collectors, work, state=settings.state)
+        daemon = Daemon(
+            replace(house, aside=jobs.run), collectors, work, state=settings.state, key_files=key_paths(settings)
+        )
         if once:
             daemon.run_once()
             return

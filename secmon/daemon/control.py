@@ -35,6 +35,8 @@ class Readable(Protocol):
 # (name, arguments, who, the bytes that follow) → result
 Handler = Callable[[str, dict[str, Any], str, Readable], Any]
 
+HEALTH = "health"
+"""What `doctor` asks: the checks that only the running daemon can make."""
 MAX_REQUEST_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 16
 POLL_S = 0.2

@@ -19,8 +19,8 @@ from secmon.app.installation import Installation
 from secmon.app.operations import OPERATIONS
 from secmon.app.schedule import run_due
 from secmon.app.work import Work
-from secmon.daemon.control import ControlServer, Readable
-from secmon.daemon.health import Check, clock, disk_space, guarded, problems, readiness
+from secmon.daemon.control import HEALTH, ControlServer, Readable
+from secmon.daemon.health import Check, clock, disk_space, guarded, keys, problems, readiness
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
 from secmon.errors import SecmonError
@@ -40,10 +40,19 @@ class Daemon:
         collectors: the sources to follow.
         work: who works the records.
         state: the state folder.
+        key_files: without them it must not go on: what it seals could not be opened again.
     """
 
-    def __init__(self, house: Installation, collectors: Sequence[Collector], work: Work, *, state: Path) -> None:
-        self.house, self._work, self._state = house, work, state
+    def __init__(
+        self,
+        house: Installation,
+        collectors: Sequence[Collector],
+        work: Work,
+        *,
+        state: Path,
+        key_files: Sequence[Path],
+    ) -> None:
+        self.house, self._work, self._state, self._key_files = house, work, state, key_files
         self._committed = threading.Event()
         self._stopping = threading.Event()
         # Alerts and windows are brought forward by one at a time; imports of one source wait for each other, and
@@ -121,6 +130,8 @@ class Daemon:
 
     def handle(self, name: str, args: dict[str, Any], by: str, data: Readable) -> Any:
         """Do one operation for a command (`daemon.control`)."""
+        if name == HEALTH:
+            return [check.row() for check in self.checks()]
         access = Access(Principal(f"os:{by}", frozenset(Role)), ROOT)
         if name == "import":
             result = self._import(access, args, data)
@@ -148,6 +159,7 @@ class Daemon:
         return [
             guarded("store", lambda: problems("store", [store] if store else self._store_problems(), "writable")),
             guarded("disk_space", lambda: disk_space(self._state)),
+            guarded("keys", lambda: keys(self._key_files, started=True)),
             Check("reading", "ok", f"{self.reading.state.steps} batches")
             if self.reading.is_alive()
             else Check("reading", "fail", "the reading thread is not running", "restart secmon"),

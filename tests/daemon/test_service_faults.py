@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -43,13 +43,23 @@ class AwayLog(SqliteEventLog):
         return super().hits_since(access, mark, limit=limit)
 
 
+KEYS = ("pii.key", "vault.key", "record.key")
+
+
+def made_keys(folder: Path) -> list[Path]:
+    paths = [folder / name for name in KEYS]
+    for path in paths:
+        path.touch(mode=0o600)
+    return paths
+
+
 @pytest.fixture
 def away(tmp_path: Path) -> Iterator[tuple[Daemon, AwayLog]]:
     """Return a daemon that follows nothing, and its store."""
     log = AwayLog(tmp_path / "away", writable=True)
     with opened_house(tmp_path / "state") as plain:
         house = replace(plain, log=log)
-        yield Daemon(house, [], InlineWork(house.stages), state=tmp_path / "state"), log
+        yield Daemon(house, [], InlineWork(house.stages), state=tmp_path / "state", key_files=made_keys(tmp_path)), log
     log.close()
 
 
@@ -96,3 +106,19 @@ def _own_a_pool(state: Path, writer: Connection) -> None:
     work._pool.submit(os.getpid).result()
     writer.send(list(work._pool._processes))
     time.sleep(60)
+
+
+@pytest.mark.parametrize("lost", [KEYS[:1], KEYS], ids=["one", "all"])
+def test_without_its_keys_a_running_daemon_is_not_ready(
+    away: tuple[Daemon, AwayLog], tmp_path: Path, lost: Sequence[str]
+) -> None:
+    daemon, _ = away
+    assert state_of(daemon, "keys") == "ok"
+    for name in lost:
+        (tmp_path / name).unlink()
+    assert state_of(daemon, "keys") == "fail"
+    assert daemon.ready()["ready"] is False
+
+
+def state_of(daemon: Daemon, name: str) -> str:
+    return next(one.state for one in daemon.checks() if one.check == name)

@@ -21,6 +21,9 @@ from typing import Any
 
 import pytest
 
+from secmon.daemon.health import ESSENTIAL
+from secmon.web.words import CHECK_ZH
+
 READY_S = 90.0
 END_S = 5.0
 """A clean stop takes no longer: what a service manager and an operator's patience allow."""
@@ -138,6 +141,22 @@ def test_readiness_is_one_line_with_address_and_process(up: Up) -> None:
     assert up.ready["pid"] == up.process.pid
     assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+/", up.ready["url"])
     assert json.loads(up.get("/healthz")[1]) == {"status": "alive"}
+
+
+def test_doctor_readyz_and_console_show_the_same_essential_checks(up: Up) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "secmon", "--config", str(up.errors.parent / "secmon.toml"), "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=READY_S,
+        env=environment(),
+        check=False,
+    )
+    by_doctor = {row["check"]: row["state"] for row in map(json.loads, done.stdout.splitlines())}
+    by_daemon = {row["check"]: row["state"] for row in json.loads(up.get("/readyz")[1])["checks"]}
+    assert ESSENTIAL <= by_daemon.keys() <= by_doctor.keys()
+    assert {name: by_doctor[name] for name in ESSENTIAL} == {name: by_daemon[name] for name in ESSENTIAL}
+    assert by_daemon.keys() == CHECK_ZH.keys()  # the console lists these, and has a name for each
 
 
 def test_a_second_one_on_the_same_state_says_who_runs_and_exits_4(up: Up) -> None:

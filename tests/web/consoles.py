@@ -24,7 +24,7 @@ from secmon.config import load_settings
 from secmon.daemon.service import Daemon
 from secmon.model.access import ROOT, Access, Principal, Role
 from secmon.web.console import create_console
-from secmon.wiring import collectors_of, opened
+from secmon.wiring import collectors_of, key_paths, opened
 
 NOON = datetime(2026, 9, 7, 4, 0, tzinfo=UTC)
 PASSWORD = "Kreide-4711-Tafel"
@@ -187,7 +187,8 @@ def opened_console(folder: Path, *, content: bool = False) -> Iterator[Console]:
     clock = SetClock()
     with opened(settings, writable=True, content=content, clock=clock) as house:
         collectors = collectors_of(settings, clock, settle_s=0.0)
-        daemon = Daemon(house, collectors, InlineWork(house.stages), state=settings.state)
+        work = InlineWork(house.stages)
+        daemon = Daemon(house, collectors, work, state=settings.state, key_files=key_paths(settings))
         daemon.reading.turn()
         console = Console(house, daemon, clock, folder)
         try:
