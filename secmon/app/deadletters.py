@@ -11,7 +11,7 @@ from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
 from secmon.model.access import Access, Role
 from secmon.model.batch import Batch, Counts, DeadLetter
 from secmon.model.event import Frame, format_time, parse_time
-from secmon.model.ids import day_of_id
+from secmon.model.ids import day_of_id, partition_number
 from secmon.model.record import Body, Document, RecordQuery
 from secmon.model.zone import zone_of, zone_text
 from secmon.parse.registry import KINDS
@@ -22,6 +22,8 @@ KIND = "deadletter"
 WAITING, REPLAYED, DROPPED = "waiting", "replayed", "dropped"
 # What a decided letter counts as: stored, or dropped(reason).
 STORED, BY_OPERATOR = "stored", "by_operator"
+ALREADY_STORED = "already stored"
+"""Why a letter is settled that counts nowhere: the batch that stored its record counted it."""
 _PAGE = 50
 _ATTEMPTS = 20
 _MAX_NAMED = 20
@@ -29,12 +31,17 @@ _MAX_NAMED = 20
 
 @dataclass(slots=True)
 class Replay:
-    """What a replay did, in records; `dropped` are those that today's parsers know to carry nothing."""
+    """What a replay did, in records.
+
+    `dropped` are those that today's parsers know to carry nothing; `already_stored` are those that ingest stored and
+    counted itself after all (`_stored_by_ingest`).
+    """
 
     replayed: int = 0
     stored: int = 0
     still_malformed: int = 0
     dropped: int = 0
+    already_stored: int = 0
 
 
 def keep(house: Installation, access: Access, letters: Sequence[DeadLetter]) -> None:
@@ -130,13 +137,42 @@ def replay(house: Installation, access: Access, *, source: str = "", ids: Sequen
     letters = [_get(house, access, one) for one in dict.fromkeys(ids)] if ids else _waiting(house, access, source)
     try:
         for document in letters:
-            if document.body["state"] == WAITING:
+            if document.body["state"] == WAITING and _stored_by_ingest(house, access, document):
+                done.replayed += 1
+                done.already_stored += 1
+                _settle(house, access, document, _already_stored(house, access))
+            elif document.body["state"] == WAITING:
                 _replay_one(house, access, document, done)
     finally:
         # Whatever was done before something failed is written down.
         details = {"replayed": done.replayed, "stored": done.stored}
         audit.append(house, access, "deadletter.replay", source or ",".join(ids[:_MAX_NAMED]) or "all", details)
     return done
+
+
+def _stored_by_ingest(house: Installation, access: Access, document: Document) -> bool:
+    """Tell whether the record was stored, and counted, by the batch that was to count it as a dead letter.
+
+    Letters are kept before their batch is committed. After a crash between the two the batch is worked again, perhaps
+    by a newer parser that can read the record, and perhaps on a later partition day.
+    """
+    body, retention = document.body, KINDS[document.body["kind"]].retention
+    first = day_of_id(body["event_id"])
+    stream = f"{body['source']}:{_replay_generation(document)}"
+    if house.log.batch(access, day=first, retention=retention, stream=stream, number=1) is not None:
+        return False  # it was an earlier replay, cut off before it could settle the letter
+    days = {one.day for one in house.log.partitions(access) if one.retention == retention and one.day >= first}
+    place = _without_day(body["event_id"])[4:]
+    return bool(house.log.digests(access, [f"{partition_number(day):04x}{place}" for day in sorted(days)]))
+
+
+def _already_stored(house: Installation, access: Access) -> Body:
+    now = format_time(house.clock.now())
+    return {"state": REPLAYED, "by": access.principal.id, "at": now, "reason": ALREADY_STORED, "sealed": ""}
+
+
+def _replay_generation(document: Document) -> str:
+    return f"replay:{document.id}"
 
 
 def _replay_one(house: Installation, access: Access, document: Document, done: Replay) -> None:
@@ -173,7 +209,7 @@ def _batch(house: Installation, document: Document, frame: Frame, result: Proces
     """Return the batch of one replayed record; its counts are in the letter's state, not here."""
     return Batch(
         source=document.body["source"],
-        generation=f"replay:{document.id}",
+        generation=_replay_generation(document),
         number=1,
         epoch=1,
         day=day_of_id(document.body["event_id"]),
@@ -191,6 +227,8 @@ def _batch(house: Installation, document: Document, frame: Frame, result: Proces
 
 def drop(house: Installation, access: Access, ids: Sequence[str], *, reason: str) -> int:
     """Give dead letters up; the row stays with who and why, the raw bytes go.
+
+    What ingest stored after all cannot be given up any more: its letter is settled as such.
 
     Raises:
         AccessError: the asker may not.
@@ -214,7 +252,10 @@ def drop(house: Installation, access: Access, ids: Sequence[str], *, reason: str
     dropped = 0
     try:
         for document in letters:
-            dropped += _settle(house, access, document, changes, outcome=BY_OPERATOR)
+            if document.body["state"] == WAITING and _stored_by_ingest(house, access, document):
+                _settle(house, access, document, _already_stored(house, access))
+            else:
+                dropped += _settle(house, access, document, changes, outcome=BY_OPERATOR)
     finally:
         # The reason stays in the rows: somebody typed it, and the chain holds no such text.
         audit.append(house, access, "deadletter.drop", ",".join(ids[:_MAX_NAMED]), {"dropped": dropped})
@@ -262,7 +303,8 @@ def run_show(house: Installation, access: Access, args: Mapping[str, Any]) -> di
 def run_replay(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, int]:
     """Do `deadletters replay`."""
     done = replay(house, access, source=args.get("source") or "", ids=args.get("ids") or ())
-    return {"replayed": done.replayed, "stored": done.stored, "still_malformed": done.still_malformed}
+    told = {"replayed": done.replayed, "stored": done.stored, "still_malformed": done.still_malformed}
+    return told | ({"already_stored": done.already_stored} if done.already_stored else {})
 
 
 def run_drop(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, int]:

@@ -81,7 +81,7 @@ def show(ctx: click.Context, letter_id: str, *, as_json: bool) -> None:
     click.echo(f"{here.words('state')}: {here.words(_STATES.get(found['state'], found['state']))}")
     for name in ("by", "at", "reason"):
         if found.get(name):
-            click.echo(safe(f"{here.words(name)}: {found[name]}"))
+            click.echo(safe(f"{here.words(name)}: {here.words(found[name])}"))  # some reasons are ours
 
 
 def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:

@@ -13,11 +13,12 @@ from secmon.app.imports import import_streams
 from secmon.app.installation import Installation, Source
 from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
-from secmon.errors import NotFoundError, SecmonError, StoreError
+from secmon.errors import NotFoundError, ParseError, SecmonError, StoreError
 from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow
 from secmon.model.event import parse_time
 from secmon.model.record import Document, RecordQuery
+from secmon.parse.registry import KINDS
 from secmon.ports import EventLog, EventQuery
 from tests.app.houses import NOON, OPERATOR, access_line, opened_house
 
@@ -101,6 +102,9 @@ class Interrupted:
     def __init__(self, log: EventLog) -> None:
         self._log = log
 
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._log, name)
+
     def commit(self, access: Access, batch: Batch) -> BatchRow:
         self._log.commit(access, batch)
         raise StoreError("killed")
@@ -115,6 +119,52 @@ def test_a_replay_that_died_after_the_commit_counts_once(house: Installation, tm
     assert deadletters.replay(house, OPERATOR).stored == 1
     assert account(house) == {"received": 1, "stored": 1, "dead_lettered": 0, "dropped": {}}
     assert house.log.count(OPERATOR, EventQuery()) == {"": 1}
+
+
+class CutOff(Interrupted):
+    """An event log that is cut off before it makes anything durable."""
+
+    def commit(self, access: Access, batch: Batch) -> BatchRow:
+        del access, batch
+        raise StoreError("killed")
+
+
+def stored_after_a_crash(house: Installation, folder: Path, *, days: int) -> Document:
+    """Keep a letter, die before the batch, come back so many days later with a parser that reads the record."""
+    line = access_line(NOON).replace("GET", "NONSENSE")
+    strange = replace(KINDS["nginx.access"], parse=lambda *_: (_ for _ in ()).throw(ParseError("not understood yet")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(KINDS, "nginx.access", strange)
+        with pytest.raises(StoreError):
+            import_lines(replace(house, log=CutOff(house.log)), folder, [line])  # type: ignore[arg-type]  # commit only
+    house.clock.pass_time(days=days)  # type: ignore[attr-defined]  # a clock that tests set
+    import_lines(house, folder, [line])
+    (letter,) = letters(house)
+    assert letter.body["state"] == "waiting"
+    assert account(house) == {"received": 1, "stored": 1, "dead_lettered": 0, "dropped": {}}
+    return letter
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_letter_whose_record_was_stored_after_a_crash_counts_once(
+    house: Installation, tmp_path: Path, days: int
+) -> None:
+    stored_after_a_crash(house, tmp_path, days=days)
+    digest = integrity.digest(house, OPERATOR)
+    done = deadletters.replay(house, OPERATOR)
+    assert (done.replayed, done.stored, done.already_stored) == (1, 0, 1)
+    assert account(house) == {"received": 1, "stored": 1, "dead_lettered": 0, "dropped": {}}
+    assert integrity.digest(house, OPERATOR) == digest
+    settled = letters(house)[0].body
+    assert (settled["state"], settled["reason"], settled["sealed"]) == ("replayed", "already stored", "")
+    assert deadletters.replay(house, OPERATOR).replayed == 0
+
+
+def test_what_was_stored_after_a_crash_cannot_be_given_up(house: Installation, tmp_path: Path) -> None:
+    letter = stored_after_a_crash(house, tmp_path, days=0)
+    assert deadletters.drop(house, OPERATOR, [letter.id], reason="r") == 0
+    assert account(house) == {"received": 1, "stored": 1, "dead_lettered": 0, "dropped": {}}
+    assert letters(house)[0].body["reason"] == "already stored"
 
 
 def test_a_replay_that_failed_half_way_is_written_down_as_far_as_it_came(house: Installation, tmp_path: Path) -> None:

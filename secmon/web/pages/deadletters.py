@@ -56,7 +56,7 @@ def act(request: Request, visitor: Visitor, form: FormData) -> Response:
         told = {"dropped": letters.drop(house, visitor.access, ids, reason=field(form, "reason"))}
     else:
         done = letters.replay(house, visitor.access, ids=ids)
-        told = {"stored": done.stored, "still": done.still_malformed}
+        told = {"stored": done.stored + done.already_stored, "still": done.still_malformed}
     source = field(form, "source")
     kept = {"source": source} if source else {}
     return RedirectResponse(f"/deadletters?{urlencode(kept | told)}", status_code=303)
