@@ -163,6 +163,26 @@ class EventLog(Protocol):
         """
         ...
 
+    def commits(self, access: Access, *, after: str = "", upto: str = "") -> Iterator[tuple[BatchRow, str]]:
+        """Yield what counts in the order of its commits: each batch row with the mark (`hits_since`) right behind it.
+
+        Args:
+            access: who asks; the root only.
+            after: a mark; batches before it are left out.
+            upto: a mark; batches behind it are left out; "" for everything that is committed when the walk begins.
+        """
+        ...
+
+    def contents(self, access: Access, row: BatchRow) -> Batch:
+        """Return the batch of a row as it was committed: another store takes it over with `commit`.
+
+        What an earlier batch had stored already under the same ids belongs to that batch and is not repeated.
+
+        Raises:
+            NotFoundError: it is not there; its partition may have been dropped.
+        """
+        ...
+
     def findings(self, access: Access, query: FindingQuery) -> Iterator[EventFinding]:
         """Yield findings by (`at`, event id); only those in scope."""
         ...
@@ -210,6 +230,17 @@ class Records(Protocol):
         """Store new documents at once, pass over those whose id is taken; return how many were stored.
 
         For what arrives in thousands, such as dead letters: one durable write instead of one each.
+        """
+        ...
+
+    def kinds(self, access: Access) -> tuple[str, ...]:
+        """Return the kinds of which there is a document, sorted; to the root only."""
+        ...
+
+    def restore(self, access: Access, documents: Sequence[Document]) -> int:
+        """Store documents of another store as they are, each under its version; return how many were stored.
+
+        Those whose id is taken are passed over, so that it can be done again.
         """
         ...
 

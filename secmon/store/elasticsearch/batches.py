@@ -112,8 +112,8 @@ class Batches:
 
     def row(self, partition: PartitionName, stream: str, number: int) -> BatchRow | None:
         """Return one committed batch, read by id (never stale), or None."""
-        source, _, _ = self._get(batch_id(partition, stream, number))
-        return row_of(source) if source is not None and source["committed"] else None
+        source = self.source(partition, stream, number)
+        return None if source is None else row_of(source)
 
     def _get(self, identity: str) -> tuple[Source | None, int, int]:
         answer = self.gateway.read("GET", f"/{self._index}/_doc/{identity}", expect=(NOT_FOUND,))
@@ -197,6 +197,18 @@ class Batches:
             found.append(Commit(hit["_seq_no"], hit["_source"]["token"], hit["_source"]["hits"]))
             total += found[-1].hits
         return found
+
+    def in_order(self, after: int, upto: int) -> Iterator[tuple[BatchRow, int]]:
+        """Yield the rows of batches in the order of their commits, each with its place in it."""
+        self.gateway.refresh(self._index)
+        span = {"range": {"_seq_no": {"gt": after, "lte": upto}}}
+        query = {"bool": {"filter": [{"term": {"committed": True}}, span]}}
+        return ((row_of(hit["_source"]), hit["_seq_no"]) for hit in self._walk(query, ["_seq_no"], seq_no=True))
+
+    def source(self, partition: PartitionName, stream: str, number: int) -> Source | None:
+        """Return the document of one committed batch, read by id (never stale), or None."""
+        source, _, _ = self._get(batch_id(partition, stream, number))
+        return source if source is not None and source["committed"] else None
 
     def rows(self, *, since: datetime | None = None, stream: str | None = None) -> Iterator[BatchRow]:
         """Yield committed batches by (day, retention class, stream, number); of one stream by number."""

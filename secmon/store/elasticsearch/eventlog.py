@@ -11,7 +11,7 @@ from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
 from secmon.model.event import Event
 from secmon.model.hit import Hit
 from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
-from secmon.store.elasticsearch import integrity, tally
+from secmon.store.elasticsearch import integrity, replay, tally
 from secmon.store.elasticsearch.asking import finding_conditions, hit_conditions, ids_condition, question
 from secmon.store.elasticsearch.batches import PAGE, Batches
 from secmon.store.elasticsearch.bulk import BulkWriter
@@ -148,6 +148,20 @@ class ElasticsearchEventLog:
         ]
         found.sort(key=lambda pair: pair[0])
         return [hit for _, hit in found], str(commits[-1].seq_no)
+
+    def commits(self, access: Access, *, after: str = "", upto: str = "") -> Iterator[tuple[BatchRow, str]]:
+        """Yield what counts in the order of its commits, each batch row with the mark right behind it."""
+        _root_only(access)
+        highest = self._batches.checkpoint()
+        last = min(_commit_of(upto), highest) if upto else highest
+        if last < 0:
+            return iter(())
+        return ((row, str(place)) for row, place in self._batches.in_order(_commit_of(after), last))
+
+    def contents(self, access: Access, row: BatchRow) -> Batch:
+        """Return the batch of a row as it was committed; see `ports.EventLog`."""
+        _root_only(access)
+        return replay.contents(self._gateway, self._batches, row)
 
     def findings(self, access: Access, query: FindingQuery) -> Iterator[EventFinding]:
         """Yield findings by (`at`, event id); only those in scope."""

@@ -8,6 +8,7 @@ first: what was acknowledged is found.
 import base64
 import binascii
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -81,16 +82,38 @@ class ElasticsearchRecords:
 
     def create_all(self, access: Access, documents: Sequence[Document]) -> int:
         """Store new documents at once, pass over those whose id is taken, and return how many were stored."""
+        return self.restore(access, [replace(document, version=1) for document in documents])
+
+    def restore(self, access: Access, documents: Sequence[Document]) -> int:
+        """Store documents of another store as they are, each under its version; see `ports.Records`."""
         del access
         self._prepare()
         actions = []
         for document in documents:
             identity = _id(document.kind, document.id)
-            _, body = _stored(document, 1)
+            _, body = _stored(document, max(document.version, 1))
             actions.append(Action(identity, f'{{"create":{{"_id":"{identity}"}}}}'.encode(), orjson.dumps(body)))
         outcome = self._bulk.write(self._index, actions)
         refuse_poison(outcome, self._gateway.url)
         return len(actions) - len(outcome.taken)
+
+    def kinds(self, access: Access) -> tuple[str, ...]:
+        """Return the kinds of which there is a document, sorted; to the root only."""
+        if not access.scope.is_root:
+            return ()
+        self._gateway.refresh(self._index)
+        found: list[str] = []
+        after: Source = {}
+        while True:
+            composite: Source = {
+                "composite": {"size": _PAGE, "sources": [{"kind": {"terms": {"field": "kind"}}}], **after}
+            }
+            answer = self._search({"size": 0, "aggs": {"kinds": composite}})
+            buckets = answer["aggregations"]["kinds"]["buckets"] if answer and "aggregations" in answer else []
+            found += [bucket["key"]["kind"] for bucket in buckets]
+            if len(buckets) < _PAGE:
+                return tuple(sorted(found))
+            after = {"after": buckets[-1]["key"]}
 
     def replace(self, access: Access, document: Document) -> Document:
         """Replace the version `document.version` and return the next one; see `ports.Records`."""

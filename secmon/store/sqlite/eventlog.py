@@ -19,7 +19,7 @@ from secmon.model.hit import Hit
 from secmon.model.ids import day_of_id
 from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.store.matching import matches, may_say, phrase_of, value_texts
-from secmon.store.sqlite import integrity, rows
+from secmon.store.sqlite import integrity, replay, rows
 from secmon.store.sqlite.block import BlockCache
 from secmon.store.sqlite.dictionary import is_storable
 from secmon.store.sqlite.folder import PartitionFolder
@@ -202,6 +202,18 @@ class SqliteEventLog:
         found = [pair for part in parts for pair in part.hits_of_commits(after, upto, access.scope)]
         found.sort(key=lambda pair: pair[0])
         return [hit for _, hit in found], str(upto)
+
+    def commits(self, access: Access, *, after: str = "", upto: str = "") -> Iterator[tuple[BatchRow, str]]:
+        """Yield what counts in the order of its commits, each batch row with the mark right behind it."""
+        _root_only(access)
+        highest = self._folder.highest_commit()  # what is not above it is visible in whatever is opened from now on
+        last = min(commit_of(upto), highest) if upto else highest
+        return replay.commits([self._folder.reading(name) for name in self._folder.names()], commit_of(after), last)
+
+    def contents(self, access: Access, row: BatchRow) -> Batch:
+        """Return the batch of a row as it was committed; see `ports.EventLog`."""
+        _root_only(access)
+        return replay.contents(self._folder.reading(partition_name(row.day, row.retention)), row)
 
     def findings(self, access: Access, query: FindingQuery) -> Iterator[EventFinding]:
         """Yield findings by (`at`, event id); only those in scope."""

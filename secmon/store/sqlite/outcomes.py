@@ -150,6 +150,14 @@ class Outcomes:
                 return
             after = (page[-1][2], page[-1][0])
 
+    def findings_between(self, first: int, behind: int) -> list[EventFinding]:
+        """Return the findings with these row numbers, half-open: in the order in which they came."""
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None:
+                return []
+            page = fetch(connection, f"{_FINDINGS} f.seq >= ? AND f.seq < ? ORDER BY f.seq", (first, behind))
+        return [rows.finding_from_row(rows.FindingRow(*row[1:])) for row in page]
+
     def count_findings(self, query: FindingQuery, scope: Scope) -> dict[str, int]:
         """Return counts of findings by class."""
         with store_errors(self.path), self.pool.lease(self.path) as connection:

@@ -64,6 +64,19 @@ class SqliteRecords:
         with self._change() as connection:
             return sum(_insert(connection, document) is not None for document in documents)
 
+    def restore(self, access: Access, documents: Sequence[Document]) -> int:
+        """Store documents of another store as they are, each under its version; see `ports.Records`."""
+        del access
+        with self._change() as connection:
+            return sum(_insert(connection, one, max(one.version, 1)) is not None for one in documents)
+
+    def kinds(self, access: Access) -> tuple[str, ...]:
+        """Return the kinds of which there is a document, sorted; to the root only."""
+        with store_errors(self._path), self._pool.lease(self._path) as connection:
+            if connection is None or not access.scope.is_root:
+                return ()
+            return tuple(kind for (kind,) in fetch(connection, "SELECT DISTINCT kind FROM document ORDER BY kind"))
+
     def replace(self, access: Access, document: Document) -> Document:
         """Replace the version `document.version` and return the next one; see `ports.Records`."""
         body = _encode(document)
@@ -217,17 +230,17 @@ def _document(connection: apsw.Connection, kind: str, id_: str, row: tuple[int, 
     )
 
 
-def _insert(connection: apsw.Connection, document: Document) -> Document | None:
+def _insert(connection: apsw.Connection, document: Document, version: int = 1) -> Document | None:
     """Store a new document; None if its id is taken."""
     body = _encode(document)
     connection.execute(
-        "INSERT OR IGNORE INTO document (kind, id, version, body) VALUES (?, ?, 1, ?)",
-        (document.kind, document.id, body),
+        "INSERT OR IGNORE INTO document (kind, id, version, body) VALUES (?, ?, ?, ?)",
+        (document.kind, document.id, version, body),
     )
     if not connection.changes():
         return None
     _index(connection, connection.last_insert_rowid(), document)
-    return _with_version(document, 1)
+    return _with_version(document, version)
 
 
 def _index(connection: apsw.Connection, seq: int, document: Document) -> None:
