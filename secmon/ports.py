@@ -114,6 +114,23 @@ class EventLog(Protocol):
         """Return the row of one batch if it was made durable, None otherwise: recovery asks this."""
         ...
 
+    def fence(
+        self, access: Access, *, day: date, retention: str, stream: str, number: int, epoch: int
+    ) -> BatchRow | None:
+        """Keep every attempt of an earlier epoch from making batch `number` of a stream durable, from now on.
+
+        Who takes a stream over, or takes it to another partition, asks this before its compare-and-swap of the
+        checkpoint: whatever an earlier writer has under way can then come back at any time and counts for nothing.
+
+        Returns:
+            the row of the batch if it was durable already: nothing is fenced then, the taker goes on behind it.
+
+        Raises:
+            ConflictError: a later epoch has it; the asker was replaced itself.
+            StoreUnavailableError: it cannot be written now; try again later.
+        """
+        ...
+
     def batches(self, access: Access, *, since: datetime | None = None) -> Iterator[BatchRow]:
         """Yield batch rows by (partition, stream, number); `since` compares `received_at`."""
         ...

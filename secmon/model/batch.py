@@ -128,7 +128,7 @@ class Batch:
         source: the source's id.
         generation: the generation's id.
         number: dense number of the batch within its stream, from 1.
-        epoch: the fencing epoch of the stream's checkpoint (one machine: always 1).
+        epoch: the fencing epoch of the stream's checkpoint.
         day: partition day.
         retention: retention class, such as "security".
         offset_from: offset of its first byte.

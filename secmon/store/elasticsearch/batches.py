@@ -14,7 +14,7 @@ Numbers up to the global checkpoint are all there; a later one may become visibl
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -32,6 +32,7 @@ Source = dict[str, Any]
 PAGE: Final = 1_000
 _TOKEN_BYTES: Final = 12
 _ATTEMPTS: Final = 5
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ORDER = ["day", "retention", "stream", "number"]
 
 
@@ -69,8 +70,27 @@ class Batches:
         Raises:
             ConflictError: an attempt of a later epoch is under way: this writer was replaced.
         """
+        return self._announced(batch, _token(batch, ids))
+
+    def fence(self, partition: PartitionName, stream: str, number: int, epoch: int) -> BatchRow | None:
+        """Announce an attempt that nobody will decide; return the batch's row if an earlier one was committed.
+
+        Every attempt that was announced before finds another version than its own when it decides; one of an earlier
+        epoch cannot announce itself any more. An attempt of the same epoch can, and takes the fence's place.
+
+        Raises:
+            ConflictError: an attempt of a later epoch is under way.
+        """
+        source, _, generation = stream.partition(":")
+        nothing = Batch(
+            source=source, generation=generation, number=number, epoch=epoch, day=partition.day,
+            retention=partition.retention, offset_from=0, offset_to=0, ruleset="", received_at=_NEVER, counts=Counts(),
+        )  # fmt: skip
+        found = self._announced(nothing, _token(nothing, dict.fromkeys(KINDS, ())))
+        return found if isinstance(found, BatchRow) else None
+
+    def _announced(self, batch: Batch, token: str) -> Intent | BatchRow:
         identity = batch_id(PartitionName(batch.day, batch.retention), batch.stream, batch.number)
-        token = _token(batch, ids)
         for _ in range(_ATTEMPTS):
             source, seq_no, term = self._get(identity)
             if source is not None and source["committed"]:

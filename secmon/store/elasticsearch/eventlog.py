@@ -60,6 +60,14 @@ class ElasticsearchEventLog:
             return None
         return self._batches.row(partition_name(day, retention), stream, number)
 
+    def fence(
+        self, access: Access, *, day: date, retention: str, stream: str, number: int, epoch: int
+    ) -> BatchRow | None:
+        """Keep attempts of an earlier epoch from making a batch durable; return its row if it is; see the port."""
+        self._check_writable(access)
+        self._gateway.install()
+        return self._batches.fence(partition_name(day, retention), stream, number, epoch)
+
     def batches(self, access: Access, *, since: datetime | None = None) -> Iterator[BatchRow]:
         """Yield batch rows by (partition, stream, number); they belong to no unit, so the root sees them."""
         return self._batches.rows(since=since) if access.scope.is_root else iter(())

@@ -65,6 +65,13 @@ class SqliteEventLog:
             return None
         return self._folder.reading(partition_name(day, retention)).batch(stream, number)
 
+    def fence(
+        self, access: Access, *, day: date, retention: str, stream: str, number: int, epoch: int
+    ) -> BatchRow | None:
+        """Keep attempts of an earlier epoch from making a batch durable; return its row if it is; see the port."""
+        _root_only(access)
+        return self._folder.fence(partition_name(day, retention), stream, number, epoch)
+
     def batches(self, access: Access, *, since: datetime | None = None) -> Iterator[BatchRow]:
         """Yield batch rows by (partition, stream, number); they belong to no unit, so the root sees them."""
         if access.scope.is_root:

@@ -6,7 +6,7 @@ import threading
 from datetime import date, datetime
 from pathlib import Path
 
-from secmon.errors import StoreError, StoreUnavailableError
+from secmon.errors import ConflictError, StoreError, StoreUnavailableError
 from secmon.model.batch import Batch, BatchRow
 from secmon.store.sqlite.connection import store_errors
 from secmon.store.sqlite.partition import Facts, Reading
@@ -25,6 +25,9 @@ from secmon.store.sqlite.writer import PartitionWriter
 # Writers stay open on the partitions in use: a day or two times the retention classes.
 _MAX_WRITERS = 4
 _FLOOR_FILE = "commit.floor"
+
+_BatchName = tuple[PartitionName, str, int]
+"""Partition, stream and number of a batch."""
 
 
 class PartitionFolder:
@@ -47,6 +50,9 @@ class PartitionFolder:
         # Facts that only this process can change; `_changes` tells a reader that what it read is old already.
         self._known: dict[PartitionName, Facts] = {}
         self._changes = 0
+        # Batch → the epoch below which no attempt at it counts any more. In memory: all attempts that can still be
+        # under way are of this process, for it holds the writer's lock.
+        self._fences: dict[_BatchName, int] = {}
         self.pool = ReaderPool(PARTITION)
 
     def close(self) -> None:
@@ -102,11 +108,15 @@ class PartitionFolder:
         Raises:
             StoreError: it contradicts what is stored; nothing of it is.
             StoreUnavailableError: it cannot be written now; nothing of it is.
+            ConflictError: a later epoch has fenced it off; nothing of it is stored.
         """
         name = partition_name(batch.day, batch.retention)
+        this = (name, batch.stream, batch.number)
         if self._last_commit is None:
             self._last_commit = self.highest_commit()
         with self._lock:
+            if self._fences.get(this, batch.epoch) > batch.epoch:
+                raise _replaced(batch.stream)
             writer = self._writer(name)
             try:
                 row, is_new = writer.commit(batch, self._last_commit + 1)
@@ -120,6 +130,23 @@ class PartitionFolder:
                 self._last_commit += 1
                 self._changes += 1
                 self._known.pop(name, None)
+            self._fences.pop(this, None)  # it is durable: whoever tries again is given this row
+        return row
+
+    def fence(self, name: PartitionName, stream: str, number: int, epoch: int) -> BatchRow | None:
+        """Keep attempts of an earlier epoch from making a batch durable; return its row if it is already.
+
+        Raises:
+            ConflictError: a later epoch has it.
+        """
+        self._require_writable()
+        this = (name, stream, number)
+        with self._lock:
+            row = self.reading(name).batch(stream, number)
+            if row is None:
+                if self._fences.get(this, epoch) > epoch:
+                    raise _replaced(stream)
+                self._fences[this] = epoch
         return row
 
     def drop(self, day: date, retention: str) -> None:
@@ -186,3 +213,8 @@ class PartitionFolder:
                 os.fsync(file.fileno())
             fresh.replace(path)
             sync_folder(self._folder)
+
+
+def _replaced(stream: str) -> ConflictError:
+    source = stream.partition(":")[0]
+    return ConflictError("another writer took the stream over", where=source, hint="nothing of this attempt counts")
