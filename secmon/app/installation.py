@@ -43,6 +43,8 @@ class Installation:
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         aside: does a read-only operation (`app.operations`) in another process, so that it never holds up ingest;
             None does it here.
+        admit: makes sure that the store is there and is the one of our keys; raises what is wrong. Whoever opened it
+            patiently calls this before anything is written.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
     """
 
@@ -62,4 +64,5 @@ class Installation:
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
     aside: Callable[[str, Access, dict[str, Any]], Any] | None = None
+    admit: Callable[[], None] = lambda: None
     problems: tuple[str, ...] = ()

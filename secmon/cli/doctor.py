@@ -12,10 +12,10 @@ from secmon.config import Settings, missing, read_settings
 from secmon.daemon import health
 from secmon.daemon.control import HEALTH, NoDaemonError, request
 from secmon.daemon.health import Check, guarded
-from secmon.errors import ConfigError
+from secmon.errors import ConfigError, StoreError
 
 EXIT_NOT_READY = 4
-_SAME_BACKUP = "control.db and events/ must come from the same backup"
+_SAME_BACKUP = "documents (control.db, *-records) and events must come from the same backup"
 
 
 @click.command
@@ -44,7 +44,7 @@ def doctor(ctx: click.Context, *, as_json: bool) -> int:
 
 
 def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
-    from secmon.wiring import key_paths  # noqa: PLC0415  after the checks that explain why it cannot be imported
+    from secmon.wiring import credential_files, key_paths  # noqa: PLC0415  after the checks that explain why it cannot be imported
 
     steps: dict[str, Callable[[], Check]] = {
         "python": health.python_version,
@@ -54,6 +54,7 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "config": lambda: health.problems("config", [str(error) for error in errors], "no errors"),
         "content": lambda: _content(settings),
         "keys": lambda: health.keys(key_paths(settings)),
+        "credentials": lambda: health.credentials(credential_files(settings)),
         "disk_space": lambda: health.disk_space(settings.state),
         "writer_lock": lambda: _writer_lock(settings),
         "store": lambda: _store(settings),
@@ -115,18 +116,18 @@ def _of_daemon(settings: Settings, name: str) -> Check:
 def _store(settings: Settings) -> Check:
     from secmon.app import checkpoints  # noqa: PLC0415
     from secmon.model.access import job_access  # noqa: PLC0415
-    from secmon.wiring import opened  # noqa: PLC0415
+    from secmon.wiring import is_store_made, opened, store_place  # noqa: PLC0415
 
-    if not (settings.state / "control.db").exists():
-        if any((settings.state / "events").glob("*.db")):
+    if not is_store_made(settings):
+        if settings["store.kind"] == "sqlite" and any((settings.state / "events").glob("*.db")):
             return Check("store", "fail", "events without control.db", _SAME_BACKUP)
-        return Check("store", "ok", f"nothing stored yet in {settings.state}")
+        return Check("store", "ok", f"nothing stored yet in {store_place(settings)}")
     with opened(settings, writable=False, content=False) as house:
         found = house.log.check(job_access("doctor"))
         partitions = house.log.partitions(job_access("doctor"))
         known = checkpoints.load_all(house, job_access("doctor"))
     if not known and any(one.events for one in partitions):
-        return Check("store", "fail", "control.db knows nothing of the events", _SAME_BACKUP)
+        return Check("store", "fail", "the documents know nothing of the events", _SAME_BACKUP)
     size = sum(one.bytes for one in partitions)
     return health.problems("store", found, f"{len(partitions)} partitions, {size / 2**20:.1f} MiB")
 
@@ -152,7 +153,7 @@ def _clock(settings: Settings) -> Check:
     from secmon.wiring import opened  # noqa: PLC0415
 
     last = None
-    with suppress(ConfigError), opened(settings, writable=False, content=False) as house:
+    with suppress(ConfigError, StoreError), opened(settings, writable=False, content=False) as house:
         known = checkpoints.load_all(house, job_access("doctor"))
         last = max((one.last_received for one in known if one.last_received), default=None)
     return health.clock(SystemClock().now(), last)

@@ -117,6 +117,14 @@ def keys(paths: Sequence[Path], *, started: bool = False) -> Check:
     return Check("keys", "ok", f"{len(paths)} key files")
 
 
+def credentials(paths: Sequence[Path]) -> Check:
+    """Files with credentials of a cluster are nobody else's to read."""
+    for path in paths:
+        if path.stat().st_mode & 0o077:
+            return Check("credentials", "warn", f"{path} can be read by others", f"chmod 600 {path}")
+    return Check("credentials", "ok", f"{len(paths)} files" if paths else "none needed")
+
+
 def clock(now: datetime, last_received: datetime | None) -> Check:
     """The clock is plausible and did not go back behind what is stored."""
     if now < OLDEST_PLAUSIBLE:

@@ -69,11 +69,16 @@ class FileVault:
 
 
 def open_vault(path: Path) -> FileVault:
-    """Return the vault of a key file, made if it is not there; `FILE.1`, `FILE.2` … are keys of earlier rotations."""
+    """Return the vault of a key file, made if it is not there."""
+    current, *older = vault_keys(path)
+    return FileVault(current, tuple(older))
+
+
+def vault_keys(path: Path) -> tuple[bytes, ...]:
+    """Return the key in a file, made if it is not there, and after it those of earlier rotations: `FILE.1`, …."""
     current = load_or_make_key(path, KEY_BYTES)
     beside = sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
-    older = [load_or_make_key(file, KEY_BYTES) for file in beside if file.suffix[1:].isdecimal()]
-    return FileVault(current, tuple(older))
+    return (current, *(load_or_make_key(file, KEY_BYTES) for file in beside if file.suffix[1:].isdecimal()))
 
 
 def _associated(head: bytes, purpose: str) -> bytes:

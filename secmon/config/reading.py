@@ -1,218 +1,28 @@
-"""Settings: where they come from, what they mean, and where a wrong one stands.
-
-Order: flags > SECMON_SECTION__KEY > `--config` or /etc/secmon/secmon.toml, each with its conf.d/*.toml > the user's
-own file > defaults. Unknown keys are errors. Every setting is one row of `SETTINGS` or `SOURCE_SETTINGS`.
-"""
+"""From files, variables and flags to checked settings, every problem with its place."""
 
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from secmon.config.settings import Settings, SourceSettings
+from secmon.config.table import (
+    BY_KEY,
+    ELASTICSEARCH,
+    KEY_FILES,
+    NAMED_FILES,
+    SETTINGS,
+    SOURCE_BY_KEY,
+    Setting,
+    default_state,
+)
+from secmon.config.values import MASK_POLICIES
 from secmon.errors import ConfigError
 
-MIN_RETENTION_DAYS = 180
-"""网络安全法 第二十三条第三项 (2025 修改; formerly 第二十一条): logs are kept for at least six months."""
-MAX_RETENTION_DAYS = 36_500
-
-_DURATION = re.compile(r"(\d+)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)|\(at end of document\)")
-
-MASK_POLICIES = ("partial", "token", "drop", "keep")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a text")  # noqa: TRY004  one error class for every bad value
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError("must be a list of texts")
-    return tuple(value)
-
-
-def _path(value: object) -> Path:
-    text = _text(value)
-    if not text or "\0" in text:
-        raise ValueError("must be a path")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ValueError("must be a path: nobody knows that home folder") from None
-
-
-def _paths(value: object) -> tuple[Path, ...]:
-    return tuple(map(_path, _texts(value)))
-
-
-def _optional_path(value: object) -> Path | None:
-    return _path(value) if value else None
-
-
-def _zone(value: object) -> ZoneInfo:
-    try:
-        return ZoneInfo(_text(value))
-    except (KeyError, ValueError, OSError):
-        raise ValueError("must be a time zone such as Asia/Shanghai") from None
-
-
-def _duration(value: object) -> timedelta:
-    found = _DURATION.fullmatch(_text(value))
-    if not found:
-        raise ValueError("must be a duration such as 30s, 10m, 1h or 7d")
-    try:
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
-    except OverflowError:
-        raise ValueError("must be a shorter duration") from None
-
-
-def _retention(value: object) -> int:
-    days = _whole(value)
-    if days < MIN_RETENTION_DAYS:
-        raise ValueError("must be at least 180: the law asks for six months (网络安全法)")
-    if days > MAX_RETENTION_DAYS:
-        raise ValueError("must be at most 36500: a hundred years")
-    return days
-
-
-def _whole(value: object) -> int:
-    number = int(value) if isinstance(value, str) and value.isdigit() else value
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise ValueError("must be a whole number")
-    return number
-
-
-def _one_of(*choices: str) -> Callable[[object], str]:
-    def check(value: object) -> str:
-        if value not in choices:
-            raise ValueError("must be one of " + ", ".join(choices))
-        return str(value)
-
-    return check
-
-
-def _kind(value: object) -> str:
-    from secmon.parse.registry import KINDS  # noqa: PLC0415  all parsers: only a file with sources needs them
-
-    name = _text(value)
-    if name not in KINDS:
-        raise ValueError("must be one of " + ", ".join(sorted(KINDS)))
-    return name
-
-
-def _listen(value: object) -> tuple[str, int]:
-    host, _, port = _text(value).rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004  ports are 16 bits
-        raise ValueError("must be HOST:PORT such as 127.0.0.1:8640")
-    return host.strip("[]"), int(port)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting.
-
-    Args:
-        key: dotted name, "section.key".
-        default: its value as it would stand in the file; None means "no value".
-        read: turns the file's value into ours; raises ValueError that says what it must be.
-        doc: one sentence for docs and `config show`.
-        secret: never shown.
-    """
-
-    key: str
-    default: Any
-    read: Callable[[object], Any]
-    doc: str
-    secret: bool = False
-
-
-def _default_state() -> str:
-    system = Path("/var/lib/secmon")
-    if os.geteuid() == 0 or os.access(system, os.W_OK):
-        return str(system)
-    return str(Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "secmon")
-
-
-SETTINGS = (
-    Setting("secmon.state", None, _path, "Folder of keys, checkpoints and the embedded store."),
-    Setting("secmon.zone", "Asia/Shanghai", _zone, "Time zone of sources that name none, and of the console."),
-    Setting("secmon.lang", "zh-CN", _one_of("zh-CN", "en"), "Language of what people read."),
-    Setting("secmon.workers", 1, _whole, "Worker processes; 0 works inside the main process."),
-    Setting("store.kind", "sqlite", _one_of("sqlite"), "Which store: the embedded one."),
-    Setting("store.retention_days", 183, _retention, "Days that security logs are kept; never below 180."),
-    Setting("console.listen", "127.0.0.1:8640", _listen, "Address of the console; loopback unless you change it."),
-    Setting("content.rules", [], _paths, "Own rule folders, laid over the shipped ones."),
-    Setting("content.classifiers", [], _paths, "Own classifier folders, laid over the shipped ones."),
-    Setting("content.playbooks", [], _paths, "Own playbook folders, laid over the shipped ones."),
-    Setting("content.frameworks", [], _paths, "Own framework folders, laid over the shipped ones."),
-    Setting("registers.units", "", _optional_path, "units.yaml: the unit tree."),
-    Setting("registers.assets", "", _optional_path, "assets.csv: the asset register."),
-    Setting("documents.fonts", [], _paths, "Folders of the office's own fonts (仿宋_GB2312 …)."),
-    Setting("keys.pii_file", "", _optional_path, "Key of tokens; default STATE/keys/pii.key.", secret=False),
-    Setting("keys.vault_file", "", _optional_path, "Key of the vault; default STATE/keys/vault.key."),
-)
-
-SOURCE_SETTINGS = (
-    Setting("name", None, _text, "Id of the source; never change it, ids of events rest on it."),
-    Setting("kind", None, _kind, "Kind of its records, such as nginx.access."),
-    Setting("paths", [], _texts, "Files, folders or patterns to follow."),
-    Setting("zone", "", lambda value: _zone(value) if value else None, "Time zone of its clock."),
-    Setting("asset", "", _text, "Asset all its events belong to, where the register cannot tell."),
-    Setting("unit", "", _text, "Unit all its events belong to, where no asset can tell."),
-    Setting("silent_after", "1h", _duration, "How long it may send nothing before it counts as silent."),
-)
-_NAMED_FILES = ("documents.fonts", "registers.units", "registers.assets")
-_BY_KEY = {setting.key: setting for setting in SETTINGS}
-_SOURCE_BY_KEY = {setting.key: setting for setting in SOURCE_SETTINGS}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSettings:
-    """One `[[sources]]` table."""
-
-    name: str
-    kind: str
-    paths: tuple[str, ...] = ()
-    zone: ZoneInfo | None = None
-    asset: str = ""
-    unit: str = ""
-    silent_after: timedelta = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All settings, checked.
-
-    Args:
-        values: dotted key → value.
-        origins: dotted key → "default", "file:line", "env" or "flag".
-        sources: the sources, in order.
-        mask: class → policy.
-        shown: dotted key → the value as `config show` prints it.
-    """
-
-    values: Mapping[str, Any]
-    origins: Mapping[str, str]
-    sources: tuple[SourceSettings, ...] = ()
-    mask: Mapping[str, str] = field(default_factory=dict)
-    shown: Mapping[str, object] = field(default_factory=dict)
-
-    def __getitem__(self, key: str) -> Any:
-        return self.values[key]
-
-    @property
-    def state(self) -> Path:
-        """The state folder."""
-        path: Path = self.values["secmon.state"]
-        return path
 
 
 @dataclass
@@ -239,7 +49,7 @@ def load_settings(
         environ: environment variables, by default the process's.
 
     Raises:
-        ConfigError: the first problem; `settings_problems` lists all of them.
+        ConfigError: the first problem; `read_settings` returns all of them.
     """
     settings, errors = read_settings(config, flags=flags, environ=environ)
     if errors:
@@ -309,6 +119,8 @@ def _read_file(path: Path, reading: _Reading, *, required: bool) -> None:
 
 def _read_section(section: str, content: object, path: Path, lines: Mapping[str, int], reading: _Reading) -> None:
     def place(key: str) -> str:
+        while key not in lines and "." in key:  # an inline table stands on the line of its own key
+            key = key.rpartition(".")[0]
         return f"{path}:{lines.get(key, 1)}"
 
     if section == "sources" and isinstance(content, list):
@@ -322,10 +134,20 @@ def _read_section(section: str, content: object, path: Path, lines: Mapping[str,
         for key, value in content.items():
             reading.mask[key] = (value, place(f"mask.{key}"))
     elif isinstance(content, dict):
-        for key, value in content.items():
-            reading.raw[f"{section}.{key}"] = (value, place(f"{section}.{key}"))
+        for dotted, value in _flat(section, content):
+            reading.raw[dotted] = (value, place(dotted))
     else:
         reading.errors.append(ConfigError("unknown key {key}", where=place(section), values={"key": section}))
+
+
+def _flat(section: str, content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield dotted key and value; a table is gone into where settings stand below its name."""
+    for key, value in content.items():
+        dotted = f"{section}.{key}"
+        if isinstance(value, dict) and any(known.startswith(f"{dotted}.") for known in BY_KEY):
+            yield from _flat(dotted, value)
+        else:
+            yield dotted, value
 
 
 _HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_.\-\" ]+?)\s*\]\]?\s*(?:#.*)?$")
@@ -352,9 +174,9 @@ def _key_lines(text: str) -> dict[str, int]:
 
 
 def _from_environment(key: str, value: str) -> object:
-    setting = _BY_KEY.get(key)
+    setting = BY_KEY.get(key)
     if setting is not None and isinstance(setting.default, list):
-        return [part for part in value.split(os.pathsep) if part]
+        return [part for part in value.split(setting.separator) if part]
     return value
 
 
@@ -363,21 +185,42 @@ def _checked(reading: _Reading) -> Settings:
     origins: dict[str, str] = {}
     shown: dict[str, object] = {}
     for key, (_, origin) in reading.raw.items():
-        if key not in _BY_KEY:
+        if key not in BY_KEY:
             reading.errors.append(
-                ConfigError("unknown key {key}", where=origin, hint=_nearest(key, _BY_KEY), values={"key": key})
+                ConfigError("unknown key {key}", where=origin, hint=_nearest(key, BY_KEY), values={"key": key})
             )
     for setting in SETTINGS:
         raw, origin = reading.raw.get(setting.key, (setting.default, "default"))
         if setting.key == "secmon.state" and raw is None:
-            raw = _default_state()
+            raw = default_state()
         values[setting.key] = _value(setting, raw, origin, reading)
         if setting.key == "secmon.state" and values[setting.key] is None:
-            values[setting.key] = Path(_default_state())  # the error stands among the others
+            values[setting.key] = Path(default_state())  # the error stands among the others
         origins[setting.key], shown[setting.key] = origin, "***" if setting.secret and raw else raw
-    for name, base in (("keys.pii_file", "pii.key"), ("keys.vault_file", "vault.key")):
+    for name, base in KEY_FILES.items():
         values[name] = values[name] or values["secmon.state"] / "keys" / base
+    _check_cluster(values, origins, reading)
     return Settings(values, origins, _sources(reading), _mask(reading), shown)
+
+
+def _check_cluster(values: Mapping[str, Any], origins: Mapping[str, str], reading: _Reading) -> None:
+    """Check what single settings of the cluster cannot tell."""
+    urls, user, password, key = (
+        f"{ELASTICSEARCH}.{name}" for name in ("urls", "user", "password_file", "api_key_file")
+    )
+    if values["store.kind"] == "elasticsearch" and not values[urls] and origins[urls] == "default":
+        reading.errors.append(
+            ConfigError(
+                "the cluster has no address",
+                where=origins["store.kind"],
+                hint="name its nodes in store.elasticsearch.urls",
+            )
+        )
+    if bool(values[user]) != bool(values[password]):
+        where = origins[user if values[user] else password]
+        reading.errors.append(ConfigError("a user needs a password_file, and a password_file a user", where=where))
+    if values[user] and values[key]:
+        reading.errors.append(ConfigError("name either a user or an api_key_file", where=origins[key]))
 
 
 def _value(setting: Setting, raw: object, origin: str, reading: _Reading, place: str = "") -> Any:
@@ -394,9 +237,9 @@ def _sources(reading: _Reading) -> tuple[SourceSettings, ...]:
     for table, where, places in reading.sources:
         fields: dict[str, Any] = {}
         for key, raw in table.items():
-            setting = _SOURCE_BY_KEY.get(key)
+            setting = SOURCE_BY_KEY.get(key)
             if setting is None:
-                hint = _nearest(key, _SOURCE_BY_KEY)
+                hint = _nearest(key, SOURCE_BY_KEY)
                 error = ConfigError("unknown key {key}", where=places[key], hint=hint, values={"key": f"sources.{key}"})
                 reading.errors.append(error)
             else:
@@ -437,7 +280,7 @@ def _mask(reading: _Reading) -> dict[str, str]:
 def missing(settings: Settings) -> list[ConfigError]:
     """Return the folders and files that settings name and that are not there, each with the place that names it."""
     errors = []
-    for key in (*(name for name in _BY_KEY if name.startswith("content.")), *_NAMED_FILES):
+    for key in (*(name for name in BY_KEY if name.startswith("content.")), *NAMED_FILES):
         value = settings[key]
         for path in value if isinstance(value, tuple) else (value,):
             if path is not None and not path.exists():

@@ -1,0 +1,24 @@
+"""Settings to concrete collectors, stores, notifiers and writers: the only place that chooses."""
+
+from secmon.wiring.content import document_problems, load_registers, load_rule_set, make_stages
+from secmon.wiring.documents import renderers
+from secmon.wiring.keys import key_paths
+from secmon.wiring.opening import opened
+from secmon.wiring.sources import collectors_of, sources_of
+from secmon.wiring.stores import credential_files, elasticsearch_settings, is_store_made, store_place
+
+__all__ = [
+    "collectors_of",
+    "credential_files",
+    "document_problems",
+    "elasticsearch_settings",
+    "is_store_made",
+    "key_paths",
+    "load_registers",
+    "load_rule_set",
+    "make_stages",
+    "opened",
+    "renderers",
+    "sources_of",
+    "store_place",
+]

@@ -1,0 +1,119 @@
+"""Open an installation: lock, keys, store, content, in the order that leaves nothing half."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from secmon.app.installation import Installation
+from secmon.clock import SystemClock
+from secmon.config import Settings
+from secmon.content import framework_files
+from secmon.errors import ConfigError, StoreError, StoreUnavailableError
+from secmon.ports import Clock
+from secmon.sigma.rule import RuleSet
+from secmon.store.lock import WriterLock
+from secmon.store.vault import open_vault
+from secmon.wiring.content import document_problems, load_content, load_registers_only
+from secmon.wiring.documents import renderers
+from secmon.wiring.keys import check_keys, load_keys, require_keys
+from secmon.wiring.sources import sources_of
+from secmon.wiring.stores import is_store_made, opened_store, store_place
+
+NO_RULES = RuleSet()
+
+
+@contextmanager
+def opened(
+    settings: Settings, *, writable: bool, content: bool = True, clock: Clock | None = None, patient: bool = False
+) -> Iterator[Installation]:
+    """Open an installation and close it again.
+
+    Args:
+        settings: checked settings.
+        writable: take the writer lock; without it nothing can be changed.
+        content: load rules and classifiers; commands that only read or triage do without.
+        clock: another clock than the machine's, for tests and the demo.
+        patient: open even if the cluster is away; `Installation.admit` has to be called before anything is written.
+
+    Raises:
+        StoreUnavailableError: another process writes, or the store cannot be opened now.
+        StoreError: the store is damaged or newer than this program.
+        ConfigError: nothing is stored there, or with other keys.
+    """
+    state = settings.state
+    with ExitStack() as stack:
+        if writable:
+            _make_state(state)
+            stack.enter_context(WriterLock(state / "writer.lock"))
+        is_made = _is_made(settings, patient=writable and patient)
+        if is_made:
+            require_keys(settings)
+        elif writable:
+            load_keys(settings)  # before the store, so that a start that is cut off between the two leaves nothing half
+        else:
+            hint = "run secmon up or secmon import"
+            raise ConfigError("nothing is stored here yet", where=store_place(settings), hint=hint)
+        store = stack.enter_context(opened_store(settings, writable=writable))
+        admit = partial(check_keys, settings, store.records, writable=writable)
+        if is_made is not None:
+            admit()
+        loaded = load_content(settings) if content else load_registers_only(settings)
+        yield Installation(
+            log=store.log,
+            records=store.records,
+            vault=open_vault(settings["keys.vault_file"]),
+            clock=clock or SystemClock(),
+            stages=loaded.stages,
+            ruleset=loaded.stages.ruleset or NO_RULES,
+            tree=loaded.tree,
+            register=loaded.stages.register,
+            class_names=loaded.class_names,
+            zone=settings["secmon.zone"],
+            retention_days=settings["store.retention_days"],
+            sources=sources_of(settings),
+            renderers=renderers(settings),
+            framework_texts=tuple(framework_files(settings["content.frameworks"])[0]),
+            anchor=_anchor(state / "audit.head"),
+            admit=admit,
+            problems=(*loaded.problems, *(document_problems(settings) if content else ())),
+        )
+
+
+def _is_made(settings: Settings, *, patient: bool) -> bool | None:
+    """Tell whether anything is stored there; None: the cluster does not tell, and we may wait for it."""
+    try:
+        return is_store_made(settings)
+    except StoreError:
+        if not patient:
+            raise
+        return None
+
+
+def _make_state(state: Path) -> None:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "name a folder you may write with --state or [secmon] state"
+        raise ConfigError("cannot be made: " + type(error).__name__, where=str(state), hint=hint) from error
+
+
+def _anchor(path: Path) -> Callable[[str], None]:
+    def write(head: str) -> None:
+        temporary = path.with_suffix(".new")
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(head)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut can leave an empty file under the name
+            temporary.replace(path)
+        except OSError as error:
+            raise StoreUnavailableError(
+                "the audit head cannot be written: {reason}",
+                where=str(path),
+                hint="see `secmon doctor`",
+                values={"reason": os.strerror(error.errno or 0)},
+            ) from error
+
+    return write
