@@ -172,6 +172,8 @@ def _recognised(look: Look, streams: Streams) -> Checkpoint | None:
 
 def _spooled(stream: BinaryIO) -> Content:
     """Return standard input as content; it is unpacked if it begins like gzip."""
+    # A piece at a time: an interrupt is noticed between two of them, and not first when all have come.
+    more = getattr(stream, "read1", stream.read)
     ahead = stream.read(len(GZIP_MAGIC))
     is_packed = ahead == GZIP_MAGIC
 
@@ -180,7 +182,7 @@ def _spooled(stream: BinaryIO) -> Content:
         if ahead:
             piece, ahead = ahead[:count], ahead[count:]
             return piece
-        return stream.read(count)
+        return bytes(more(count))
 
     return ForwardContent(
         lambda: Inflater(read, where=STANDARD_INPUT).read if is_packed else read,

@@ -225,20 +225,27 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
 def test_ctrl_c_in_an_import_is_130_and_loses_nothing(tmp_path: Path) -> None:
     config = write_settings(tmp_path / "here")
     log = tmp_path / "access.log"
-    log.write_text("".join(access_line(number, f"/{number}") for number in range(30_000)), encoding="utf-8")
-    command = [sys.executable, "-m", "secmon", "--config", str(config), "import", "--source", "jwxt", str(log)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path)) as run:
+    log.write_text("".join(access_line(number, f"/{number}") for number in range(60_000)), encoding="utf-8")
+    command = [sys.executable, "-m", "secmon", "--config", str(config), "import", "--source", "jwxt", "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(tmp_path)) as run:
+        assert run.stdin is not None
+        run.stdin.write(log.read_bytes())  # and the end never comes: it is under way until it is interrupted
+        run.stdin.flush()
         deadline = time.monotonic() + 60
         events = tmp_path / "here" / "state" / "events"
         while not (events.is_dir() and list(events.glob("*.db"))) and time.monotonic() < deadline:
             time.sleep(0.01)
+        assert list(events.glob("*.db")), "nothing was committed while it was under way"
         run.send_signal(signal.SIGINT)
-        out, err = run.communicate(timeout=60)
-    assert run.returncode == 130, err
+        assert run.stdout is not None
+        assert run.stderr is not None
+        assert run.wait(timeout=60) == 130
+        out, err = run.stdout.read(), run.stderr.read()
     assert b"Traceback" not in err
     assert out == b""
     again = process("--config", config, "import", "--source", "jwxt", log, home=tmp_path)
     assert again.status == 0, again.err
-    assert again.row["stored"] + again.row["duplicate"] == 30_000
-    assert secmon("--config", config, "sources", "show", "jwxt", "--json").row["stored"] == 30_000
+    assert again.row["stored"] + again.row["duplicate"] == 60_000
+    assert secmon("--config", config, "sources", "show", "jwxt", "--json").row["stored"] == 60_000
     assert secmon("--config", config, "store", "check", "--deep").row["ok"] is True

@@ -180,6 +180,7 @@ def test_a_log_folder_that_is_missing_shows_and_does_not_stop_the_others(up: Up)
 def test_the_link_on_standard_error_lets_the_first_administrator_in(up: Up) -> None:
     link = re.search(r"(http://\S+/setup\?token=(\S+))", up.errors.read_text(encoding="utf-8"))
     assert link is not None
+    eventually(up, "/readyz", "nowhere")  # the sources were looked at once
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     form = {"token": link[2], "name": "admin", "password": PASSWORD, "again": PASSWORD}
     base = up.ready["url"].rstrip("/")
