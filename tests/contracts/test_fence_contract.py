@@ -21,9 +21,7 @@ def attempt(offset: int = 0, *, number: int = 1, epoch: int = 1) -> Batch:
 
 
 def fence(log: EventLog, epoch: int, *, number: int = 1) -> BatchRow | None:
-    return log.fence(
-        ROOT_ACCESS, day=DAY, retention="security", stream=attempt().stream, number=number, epoch=epoch
-    )
+    return log.fence(ROOT_ACCESS, day=DAY, retention="security", stream=attempt().stream, number=number, epoch=epoch)
 
 
 def offsets(log: EventLog) -> list[int]:
@@ -96,7 +94,9 @@ def test_whatever_comes_first_one_attempt_counts_and_none_from_before_a_fence(
     with empty_store(backend) as store:
         for what, epoch in steps:
             try:
-                found = fence(store.log, epoch) if what == "fence" else store.log.commit(ROOT_ACCESS, attempt(epoch=epoch))
+                found = (
+                    fence(store.log, epoch) if what == "fence" else store.log.commit(ROOT_ACCESS, attempt(epoch=epoch))
+                )
             except ConflictError:
                 assert not durable
                 assert epoch < highest
