@@ -6,16 +6,25 @@ pySigma parses and validates the rule, applies pipelines and modifiers; then the
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sigma.conditions import ConditionItem, ConditionSelector
 from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule, SigmaRuleBase
 
 from secmon.model.hit import Level
+from secmon.sigma import modifiers
+from secmon.sigma.collections import ACTIONS, CONFLICT
+from secmon.sigma.condition_text import (
+    Condition,
+    ConditionError,
+    Junction,
+    Name,
+    Negation,
+    parse_condition,
+)
 from secmon.sigma.conditions import Placeholders, Translator, UnsupportedError, joined
 from secmon.sigma.custom import Custom, CustomError, read_custom
 from secmon.sigma.documents import Path, YamlDocument
@@ -23,11 +32,10 @@ from secmon.sigma.fields import TAXONOMIES, FieldMap, field_map
 from secmon.sigma.locate import line_of_error, line_of_field
 from secmon.sigma.routing import route
 from secmon.sigma.rule import DEFAULT_GROUP_BY, LogSource, ProblemState, Rule
-from secmon.sigma.tree import Node, Or, fields_of
+from secmon.sigma.tree import And, Node, Not, Or, fields_of
 
 # Part of every rule's digest: raise it when the meaning of compiled rules changes.
 ENGINE_VERSION = "1"
-MAX_CONDITION = 10_000
 
 
 class RuleError(Exception):
@@ -66,11 +74,13 @@ class CompiledRule:
         rule: the rule.
         reference: its Sigma `name`, by which correlations may refer to it; "" if it has none.
         field_map: its names of fields → names in events.
+        written: its log source as it is written, before pipelines.
     """
 
     rule: Rule
     reference: str
     field_map: FieldMap
+    written: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
@@ -112,7 +122,7 @@ def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
         reason_fields=custom.reason_fields,
         playbook=custom.playbook,
     )
-    return CompiledRule(rule, str(sigma.name or ""), mapping)
+    return CompiledRule(rule, str(sigma.name or ""), mapping, document.data["logsource"])
 
 
 def custom_of(document: YamlDocument) -> Custom:
@@ -158,6 +168,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _parsed(document: YamlDocument, settings: Settings) -> SigmaRule:
+    modifiers.teach()
     try:
         sigma = SigmaRule.from_dict(document.data)
         for pipeline in settings.pipelines:
@@ -180,13 +191,15 @@ def _log_source(sigma: SigmaRule) -> LogSource:
 
 def _tree(document: YamlDocument, sigma: SigmaRule, translator: Translator) -> Node:
     """Return the tree of all conditions of a rule; a list of conditions matches where any of them does."""
-    nodes: list[Node | None] = []
     try:
-        for condition in sigma.detection.parsed_condition:
-            _refuse_empty_selectors(document, condition.parse(postprocess=False), sigma)
-            nodes.append(translator.node(condition.parsed))
+        detections = _Detections(sigma, translator)
+        nodes = [
+            detections.node(parse_condition(condition.condition)) for condition in sigma.detection.parsed_condition
+        ]
     except UnsupportedError as error:
         raise RuleError(error.problem, line_of_field(document, error.field), hint=error.hint) from error
+    except ConditionError as error:
+        raise RuleError(str(error), document.line_of("detection", "condition")) from error
     except SigmaError as error:
         raise RuleError(one_line(error), line_of_error(document, error)) from error
     except (AttributeError, TypeError, RecursionError) as error:
@@ -197,31 +210,56 @@ def _tree(document: YamlDocument, sigma: SigmaRule, translator: Translator) -> N
     return tree
 
 
-def _refuse_empty_selectors(document: YamlDocument, parsed: Any, sigma: SigmaRule) -> None:
-    """Refuse `1 of filter_*` where no detection is called so: it would silently count as nothing."""
-    for selector in _selectors(parsed):
-        if not selector.resolve_referenced_detections(sigma.detection):
-            line = document.line_of("detection", "condition")
-            raise RuleError(f"no detection fits the pattern {selector.pattern} of the condition", line)
+class _Detections:
+    """The detections of a rule, translated when a condition first asks for them.
+
+    Args:
+        sigma: the rule, with pipelines applied.
+        translator: makes our trees.
+    """
+
+    def __init__(self, sigma: SigmaRule, translator: Translator) -> None:
+        self._detections, self._translator = sigma.detection, translator
+        self._nodes: dict[str, Node | None] = {}
+
+    def node(self, condition: Condition) -> Node | None:
+        """Return the tree of a condition; None where pipelines dropped all of it."""
+        if isinstance(condition, Name):
+            return self._named(condition.name)
+        if isinstance(condition, Negation):
+            inner = self.node(condition.part)
+            return None if inner is None else Not(inner)
+        if isinstance(condition, Junction):
+            return joined(And if condition.kind == "and" else Or, map(self.node, condition.parts))
+        names = [name for name in self._detections.detections if condition.fits(name)]
+        if not names:  # it would silently count as nothing
+            raise ConditionError(f"no detection fits the pattern {condition.pattern} of the condition")
+        return joined(And if condition.needs_all else Or, map(self._named, names))
+
+    def _named(self, name: str) -> Node | None:
+        if name not in self._detections.detections:
+            raise ConditionError(f"the condition names {name}, which is no detection")
+        if name not in self._nodes:
+            parsed = self._detections.detections[name].postprocess(self._detections)
+            self._nodes[name] = self._translator.node(parsed)
+        return self._nodes[name]
 
 
-def _selectors(node: Any) -> Iterator[ConditionSelector]:
-    if isinstance(node, ConditionSelector):
-        yield node
-    elif isinstance(node, ConditionItem):
-        for child in node.args:
-            yield from _selectors(child)
-
-
-_ENCODERS = frozenset({"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be", "cidr", "fieldref"})
+# What would be done to the placeholder's name, not to its values.
+_AFTER_EXPAND = frozenset(
+    {"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be", "cidr", "fieldref", "windash"}
+)
 
 
 def _refuse_traps(document: YamlDocument) -> None:
     """Refuse what pySigma would read as something else than is written."""
     data = document.data
     if "action" in data:
-        line = document.line_of("action")
-        raise RuleError("`action` documents are not supported", line, hint="write every rule in full")
+        problem, hint = "the action is unknown, or there is nothing to repeat", "known: " + ", ".join(ACTIONS)
+        raise RuleError(problem, document.line_of("action"), hint=hint)
+    if CONFLICT in data:
+        problem = f"the key {data[CONFLICT][-1]} has another value in the global document"
+        raise RuleError(problem, document.line_of(*data[CONFLICT]), hint="only one of the two would count")
     detection = data.get("detection")
     if not isinstance(detection, dict):
         return
@@ -230,9 +268,8 @@ def _refuse_traps(document: YamlDocument) -> None:
         raise RuleError("`timeframe` was replaced by correlations in Sigma 2", line, hint=hint)
     conditions = detection.get("condition")
     for condition in conditions if isinstance(conditions, list) else [conditions]:
-        if not isinstance(condition, str) or len(condition) > MAX_CONDITION:
-            line = document.line_of("detection", "condition")
-            raise RuleError("the condition is missing, not a text, or too long", line)
+        if not isinstance(condition, str):
+            raise RuleError("the condition is missing or not a text", document.line_of("detection", "condition"))
     for path, value in _items(detection, ("detection",)):
         _refuse_modifiers(str(path[-1]), value, document.line_of(*path))
 
@@ -249,19 +286,13 @@ def _items(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _refuse_modifiers(key: str, value: Any, line: int) -> None:
-    """Refuse chains whose result pySigma 1.5 gets wrong without a word."""
-    _, *modifiers = key.split("|")
+    """Refuse what pySigma 1.5 gets wrong without a word."""
+    _, *names = key.split("|")
     values = value if isinstance(value, list) else [value]
-    if "expand" in modifiers and not _ENCODERS.isdisjoint(modifiers):
-        raise RuleError("`expand` does not go together with an encoding, cidr or fieldref", line)
-    if "re" in modifiers and any(each is None for each in values):
+    if not values:
+        raise RuleError("an empty list", line, hint="null asks for a field without a value")
+    if "re" in names and any(each is None for each in values):
         raise RuleError("a regular expression is missing", line)
-    if "cased" in modifiers and "windash" in modifiers[modifiers.index("cased") :]:
-        raise RuleError("`windash` after `cased` loses the case", line, hint="write windash|cased")
-    if not {"base64", "base64offset"}.isdisjoint(modifiers):
-        texts = [each for each in values if isinstance(each, str)]
-        if any("\\*" in text or "\\?" in text for text in texts):
-            raise RuleError("base64 of an escaped wildcard is not supported", line, hint="encode the value yourself")
-        if "base64offset" in modifiers and not all(text.isascii() for text in texts):
-            hint = "encode the value yourself"
-            raise RuleError("base64offset of text outside ASCII is not supported", line, hint=hint)
+    if "expand" in names and not _AFTER_EXPAND.isdisjoint(names[names.index("expand") :]):
+        hint = "write the values out, or the modifier before expand"
+        raise RuleError("`expand` is not followed by an encoding, cidr, fieldref or windash", line, hint=hint)

@@ -37,6 +37,7 @@ from sigma.types import (
 
 from secmon.sigma import regexes
 from secmon.sigma.fields import FieldMap, UnknownFieldError
+from secmon.sigma.modifiers import EncodedString
 from secmon.sigma.tree import (
     ANY_CHARACTER,
     ANY_TEXT,
@@ -58,6 +59,7 @@ from secmon.sigma.tree import (
     Regex,
     Text,
     TimePart,
+    Wild,
 )
 from secmon.sigma.values import MAX_EXACT, text_of
 
@@ -186,7 +188,13 @@ class Translator:
 
     def _patterns(self, value: SigmaString, name: str | None) -> Iterator[Pattern]:
         for text in self._filled(value, name):
-            yield _pattern(text)
+            pattern = _pattern(text)
+            if isinstance(value, EncodedString) and not all(
+                isinstance(each, Wild) or each.isascii() for each in pattern
+            ):
+                hint = "base64 or base64offset makes a text of them"
+                raise UnsupportedError("the encoding gives bytes that no text of an event has", field=name, hint=hint)
+            yield pattern
 
     def _regexes(self, value: SigmaRegularExpression, name: str | None) -> Iterator[tuple[str, str]]:
         flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))

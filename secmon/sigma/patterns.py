@@ -131,6 +131,7 @@ def literal_of(pattern: Pattern) -> str | None:
 def needle_of(number: int, pattern: Pattern, *, cased: bool) -> Needle | None:
     """Return the longest literal of a pattern, for values that were folded unless `cased`; None if it has none."""
     literals: list[bytes] = []
+    holds_nul = False
     for place, part in enumerate(pattern):
         if isinstance(part, str):
             literal = utf8(part if cased else fold(part))
@@ -138,10 +139,12 @@ def needle_of(number: int, pattern: Pattern, *, cased: bool) -> Needle | None:
                 literal = _START + literal
             if place == len(pattern) - 1:
                 literal += _END
-            literals.append(literal)
+            # The binding ends an expression at a NUL, which a value in UTF-16 is full of.
+            holds_nul |= b"\0" in literal
+            literals += filter(None, literal.split(b"\0"))
     if not literals:
         return None
-    exact = len(literals) == 1 and all(isinstance(part, str) or part == ANY_TEXT for part in pattern)
+    exact = not holds_nul and len(literals) == 1 and all(isinstance(part, str) or part == ANY_TEXT for part in pattern)
     return Needle(number, max(literals, key=len), hyperscan.HS_FLAG_SINGLEMATCH, exact)
 
 

@@ -7,10 +7,12 @@ from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
 
 from secmon.errors import ContentError
+from secmon.sigma.collections import assembled
 from secmon.sigma.compile import CompiledRule, RuleError, Settings, compile_rule, digest_of, one_line
 from secmon.sigma.conditions import Placeholders
 from secmon.sigma.correlations import compile_correlation
 from secmon.sigma.documents import YamlDocument, documents
+from secmon.sigma.filters import read_filter
 from secmon.sigma.rule import CorrelationRule, KeySpec, ProblemState, Rule, RuleFile, RuleProblem, RuleSet
 
 Captures = tuple[tuple[str, tuple[str, ...]], ...]
@@ -21,6 +23,7 @@ class _Loader:
     settings: Settings
     rules: dict[str, CompiledRule] = field(default_factory=dict)
     pending: dict[str, YamlDocument] = field(default_factory=dict)
+    filters: dict[str, YamlDocument] = field(default_factory=dict)
     correlations: dict[str, CorrelationRule] = field(default_factory=dict)
     problems: list[RuleProblem] = field(default_factory=list)
 
@@ -28,7 +31,7 @@ class _Loader:
         """Compile the rules of a file and put its correlations aside: their base rules may come later."""
         seen: set[str] = set()
         try:
-            for document in documents(file.path, file.text):
+            for document in assembled(documents(file.path, file.text)):
                 self.take(document, seen)
         except ContentError as error:
             line = error.where.rpartition(":")[2]
@@ -39,7 +42,7 @@ class _Loader:
     def take(self, document: YamlDocument, seen: set[str]) -> None:
         try:
             _refuse_strangers(document)
-            if "correlation" in document.data:
+            if "correlation" in document.data or "filter" in document.data:
                 self.put_aside(document, seen)
                 return
             compiled = compile_rule(document, self.settings)
@@ -53,12 +56,13 @@ class _Loader:
         identity = str(document.data.get("id") or document.data.get("name") or document.data.get("title") or "")
         self.refuse_twin(document, identity, seen)
         self.forget(identity)
-        self.pending[identity] = document
+        (self.filters if "filter" in document.data else self.pending)[identity] = document
 
     def refuse_twin(self, document: YamlDocument, identity: str, seen: set[str]) -> None:
         """Refuse a second rule of one id in a file; in another file it replaces the first (an overlay does)."""
         nameless = "id" not in document.data
-        if identity in seen or (nameless and (identity in self.rules or identity in self.pending)):
+        known = (self.rules, self.pending, self.filters)
+        if identity in seen or (nameless and any(identity in some for some in known)):
             hint = "give the rule an id of its own"
             raise RuleError("another rule has the same id", document.line_of("id"), hint=hint)
         seen.add(identity)
@@ -66,6 +70,28 @@ class _Loader:
     def forget(self, identity: str) -> None:
         self.rules.pop(identity, None)
         self.pending.pop(identity, None)
+        self.filters.pop(identity, None)
+
+    def narrow(self) -> None:
+        """Apply the filters, now that every rule is there."""
+        for document in self.filters.values():
+            try:
+                self.apply(document)
+            except RuleError as error:
+                self.report(document, error)
+
+    def apply(self, document: YamlDocument) -> None:
+        """Apply one filter to all its rules; where it cannot be, none of them is narrowed."""
+        found = read_filter(document, self.settings)
+        chosen = {identity: each for identity, each in self.rules.items() if found.is_for(each)}
+        names = {name for each in chosen.values() for name in (each.rule.id, each.reference)}
+        missing = [reference for reference in found.rules if reference not in names]
+        narrowed = {identity: found.narrowed(each) for identity, each in chosen.items()}
+        self.rules.update(narrowed)
+        if missing or not narrowed:
+            hint = "it is missing, broken, unroutable, a correlation, or of another log source"
+            problem = f"the filter finds no rule {missing[0]}" if missing else "the filter finds no rule"
+            raise RuleError(problem, document.line_of("filter", "rules"), hint=hint)
 
     def link(self) -> None:
         """Compile the correlations, now that every rule is there."""
@@ -137,8 +163,6 @@ class _Loader:
 def _refuse_strangers(document: YamlDocument) -> None:
     if not isinstance(document.data, dict):
         raise RuleError("a rule is a mapping of keys to values", document.line)
-    if "filter" in document.data:
-        raise RuleError("Sigma filters are not supported yet", document.line_of("filter"))
 
 
 def load_rules(
@@ -158,6 +182,7 @@ def load_rules(
     loader = _Loader(settings)
     for file in files:
         loader.read(file)
+    loader.narrow()
     loader.link()
     return loader.result()
 

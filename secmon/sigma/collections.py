@@ -1,0 +1,99 @@
+"""Rule collections: documents of one file that share what they have in common.
+
+Source: Sigma rule collections (`action`), as pySigma reads them:
+
+- `action: global`: its keys belong to every rule that follows in the file, until the next global document;
+- `action: reset`: that ends;
+- `action: repeat`: the rule before it once more, with these keys changed or added.
+
+Correlations and filters take nothing from a global document. Two deliberate differences from pySigma, which lets the
+global document win and gives all of its rules one id: a rule's own keys win, but where they decide what it matches
+(`_DECIDING`) two values are an error on the rule; and of rules that inherited one id the first keeps it, the others get
+ids made of it and their number.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from secmon.sigma.documents import Path, Plain, YamlDocument
+
+CONFLICT = "secmon.conflict"
+"""Key under which a merged document names the path of a value that the global document has too."""
+_DECIDING = ("detection", "logsource", "taxonomy")
+ACTIONS = ("global", "reset", "repeat")
+
+
+def assembled(documents: Iterable[YamlDocument]) -> Iterator[YamlDocument]:
+    """Yield the rules of a file's documents; one with an action that does not exist is left as it is."""
+    shared: YamlDocument | None = None
+    before: YamlDocument | None = None
+    inherited: dict[str, int] = {}
+    for document in documents:
+        action = document.data.get("action") if isinstance(document.data, dict) else None
+        if action == "global":
+            shared = before = _without_action(document)
+        elif action == "reset":
+            shared = None
+        elif action == "repeat" and before is not None:
+            before = _merged(before, _without_action(document))
+            yield _renumbered(before, document, inherited)
+        elif action is not None or not _is_rule(document.data):
+            yield document
+        else:
+            before = document if shared is None else _completed(document, shared)
+            yield _renumbered(before, document, inherited)
+
+
+def _is_rule(data: Plain) -> bool:
+    return isinstance(data, dict) and "correlation" not in data and "filter" not in data
+
+
+def _without_action(document: YamlDocument) -> YamlDocument:
+    data = {key: value for key, value in document.data.items() if key != "action"}
+    return YamlDocument(document.path, document.line, data, document.lines)
+
+
+def _merged(base: YamlDocument, over: YamlDocument) -> YamlDocument:
+    """Return the first document with the keys of the second laid over it."""
+    return YamlDocument(over.path, over.line, _laid_over(base.data, over.data), {**base.lines, **over.lines})
+
+
+def _completed(document: YamlDocument, shared: YamlDocument) -> YamlDocument:
+    """Return a document with what the global one adds; a value that both have is named under `CONFLICT`."""
+    merged = _merged(shared, document)
+    path = _conflict(shared.data, {key: document.data[key] for key in _DECIDING if key in document.data}, ())
+    if path is not None:
+        merged.data[CONFLICT] = list(path)
+    return merged
+
+
+def _laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = _laid_over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _conflict(base: Mapping[str, Any], over: Mapping[str, Any], path: Path) -> Path | None:
+    for key, value in over.items():
+        if key not in base or base[key] == value:
+            continue
+        if not isinstance(base[key], dict) or not isinstance(value, dict):
+            return (*path, key)
+        if (found := _conflict(base[key], value, (*path, key))) is not None:
+            return found
+    return None
+
+
+def _renumbered(rule: YamlDocument, written: YamlDocument, inherited: dict[str, int]) -> YamlDocument:
+    """Return a rule with an id of its own where it has only inherited one that was given away already."""
+    identity = rule.data.get("id")
+    if "id" in written.data or not isinstance(identity, str):
+        return rule
+    number = inherited[identity] = inherited.get(identity, 0) + 1
+    if number == 1 and written is rule:
+        return rule
+    own = identity if number == 1 else str(uuid.uuid5(uuid.NAMESPACE_OID, f"secmon:{identity}:{number}"))
+    return YamlDocument(rule.path, rule.line, {**rule.data, "id": own}, rule.lines)
