@@ -3,8 +3,8 @@
 Source: Sigma specification 2.1.0, appendix of modifiers. pySigma keeps its modifiers in one table and takes no
 other, so `teach` puts these into it; whoever compiles rules calls it before.
 
-- `utf16le` (which `wide` is an alias of), `utf16be`, `utf16`: bytes, of any text, and `utf16` begins with the byte order
-  mark FF FE. pySigma knows no `utf16le`, refuses what is no ASCII, and makes the mark three bytes of UTF-8.
+- `utf16le` (which `wide` is an alias of), `utf16be`, `utf16`: bytes, of any text, and `utf16` begins with the byte
+  order mark FF FE. pySigma knows no `utf16le`, refuses what is no ASCII, and makes the mark three bytes of UTF-8.
 - `base64`, `base64offset`: of these bytes, or of the text in UTF-8; pySigma encodes the backslash of an escaped
   wildcard too, and counts characters where bytes are shifted.
 - `windash`: each of the five dashes stands for any of them; pySigma replaces only the two that ASCII has, loses the

@@ -46,7 +46,8 @@ def test_conditions_are_read_as_the_specification_says(text: str, expected: Cond
 @pytest.mark.parametrize(
     "text",
     ["", " ", "a b", "a and", "or a", "not", "(a", "a)", "()", "1 of", "2 of them", "N of them", "a*",
-     "a | count() > 5", "1 of (a*)", "a & b", "a and and b", "of", "(" * 65 + "a" + ")" * 65, "not " * 65 + "a", "a or " * 2500 + "a"],
+     "a | count() > 5", "1 of (a*)", "a & b", "a and and b", "of",
+     "(" * 65 + "a" + ")" * 65, "not " * 65 + "a", "a or " * 2500 + "a"],
 )  # fmt: skip
 def test_what_is_no_condition_is_refused(text: str) -> None:
     with pytest.raises(ConditionError):
