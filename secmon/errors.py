@@ -7,7 +7,9 @@ SecmonError
 ├── AccessError                 the asker may not do or see this
 ├── NotFoundError               no such object, or none within the asker's scope
 ├── ConflictError               the object was changed by somebody else meanwhile
+├── QueryError                  a search cannot be read
 └── StoreError                  the store refused the request
+    ├── SearchStoppedError      a search ran out of time, or nobody waits for it; what it found is not all
     ├── StoreUnavailableError   it cannot be reached or written now; try again later
     └── PoisonError             it will never take some of the events; the others are waiting
 """
@@ -92,8 +94,18 @@ class ConflictError(SecmonError):
     retryable = True
 
 
+class QueryError(SecmonError):
+    """A search cannot be read; `where` is "query:column"."""
+
+    exit_status = 2
+
+
 class StoreError(SecmonError):
     """The store refused the request."""
+
+
+class SearchStoppedError(StoreError):
+    """A search ran out of time, or nobody waits for its answer; what it found so far is not all there is."""
 
 
 class StoreUnavailableError(StoreError):

@@ -15,6 +15,9 @@ Event = dict[str, Value]
 
 ECS_VERSION = "9.5.0"
 
+LIST_SEPARATOR = "\x1f"
+"""Between the values of a list in an indexed column (`batch.StoredEvent.columns`)."""
+
 DropReason = Literal["blank", "header"]
 
 
@@ -65,6 +68,16 @@ class Dropped:
     """A record that carries nothing: a blank line or a comment header. It is counted, not stored."""
 
     reason: DropReason
+
+
+def value_texts(value: Value) -> tuple[str, ...]:
+    """Return the texts that a field's value is compared by: each item of a list; U+001F separates values too."""
+    items = value if isinstance(value, list) else (value,)
+    return tuple(part for item in items for part in _text(item).split(LIST_SEPARATOR))
+
+
+def _text(item: object) -> str:
+    return item if isinstance(item, str) else str(item)
 
 
 def format_time(moment: datetime) -> str:

@@ -1,7 +1,8 @@
 """What "a word" is in text search: one meaning on every store.
 
 Words are runs of letters and digits in lower case; each Han character is a word of its own; a query of several
-words is a phrase. This is what Elasticsearch's `standard` analysis gives.
+words is a phrase. Elasticsearch's `standard` analysis cuts otherwise (it keeps `portal.example.edu.cn` and `192.0.2.1`
+in one piece), so its index is given the words as they are cut here (docs/elasticsearch.md).
 """
 
 import re

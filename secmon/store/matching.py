@@ -3,21 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from secmon.model.event import Event, Value
+from secmon.model.event import Event, value_texts
 from secmon.model.text import has_phrase, words
-
-# Between the values of a list in an indexed column (model.batch.StoredEvent.columns).
-LIST_SEPARATOR = "\x1f"
-
-
-def value_texts(value: Value) -> tuple[str, ...]:
-    """Return the texts that a field's value is compared by: each item of a list; U+001F separates values too."""
-    items = value if isinstance(value, list) else (value,)
-    return tuple(part for item in items for part in _text(item).split(LIST_SEPARATOR))
-
-
-def _text(item: object) -> str:
-    return item if isinstance(item, str) else str(item)
 
 
 def matches(event: Event, *, equals: Mapping[str, tuple[str, ...]], present: Iterable[str], phrase: list[str]) -> bool:

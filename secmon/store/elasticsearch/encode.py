@@ -14,11 +14,10 @@ import orjson
 
 from secmon.errors import StoreError
 from secmon.model.batch import EventFinding, StoredEvent
-from secmon.model.event import Event, Value, to_micros
+from secmon.model.event import LIST_SEPARATOR, Event, Value, to_micros, value_texts
 from secmon.model.hit import Finding, Hit, Level, Minor
 from secmon.store.elasticsearch.fields import KNOWN, LONG_TEXTS, MAX_TEXT, STORE, is_plain
 from secmon.store.elasticsearch.words import indexed_words
-from secmon.store.matching import LIST_SEPARATOR, value_texts
 
 Source = dict[str, Any]
 

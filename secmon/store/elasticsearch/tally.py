@@ -7,13 +7,13 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from secmon.model.access import Scope
-from secmon.model.event import Event, parse_time, to_micros
+from secmon.model.event import Event, parse_time, to_micros, value_texts
 from secmon.ports import EventQuery, Profile
 from secmon.store.elasticsearch.asking import Question, question
 from secmon.store.elasticsearch.encode import event_of, to_datetime
 from secmon.store.elasticsearch.fields import TIMESTAMP, indexed_as
 from secmon.store.elasticsearch.snapshot import Snapshot, Source, Views
-from secmon.store.matching import matches, phrase_of, value_texts
+from secmon.store.matching import matches, phrase_of
 
 DAY_MS: Final = 86_400_000
 _DAY_MICROS: Final = DAY_MS * 1_000

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import apsw
 
-from secmon.store.matching import LIST_SEPARATOR
+from secmon.model.event import LIST_SEPARATOR
 from secmon.store.sqlite.connection import fetch, fetch_one
 
 # The writer's memory of a dictionary, bounded: texts that repeat are looked up without SQLite.

@@ -14,11 +14,11 @@ import orjson
 from secmon.errors import AccessError, StoreError
 from secmon.model.access import Access, Scope
 from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
-from secmon.model.event import Event
+from secmon.model.event import Event, value_texts
 from secmon.model.hit import Hit
 from secmon.model.ids import day_of_id
 from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
-from secmon.store.matching import matches, may_say, phrase_of, value_texts
+from secmon.store.matching import matches, may_say, phrase_of
 from secmon.store.sqlite import integrity, replay, rows
 from secmon.store.sqlite.block import BlockCache
 from secmon.store.sqlite.dictionary import is_storable

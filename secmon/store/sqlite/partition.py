@@ -11,9 +11,8 @@ import apsw
 from secmon.errors import StoreError
 from secmon.model.access import Scope
 from secmon.model.batch import BatchRow
-from secmon.model.event import to_micros
+from secmon.model.event import LIST_SEPARATOR, to_micros
 from secmon.ports import EventQuery
-from secmon.store.matching import LIST_SEPARATOR
 from secmon.store.sqlite import rows
 from secmon.store.sqlite.block import BlockCache, unpack
 from secmon.store.sqlite.connection import fetch, fetch_one, store_errors

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from secmon.model.event import Event, parse_time, to_micros
+from secmon.model.event import LIST_SEPARATOR, Event, parse_time, to_micros, value_texts
 from secmon.ports import Profile
-from secmon.store.matching import LIST_SEPARATOR, value_texts
 from secmon.store.sqlite.rows import to_datetime, to_moment
 
 DAY_MICROS = 86_400_000_000

@@ -8,12 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from secmon.model.batch import StoredEvent
-from secmon.model.event import Event
+from secmon.model.event import Event, value_texts
 from secmon.model.text import words
 from secmon.store.elasticsearch.encode import ANY_FIELD, event_item, event_of
 from secmon.store.elasticsearch.fields import MAX_TEXT, REST, indexed_as, is_plain
 from secmon.store.elasticsearch.words import indexed_words
-from secmon.store.matching import value_texts
 
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 _SCALARS = _TEXTS | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
