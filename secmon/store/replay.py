@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from secmon.model.batch import INDEXED_FIELDS, Batch, BatchRow, EventFinding, StoredEvent
-from secmon.model.event import Event, Value
+from secmon.model.event import LIST_SEPARATOR, Event, Value
 from secmon.model.hit import Hit
-from secmon.store.matching import LIST_SEPARATOR
 
 
 def stored_event(identity: bytes, time: int, digest: bytes, body: bytes, event: Event) -> StoredEvent:
