@@ -6,8 +6,8 @@ Masking stands before detection and storage, so that rules, evidence and back-te
 
 import hmac
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Protocol
@@ -32,7 +32,7 @@ from secmon.model.event import (
     to_micros,
 )
 from secmon.model.hit import Finding, Hit
-from secmon.model.ids import event_id
+from secmon.model.ids import event_id, offset_of_id
 from secmon.parse.encoding import decode
 from secmon.parse.kind import Kind
 from secmon.sigma.hits import make_hits
@@ -107,17 +107,37 @@ class Stages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processed:
-    """What became of some frames; the counts add up: received = stored + dead-lettered + dropped."""
+    """What became of some frames; the counts add up: received = stored + dead-lettered + dropped.
+
+    Args:
+        prefix: first 8 bytes of their event ids.
+        received_at: when they were received.
+    """
 
     events: tuple[StoredEvent, ...]
     hits: tuple[Hit, ...]
     findings: tuple[EventFinding, ...]
     dead_letters: tuple[DeadLetter, ...]
     counts: Counts
+    prefix: bytes
+    received_at: datetime
     encodings: dict[str, int] = field(default_factory=dict)
-    first: datetime | None = None
-    last: datetime | None = None
-    skew_s: float = 0.0
+
+    @property
+    def first(self) -> datetime | None:
+        """Earliest `@timestamp`."""
+        return from_micros(min(event.time for event in self.events)) if self.events else None
+
+    @property
+    def last(self) -> datetime | None:
+        """Latest `@timestamp`."""
+        return from_micros(max(event.time for event in self.events)) if self.events else None
+
+    @property
+    def skew_s(self) -> float:
+        """Seconds from the latest `@timestamp` to its receipt; negative where the sender's clock is ahead."""
+        latest = max((event.time for event in self.events), default=None)
+        return 0.0 if latest is None else (to_micros(self.received_at) - latest) / 1e6
 
 
 @dataclass(slots=True)
@@ -186,15 +206,16 @@ def process(frames: Sequence[Frame], lane: Lane, stages: Stages, *, prefix: byte
         events, findings = classify(events, stages.classifier)
     hits = detect(events, stages)
     stored = encode(events, ids, [frame.raw for _, frame, _ in parsed.events], stages.record_key)
-    times = [event.time for event in stored]
-    skews = [(to_micros(received_at) - time) / 1e6 for time in times]
     return Processed(
         events=tuple(stored),
         hits=tuple(hits),
         findings=tuple(findings),
         dead_letters=tuple(
-            _dead_letter(entry, lane, stages, prefix=prefix, received_at=received_at) for entry in parsed.malformed
+            _dead_letter(frame, text, error.problem, lane, stages, prefix=prefix, received_at=received_at)
+            for frame, text, error in parsed.malformed
         ),
+        prefix=prefix,
+        received_at=received_at,
         counts=Counts(
             received=len(frames),
             stored=parsed.records,
@@ -203,9 +224,44 @@ def process(frames: Sequence[Frame], lane: Lane, stages: Stages, *, prefix: byte
             events=len(stored),
         ),
         encodings=dict(parsed.encodings),
-        first=from_micros(min(times)) if times else None,
-        last=from_micros(max(times)) if times else None,
-        skew_s=min(skews) if skews else 0.0,
+    )
+
+
+def set_aside(
+    result: Processed, ids: Collection[bytes], frames: Sequence[Frame], lane: Lane, stages: Stages, *, problem: str
+) -> Processed:
+    """Return a result without the records that some events belong to; these records become dead letters.
+
+    Args:
+        result: what became of the frames.
+        ids: ids of events in it.
+        frames: the frames.
+        lane: the stream.
+        stages: what all streams share.
+        problem: what the dead letters say.
+    """
+    offsets = {offset_of_id(identity) for identity in ids}
+    refused = [frame for frame in frames if frame.offset in offsets]
+    letters = [
+        _dead_letter(
+            frame, decode(frame.raw)[0], problem, lane, stages, prefix=result.prefix, received_at=result.received_at
+        )
+        for frame in refused
+    ]
+    gone = {event.id.hex() for event in result.events if offset_of_id(event.id) in offsets}
+    counts = replace(
+        result.counts,
+        stored=result.counts.stored - len(refused),
+        dead_lettered=result.counts.dead_lettered + len(refused),
+        events=result.counts.events - len(gone),
+    )
+    return replace(
+        result,
+        events=tuple(event for event in result.events if event.id.hex() not in gone),
+        hits=tuple(hit for hit in result.hits if hit.event_id not in gone),
+        findings=tuple(one for one in result.findings if one.event_id not in gone),
+        dead_letters=(*result.dead_letters, *letters),
+        counts=counts,
     )
 
 
@@ -319,9 +375,8 @@ def _column(value: Value) -> str:
 
 
 def _dead_letter(
-    entry: tuple[Frame, str, ParseError], lane: Lane, stages: Stages, *, prefix: bytes, received_at: datetime
+    frame: Frame, text: str, problem: str, lane: Lane, stages: Stages, *, prefix: bytes, received_at: datetime
 ) -> DeadLetter:
-    frame, text, error = entry
     masked = stages.classifier.mask_text(text) if stages.classifier is not None else ""
     return DeadLetter(
         id=event_id(prefix, frame.offset).hex(),
@@ -333,7 +388,7 @@ def _dead_letter(
         line=frame.line,
         place=f"{lane.source}:record {frame.number}",
         received_at=received_at,
-        problem=error.problem,
+        problem=problem,
         raw=frame.raw,
         masked=masked[:MAX_MASKED_LINE],
         path=lane.place,

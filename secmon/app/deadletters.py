@@ -6,8 +6,9 @@ from typing import Any
 
 from secmon.app import audit, rulebook
 from secmon.app.installation import Installation
+from secmon.app.poison import REFUSED
 from secmon.app.streams import lane_of, source_of
-from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
+from secmon.errors import AccessError, ConflictError, NotFoundError, PoisonError, SecmonError
 from secmon.model.access import Access, Role
 from secmon.model.batch import Batch, Counts, DeadLetter
 from secmon.model.event import Frame, format_time, parse_time
@@ -192,12 +193,32 @@ def _replay_one(house: Installation, access: Access, document: Document, done: R
         outcome = next(iter(result.counts.dropped))
         changes |= {"by": access.principal.id, "at": format_time(house.clock.now()), "reason": outcome}
         _settle(house, access, document, changes | {"state": DROPPED, "sealed": ""}, outcome=outcome)
-    else:
+    elif not _stored(house, access, _batch(house, document, frame, result)):
+        done.still_malformed += 1
+        _settle(house, access, document, changes | {"problem": REFUSED})
+    # From here on it counts as stored: the state of the letter is the account, and one of several replays settles it.
+    elif _settle(house, access, document, changes | {"state": REPLAYED, "sealed": ""}, outcome=STORED):
         done.stored += 1
-        rulebook.keep(house, access)
-        house.log.commit(access, _batch(house, document, frame, result))
-        # From here on it counts as stored: the state of the letter is the account.
-        _settle(house, access, document, changes | {"state": REPLAYED, "sealed": ""}, outcome=STORED)
+    else:
+        done.already_stored += 1
+
+
+def _stored(house: Installation, access: Access, batch: Batch) -> bool:
+    """Store a replayed record; return False if the store can never take it.
+
+    Raises:
+        ConflictError: others keep replaying it.
+    """
+    rulebook.keep(house, access)
+    for _ in range(_ATTEMPTS):
+        try:
+            house.log.commit(access, batch)
+        except PoisonError:
+            return False
+        except ConflictError:
+            continue  # replayed by somebody else at the same moment: one of the two attempts counts
+        return True
+    raise ConflictError("the dead letter keeps changing", hint="try again")
 
 
 def _lane(house: Installation, body: Body) -> Lane:

@@ -15,12 +15,15 @@ from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
 from secmon.app.verify import refuse_changed
 from secmon.app.work import Work
+from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.batch import Counts
 from secmon.model.event import Frame
 from secmon.model.fingerprint import advance
 from secmon.model.stream import Checkpoint, Position
 from secmon.ports import Collector
+
+_ATTEMPTS = 20
 
 
 @dataclass(slots=True)
@@ -67,50 +70,83 @@ def import_streams(
     Raises:
         StoreError: a file shares its beginning with one that was imported before, but not its records.
         StoreUnavailableError: the store cannot be written now; run the import again later.
+        ConflictError: others keep moving a stream without getting on; run the import again later.
     """
     done = Imported(collector.source)
     known = checkpoints.load_all(house, access, collector.source)
     for stream in collector.streams(access, known):
         if stop():
             break
-        stored = checkpoints.load(house, access, stream.source, stream.generation)
-        current = replace(stored, place=stream.place) if stored else stream
-        if current.position.offset:
-            current, duplicates = _gone_through(house, access, collector, current)
-            done.counts += duplicates
-        for progress in ingest_stream(house, access, collector, current, work=work, stop=stop):
-            done.add(progress)
-            step(progress)
+        _import_stream(_Run(house, access, collector, work, step, stop, done), stream)
     done.problems = collector.problems()
     details = {"received": done.counts.received, "stored": done.counts.stored, "duplicate": done.counts.duplicate}
     audit.append(house, access, "import", collector.source, details)
     return done
 
 
-def _gone_through(
-    house: Installation, access: Access, collector: Collector, stream: Checkpoint
-) -> tuple[Checkpoint, Counts]:
-    """Count the records that were committed before as duplicates, and keep the count with the stream."""
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the streams of one import share; arguments as of `import_streams`."""
+
+    house: Installation
+    access: Access
+    collector: Collector
+    work: Work
+    step: Callable[[Progress], None]
+    stop: Callable[[], bool]
+    done: Imported
+
+
+def _import_stream(run: _Run, stream: Checkpoint) -> None:
+    """Import one stream, whoever else reads it at the same moment.
+
+    Each record is stored by one of them; for the others it is one that was committed before: a duplicate.
+    """
+    at = replace(stream, position=Position(), head="", tail="")  # up to here this run has accounted for the records
+    conflicts, seen = 0, -1
+    while conflicts < _ATTEMPTS:
+        stored = checkpoints.load(run.house, run.access, stream.source, stream.generation)
+        current = replace(stored, place=stream.place) if stored else stream
+        conflicts = 0 if current.version != seen else conflicts
+        seen = current.version
+        try:
+            current, duplicates = _gone_through(run, at, current)
+            run.done.counts += duplicates
+            at = current
+            for progress in ingest_stream(run.house, run.access, run.collector, current, work=run.work, stop=run.stop):
+                run.done.add(progress)
+                run.step(progress)
+                at = progress.checkpoint
+        except ConflictError:
+            conflicts += 1
+        else:
+            return
+    raise ConflictError("the stream keeps changing hands", where=stream.source, hint="run the import again")
+
+
+def _gone_through(run: _Run, since: Checkpoint, stream: Checkpoint) -> tuple[Checkpoint, Counts]:
+    """Count the records that others have committed since as duplicates, and keep the count with the stream."""
+    if stream.position.offset <= since.position.offset:
+        return stream, Counts()
     number = 0
-    rows = list(house.log.batches_of(access, f"{stream.source}:{stream.generation}"))
-    for frames in _committed_frames(house, access, collector, stream):
-        refuse_changed(house, access, stream, rows, frames)
+    rows = list(run.house.log.batches_of(run.access, f"{stream.source}:{stream.generation}"))
+    for frames in _committed_frames(run, since, stream):
+        refuse_changed(run.house, run.access, stream, rows, frames)
         number += len(frames)
     duplicates = Counts(received=number, duplicate=number)
     if not number:
         return stream, duplicates
-    return checkpoints.save(house, access, replace(stream, counts=stream.counts + duplicates)), duplicates
+    counted = replace(stream, counts=stream.counts + duplicates)
+    return checkpoints.save(run.house, run.access, counted), duplicates
 
 
-def _committed_frames(
-    house: Installation, access: Access, collector: Collector, stream: Checkpoint
-) -> Iterator[tuple[Frame, ...]]:
-    """Yield the records before a stream's committed position, as far as they are there."""
-    frame = lane_of(house, stream.source, stream.kind, stream.generation).kind.frame
+def _committed_frames(run: _Run, since: Checkpoint, stream: Checkpoint) -> Iterator[tuple[Frame, ...]]:
+    """Yield the records between two positions of a stream, as far as they are there."""
+    frame = lane_of(run.house, stream.source, stream.kind, stream.generation).kind.frame
     end = stream.position.offset
-    at = replace(stream, position=Position(), head="", tail="")
+    at = replace(stream, position=since.position, head=since.head, tail=since.tail)
     while at.position.offset < end:
-        chunk = collector.read(access, at, max_bytes=CHUNK_BYTES)
+        chunk = run.collector.read(run.access, at, max_bytes=CHUNK_BYTES)
         if chunk is None:
             return  # a shorter piece of the same
         data = chunk.data[: end - at.position.offset]

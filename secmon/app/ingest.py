@@ -2,7 +2,7 @@
 
 Commit order: (a) dead letters, then events, hits, findings and the batch row into one partition; (b) compare-and-swap
 of the checkpoint; (c) the next batch, which is the acknowledgement of a stream that is read by offset. A crash
-between (a) and (b) leaves a batch row that `recover` rolls forward: nothing is worked twice, nothing counted twice.
+between (a) and (b) leaves a batch row that `recovery` rolls forward: nothing is worked twice, nothing counted twice.
 A checkpoint that could not be written while the process lived on (a full disk) is rolled forward by the next attempt.
 """
 
@@ -15,11 +15,13 @@ from typing import Final
 
 import orjson
 
-from secmon.app import checkpoints, deadletters, rulebook
+from secmon.app import checkpoints, deadletters, recovery, rulebook
 from secmon.app.framing import framings
 from secmon.app.installation import Installation
+from secmon.app.poison import without_poison
 from secmon.app.streams import lane_of
 from secmon.app.work import Work
+from secmon.errors import PoisonError
 from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow, Counts
 from secmon.model.event import Frame
@@ -35,9 +37,13 @@ BATCH_RECORDS: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A batch that is being worked: its result, and the checkpoint it leads to (counts still to be added)."""
+    """A batch that is being worked: its result, and the checkpoint it leads to (counts still to be added).
+
+    The frames wait with it: what the store refuses of it is kept as it came.
+    """
 
     result: Future[Processed]
+    frames: tuple[Frame, ...]
     ahead: Checkpoint
     offset_from: int
     received_at: datetime
@@ -68,32 +74,6 @@ class _RolledForwardError(Exception):
         self.checkpoint = checkpoint
 
 
-def recover(house: Installation, access: Access) -> int:
-    """Roll forward every stream whose last batch is durable while its checkpoint stands before it."""
-    forwarded = 0
-    for checkpoint in checkpoints.load_all(house, access):
-        row = _durable(house, access, checkpoint)
-        if row is not None:
-            checkpoints.save(house, access, _after(row, checkpoint))
-            forwarded += 1
-    return forwarded
-
-
-def _durable(house: Installation, access: Access, checkpoint: Checkpoint) -> BatchRow | None:
-    stream = f"{checkpoint.source}:{checkpoint.generation}"
-    return house.log.batch(
-        access,
-        day=checkpoint.day,
-        retention=checkpoint.retention,
-        stream=stream,
-        number=checkpoint.batch + 1,
-    )
-
-
-def _after(row: BatchRow, checkpoint: Checkpoint) -> Checkpoint:
-    return checkpoints.from_body(orjson.loads(row.state), checkpoint.version)
-
-
 def ingest_stream(
     house: Installation,
     access: Access,
@@ -114,7 +94,8 @@ def ingest_stream(
         stop: asked between batches; True ends after what is in flight.
 
     Raises:
-        ConflictError: another writer moved the stream; nothing in flight counts.
+        ConflictError: another writer moved the stream; nothing in flight counts, what was yielded does. The caller
+            reads the checkpoint again, and goes on if the stream is still its own.
         StoreUnavailableError: the store cannot be written now; nothing in flight counts.
     """
     at = _opened(house, access, start)
@@ -168,17 +149,19 @@ class _Reader:
 
     def _turned(self, committed: Checkpoint) -> Generator[Progress, None, Checkpoint]:
         """Commit the change of day or rules before a batch under them: the checkpoint names both."""
-        row = _durable(self._house, self._access, committed)
-        if row is not None:  # written yesterday, but not its checkpoint: nobody would look for it there any more
-            yield from self._rolled_forward(row, committed)
+        # The batch would get another name under another day. One that is under way under the old one (a request that
+        # timed out, another reader of the stream) must not become durable any more: that is a change of hands.
+        turned, row = recovery.next_epoch(self._house, self._access, committed)
+        if row is not None:
+            yield from self._rolled_forward(row, turned)
         rulebook.keep(self._house, self._access)
-        turned = replace(committed, day=self._day_after(committed), ruleset=self._house.ruleset.digest)
+        turned = replace(turned, day=self._day_after(committed), ruleset=self._house.ruleset.digest)
         return checkpoints.save(self._house, self._access, turned)
 
-    def _rolled_forward(self, row: BatchRow, committed: Checkpoint) -> Generator[Progress, None, None]:
-        """Take over a batch of an earlier attempt that failed between the batch and its checkpoint."""
+    def _rolled_forward(self, row: BatchRow, further: Checkpoint) -> Generator[Progress, None, None]:
+        """Go on behind a batch of an earlier attempt, which failed between the batch and its checkpoint."""
         self._pending.clear()
-        rolled = checkpoints.save(self._house, self._access, _after(row, committed))
+        rolled = checkpoints.save(self._house, self._access, further)
         yield Progress(rolled, row.counts, {}, {})
         raise _RolledForwardError(rolled)
 
@@ -204,7 +187,7 @@ class _Reader:
         received_at = self._house.clock.now()
         prefix = stream_prefix(reached.day, reached.source, reached.generation)
         result = self._work.submit(frames, self._lane(reached), prefix=prefix, received_at=received_at)
-        return _Pending(result, reached, ahead.position.offset, received_at)
+        return _Pending(result, frames, reached, ahead.position.offset, received_at)
 
     def _lane(self, checkpoint: Checkpoint) -> Lane:
         return lane_of(self._house, checkpoint.source, checkpoint.kind, checkpoint.generation, checkpoint.place)
@@ -217,6 +200,28 @@ class _Reader:
     def _commit_one(self, committed: Checkpoint) -> Generator[Progress, None, Checkpoint]:
         pending = self._pending.popleft()
         result = pending.result.result()
+        while True:
+            try:
+                row, after = self._attempt(pending, committed, result)
+            except PoisonError as error:
+                result = without_poison(error, result, pending.frames, self._lane(pending.ahead), self._house.stages)
+            else:
+                break
+        if (row.offset_to, row.counts) != (after.position.offset, result.counts):
+            # That attempt had cut the stream elsewhere, or made something else of it.
+            yield from self._rolled_forward(row, recovery.after(row, committed))
+        saved = checkpoints.save(self._house, self._access, after)
+        hits = Counter(hit.rule_id for hit in result.hits)
+        findings = Counter(one.finding.data_class for one in result.findings)
+        yield Progress(saved, result.counts, hits, findings)
+        return saved
+
+    def _attempt(self, pending: _Pending, committed: Checkpoint, result: Processed) -> tuple[BatchRow, Checkpoint]:
+        """Make a batch durable; return its row and the checkpoint behind it.
+
+        Raises:
+            PoisonError: the store refuses some of its events for ever.
+        """
         deadletters.keep(self._house, self._access, result.dead_letters)
         after = _reached(pending, committed, result)
         batch = Batch(
@@ -236,14 +241,7 @@ class _Reader:
             hits=result.hits,
             findings=result.findings,
         )
-        row = self._house.log.commit(self._access, batch)
-        if row.offset_to != after.position.offset:
-            yield from self._rolled_forward(row, committed)  # that attempt had cut the stream elsewhere
-        saved = checkpoints.save(self._house, self._access, after)
-        hits = Counter(hit.rule_id for hit in result.hits)
-        findings = Counter(one.finding.data_class for one in result.findings)
-        yield Progress(saved, result.counts, hits, findings)
-        return saved
+        return self._house.log.commit(self._access, batch), after
 
 
 def _before(frame: Frame) -> Position:

@@ -9,8 +9,9 @@ from typing import Any, BinaryIO, cast
 
 from secmon.app.evaluate import evaluate
 from secmon.app.imports import Imported, import_streams
-from secmon.app.ingest import Progress, recover
+from secmon.app.ingest import Progress
 from secmon.app.installation import Installation
+from secmon.app.recovery import recover
 from secmon.app.streams import source_of
 from secmon.app.work import InlineWork, Work
 from secmon.collect.oneoff import ImportCollector

@@ -14,9 +14,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from secmon.app import checkpoints
 from secmon.app.evaluate import evaluate
-from secmon.app.ingest import recover
 from secmon.app.installation import Installation
 from secmon.app.operations import OPERATIONS
+from secmon.app.recovery import recover
 from secmon.app.schedule import run_due
 from secmon.app.work import Work
 from secmon.daemon.control import HEALTH, ControlServer, Readable

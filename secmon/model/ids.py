@@ -54,6 +54,11 @@ def event_id(prefix: bytes, offset: int, sub_index: int = 0) -> bytes:
     return prefix + offset.to_bytes(6, "big") + sub_index.to_bytes(2, "big")
 
 
+def offset_of_id(identity: bytes) -> int:
+    """Return the byte offset of the record that the 16 bytes of an event id carry."""
+    return int.from_bytes(identity[8:14], "big")
+
+
 def generation_of_head(head: bytes) -> str:
     """Return the generation id of an imported file: 64 hex of SHA-256 over its first 64 KiB uncompressed."""
     return hashlib.sha256(head).hexdigest()

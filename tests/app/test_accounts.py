@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from secmon.app import accounts, deadletters
 from secmon.app.accounts import Live, account
 from secmon.app.imports import import_streams
-from secmon.app.ingest import recover
 from secmon.app.installation import Installation, Source
+from secmon.app.recovery import recover
 from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
 from secmon.errors import NotFoundError, StoreError

@@ -9,8 +9,8 @@ import pytest
 
 from secmon.app import accounts, checkpoints, deadletters, integrity
 from secmon.app.imports import Imported, import_streams
-from secmon.app.ingest import recover
 from secmon.app.installation import Installation
+from secmon.app.recovery import recover
 from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
 from secmon.errors import AccessError, SecmonError, StoreError

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.app import checkpoints, ingest, integrity, rulebook
-from secmon.app.ingest import Progress, ingest_stream, recover
+from secmon.app.ingest import Progress, ingest_stream
 from secmon.app.installation import Installation
+from secmon.app.recovery import recover, take_over
 from secmon.app.work import InlineWork, Work
 from secmon.collect.oneoff import ImportCollector
 from secmon.errors import ConflictError
@@ -227,3 +228,65 @@ def test_a_file_of_nothing_but_line_ends_does_not_fill_the_memory(
 def test_the_day_of_a_partition_is_the_day_of_receipt(house: Installation, tmp_path: Path) -> None:
     list(Stream(house, log_of(tmp_path, 3)).read(InlineWork(house.stages)))
     assert [row.day for row in house.log.batches(OPERATOR)] == [date(2026, 11, 21)]
+
+
+# Change of hands.
+
+
+def test_a_reader_of_yesterday_cannot_store_its_batch_beside_the_one_of_today(
+    house: Installation, tmp_path: Path, clock: SetClock
+) -> None:
+    """A batch has another name under another day: without a change of epoch both would be durable."""
+    path = log_of(tmp_path, 8)
+    slow, fast = Stream(house, path), Stream(house, path)
+    yesterday = slow.read(Ahead(house.stages, 2))
+    next(yesterday)  # one batch is committed, the next one waits to be
+    clock.pass_time(days=1)
+    list(fast.read(Ahead(house.stages, 2)))
+    with pytest.raises(ConflictError):
+        list(yesterday)
+    assert stored(house) == counted(house) == 8
+    assert len(list(house.log.batches(OPERATOR))) == 2
+
+
+def test_who_takes_a_stream_over_goes_on_behind_what_is_durable(house: Installation, tmp_path: Path) -> None:
+    reader = Stream(house, log_of(tmp_path, 20))
+    next(reader.read(InlineWork(house.stages)))
+    before = reader.checkpoint()
+    taken = take_over(house, OPERATOR, before)
+    assert (taken.epoch, taken.batch, taken.position) == (before.epoch + 1, before.batch, before.position)
+    list(ingest_stream(house, OPERATOR, reader.collector, taken, work=InlineWork(house.stages)))
+    assert stored(house) == counted(house) == 20
+    assert {row.epoch for row in house.log.batches(OPERATOR)} == {before.epoch, taken.epoch}
+
+
+def test_a_writer_that_was_replaced_can_make_nothing_count(house: Installation, tmp_path: Path) -> None:
+    path = log_of(tmp_path, 40)
+    frozen, fresh = Stream(house, path), Stream(house, path)
+    reading = frozen.read(Ahead(house.stages, 4))
+    next(reading)
+    taken = take_over(house, OPERATOR, fresh.checkpoint())
+    with pytest.raises(ConflictError):
+        next(reading)
+    assert counted(house) == stored(house) == 4
+    list(ingest_stream(house, OPERATOR, fresh.collector, taken, work=InlineWork(house.stages)))
+    assert counted(house) == stored(house) == 40
+
+
+def test_a_durable_batch_of_the_one_who_was_replaced_is_rolled_forward_under_the_new_epoch(
+    house: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Stream(house, log_of(tmp_path, 20))
+    next(reader.read(InlineWork(house.stages)))
+    before = reader.checkpoint()
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", _fails)
+        with pytest.raises(ConflictError):
+            next(reader.read(InlineWork(house.stages)))
+    taken = take_over(house, OPERATOR, before)
+    assert (taken.epoch, taken.batch) == (before.epoch + 1, before.batch + 1)
+    assert stored(house) == counted(house) == 8
+
+
+def _fails(*_: object) -> None:
+    raise ConflictError("the process stops here")

@@ -1,6 +1,6 @@
 """Committing one batch: announce, write, decide (`batches` says why in this order)."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from secmon.errors import ConflictError, PoisonError, StoreError
 from secmon.model.batch import Batch, BatchRow, StoredEvent
 from secmon.model.ids import partition_number
 from secmon.store.elasticsearch.batches import Batches, Intent
-from secmon.store.elasticsearch.bulk import Action, BulkWriter, create, overwrite, refuse_poison
+from secmon.store.elasticsearch.bulk import Action, BulkWriter, Outcome, create, overwrite
 from secmon.store.elasticsearch.encode import Item, event_item, finding_item, hit_item, is_event_id
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName, partition_name
@@ -38,32 +38,24 @@ class BatchWriter:
 
     def write(self, partition: PartitionName, kind: Kind, load: "Load", intent: Intent) -> int:
         """Write the documents of one kind; return how many of them carry the token of this attempt."""
-        ids, source = load.ids[kind], load.batch.source
+        ids = load.ids[kind]
         if not ids:
             return 0
         index = self.gateway.names.index(kind, partition)
         outcome = self.bulk.write(index, create(load.items(kind), intent.token))
-        if kind == "events" and outcome.refused:
-            # They do not count, nor does the rest of the batch: the caller sets them aside and tries again.
-            raise PoisonError(
-                "{count} events cannot be stored",
-                where=source,
-                hint="they become dead letters",
-                values={"count": len(outcome.refused)},
-                event_ids=tuple(sorted(outcome.refused)),
-            )
-        refuse_poison(outcome, source)
+        _refuse_poison(outcome, kind, load)
         if not outcome.taken:
             return len(ids)
         taken = set(outcome.taken)
-        return len(ids) - self._settle(index, kind, list(load.items(kind, taken)), intent, load.batch)
+        return len(ids) - self._settle(index, kind, list(load.items(kind, taken)), intent, load)
 
-    def _settle(self, index: str, kind: Kind, taken: Sequence[Item], intent: Intent, batch: Batch) -> int:
+    def _settle(self, index: str, kind: Kind, taken: Sequence[Item], intent: Intent, load: "Load") -> int:
         """Deal with documents whose ids were taken; return how many belong to other batches that count.
 
         What an attempt that never counted left behind is taken over. What counts stays as it is; for an event it
         must be the same record.
         """
+        batch = load.batch
         holders = self._holders(index, kind, [item.id for item in taken])
         count = self.batches.places({holder["token"] for holder in holders.values()} - {intent.token})
         digests = {event.id.hex(): event for event in batch.events} if kind == "events" else {}
@@ -83,7 +75,7 @@ class BatchWriter:
                 overwrites.append(overwrite(item, intent.token, holder["seq_no"], holder["primary_term"]))
         if overwrites:
             outcome = self.bulk.write(index, overwrites)
-            refuse_poison(outcome, batch.source)
+            _refuse_poison(outcome, kind, load)
             if outcome.taken:
                 raise ConflictError(
                     "another writer took the stream over", where=batch.source, hint="nothing of this attempt counts"
@@ -117,18 +109,43 @@ class Load:
         ids: ids of its documents, by kind.
         events: its events, each once; their documents are made while others are under way.
         outcomes: the documents of its hits and findings.
+        event_of: `_id` of a hit or finding → id of its event.
     """
 
     batch: Batch
     ids: Mapping[Kind, Sequence[str]]
     events: Sequence[StoredEvent]
     outcomes: Mapping[Kind, Sequence[Item]]
+    event_of: Mapping[str, str]
 
     def items(self, kind: Kind, wanted: Container[str] | None = None) -> Iterator[Item]:
         """Yield the documents of a kind; only those with the wanted ids, if any are named."""
         if kind == "events":
             return (event_item(event) for event in self.events if wanted is None or event.id.hex() in wanted)
         return (item for item in self.outcomes[kind] if wanted is None or item.id in wanted)
+
+    def event_ids(self, kind: Kind, ids: Collection[str]) -> set[str]:
+        """Return the events that some documents of a kind are, or belong to."""
+        return set(ids) if kind == "events" else {self.event_of[one] for one in ids}
+
+
+def _refuse_poison(outcome: Outcome, kind: Kind, load: Load) -> None:
+    """Name the events that Elasticsearch refuses, or whose hits and findings it does.
+
+    They do not count, nor does the rest of the batch: the caller sets them aside and tries again.
+
+    Raises:
+        PoisonError: there are some.
+    """
+    if outcome.refused:
+        refused = load.event_ids(kind, set(outcome.refused))
+        raise PoisonError(
+            "{count} events cannot be stored",
+            where=load.batch.source,
+            hint="they become dead letters",
+            values={"count": len(refused)},
+            event_ids=tuple(sorted(refused)),
+        )
 
 
 def loaded(batch: Batch) -> Load:
@@ -137,18 +154,23 @@ def loaded(batch: Batch) -> Load:
     Raises:
         StoreError: an event is of another day, or stands twice with different content; or something is no JSON.
     """
-    for event_id in (*(hit.event_id for hit in batch.hits), *(found.event_id for found in batch.findings)):
+    for event_id in (*(hit.event_id for hit in batch.hits), *(one.event_id for one in batch.findings)):
         if not is_event_id(event_id):
             raise StoreError("an event id has 32 hex digits", where=batch.source, hint="please report this")
     events = _different(batch)
-    hits = {item.id: item for item in map(hit_item, batch.hits)}
-    findings = {item.id: item for item in map(finding_item, batch.findings)}
+    hits, findings, event_of = dict[str, Item](), dict[str, Item](), dict[str, str]()
+    for hit in batch.hits:
+        item = hit_item(hit)
+        hits[item.id], event_of[item.id] = item, hit.event_id
+    for found in batch.findings:
+        item = finding_item(found)
+        findings[item.id], event_of[item.id] = item, found.event_id
     ids: dict[Kind, list[str]] = {
         "events": [event.id.hex() for event in events],
         "hits": list(hits),
         "findings": list(findings),
     }
-    return Load(batch, ids, events, {"hits": list(hits.values()), "findings": list(findings.values())})
+    return Load(batch, ids, events, {"hits": list(hits.values()), "findings": list(findings.values())}, event_of)
 
 
 def _different(batch: Batch) -> Sequence[StoredEvent]:

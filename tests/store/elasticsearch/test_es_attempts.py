@@ -214,3 +214,19 @@ def test_a_text_of_any_length_and_script_is_found_by_its_exact_value(es_log: Ela
         assert len(list(es_log.events(ROOT_ACCESS, EventQuery(present=(name,), equals={field: (long,)})))) == 1
     assert es_log.count(ROOT_ACCESS, EventQuery(), by="user.name") == {long: 1, "mori": 1}
     assert es_log.count(ROOT_ACCESS, EventQuery(), by=name) == {long: 1, "": 1}
+
+
+def test_a_hit_that_is_refused_names_its_event(es_log: ElasticsearchEventLog, es_gateway: Gateway) -> None:
+    """The mapping of hits was changed: the events whose hits it refuses are poison, not the whole stream."""
+    es_gateway.install()
+    index = es_gateway.names.index("hits", PARTITION)
+    foreign = {"mappings": {"properties": {"rule": {"type": "long"}}}}
+    alias: dict[str, Any] = {"aliases": {es_gateway.names.alias("hits"): {}}}
+    es_gateway.write("DELETE", f"/_index_template/{es_gateway.names.alias('hits')}")
+    es_gateway.write("PUT", f"/{index}", {**foreign, **alias})
+    good, bad = event_at(1), event_at(2)
+    with pytest.raises(PoisonError) as refused:
+        es_log.commit(ROOT_ACCESS, batch_of([good, bad], hits=[hit_on(bad)]))
+    assert refused.value.event_ids == (bad["event.id"],)
+    es_log.commit(ROOT_ACCESS, batch_of([good]))
+    assert offsets_of(es_log) == [1]
