@@ -1,14 +1,21 @@
-"""`secmon store`: is it whole, and what is its digest."""
+"""`secmon store`: is it whole, what is its digest, and taking it elsewhere."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from secmon.cli.output import flush, write_json
-from secmon.cli.session import session
+from secmon.cli.session import Session, local_access, session
+
+if TYPE_CHECKING:
+    from secmon.app.move import Progress, Tell
 
 
 @click.group
 def store() -> None:
-    """Check the store and print its digest."""
+    """Check the store, print its digest, move it."""
 
 
 @store.command("check")
@@ -41,3 +48,51 @@ def digest(ctx: click.Context, *, as_json: bool) -> None:
     del as_json
     write_json(session(ctx).call("store.digest"))
     flush()
+
+
+@store.command("move")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="Settings of the target store.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (the default).")
+@click.pass_context
+def move(ctx: click.Context, *, file: Path, as_json: bool) -> None:
+    """Bring everything into the store that FILE.toml names, compare both, and say what was moved.
+
+    Both stores must be out of use. Killed at any moment, the same command goes on. The source is only read.
+
+    Example: secmon store move --to secmon-cluster.toml
+    """
+    del as_json
+    from secmon.app import move as use_case  # noqa: PLC0415  lazily: commands start fast
+    from secmon.config import load_settings  # noqa: PLC0415
+    from secmon.wiring.moving import opened_for_move  # noqa: PLC0415
+
+    here = session(ctx)
+    with opened_for_move(here.settings, load_settings(file)) as (source, target):
+        found = use_case.move(source, target, local_access(), tell=_progress(here))
+    write_json(found)
+    flush()
+
+
+def _progress(here: Session) -> "Tell":
+    """Return what shows how far a move is: one line on a terminal, else a line for every tenth of a step."""
+    told: tuple[str, int] = ("", -1)
+
+    def tell(progress: "Progress") -> None:
+        nonlocal told
+        tenth = 10 * progress.done // max(progress.total, 1)
+        text = f"{here.words(progress.step)}: {progress.done:,} / {progress.total:,}"
+        if here.quiet:
+            return
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[K{text}", nl=progress.done >= progress.total, err=True)
+        elif told != (progress.step, tenth):
+            click.echo(text, err=True)
+        told = (progress.step, tenth)
+
+    return tell

@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from secmon.app.installation import Installation
+from secmon.app.move import refuse_unfinished
 from secmon.clock import SystemClock
 from secmon.config import Settings
 from secmon.content import framework_files
 from secmon.errors import ConfigError, StoreError, StoreUnavailableError
-from secmon.ports import Clock
+from secmon.model.access import job_access
+from secmon.ports import Clock, Records
 from secmon.sigma.rule import RuleSet
 from secmon.store.lock import WriterLock
 from secmon.store.vault import open_vault
@@ -26,7 +28,13 @@ NO_RULES = RuleSet()
 
 @contextmanager
 def opened(
-    settings: Settings, *, writable: bool, content: bool = True, clock: Clock | None = None, patient: bool = False
+    settings: Settings,
+    *,
+    writable: bool,
+    content: bool = True,
+    clock: Clock | None = None,
+    patient: bool = False,
+    unfinished: bool = False,
 ) -> Iterator[Installation]:
     """Open an installation and close it again.
 
@@ -36,6 +44,7 @@ def opened(
         content: load rules and classifiers; commands that only read or triage do without.
         clock: another clock than the machine's, for tests and the demo.
         patient: open even if the cluster is away; `Installation.admit` has to be called before anything is written.
+        unfinished: open even what a move has not finished: for the move itself.
 
     Raises:
         StoreUnavailableError: another process writes, or the store cannot be opened now.
@@ -56,7 +65,7 @@ def opened(
             hint = "run secmon up or secmon import"
             raise ConfigError("nothing is stored here yet", where=store_place(settings), hint=hint)
         store = stack.enter_context(opened_store(settings, writable=writable))
-        admit = partial(check_keys, settings, store.records, writable=writable)
+        admit = partial(_admit, settings, store.records, writable=writable, unfinished=unfinished)
         if is_made is not None:
             admit()
         loaded = load_content(settings) if content else load_registers_only(settings)
@@ -79,6 +88,12 @@ def opened(
             admit=admit,
             problems=(*loaded.problems, *(document_problems(settings) if content else ())),
         )
+
+
+def _admit(settings: Settings, records: Records, *, writable: bool, unfinished: bool) -> None:
+    check_keys(settings, records, writable=writable)
+    if not unfinished:
+        refuse_unfinished(records, job_access("wiring"))
 
 
 def _is_made(settings: Settings, *, patient: bool) -> bool | None:

@@ -1,9 +1,14 @@
 """`secmon store`: is it whole, and the same digest for the same content."""
 
+import hashlib
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
+from secmon.store.lock import WriterLock
 from tests.cli.program import secmon, write_log, write_settings
 
 ROW = {"store", "schema", "events", "hits", "findings", "alerts", "deadletters", "partitions", "ok"}
@@ -71,3 +76,78 @@ def test_a_lost_key_is_never_made_anew(config: Path) -> None:
         assert done.status == 4
         assert done.err.startswith(f"{key}: the key is missing (put it back from a backup")
     assert not key.exists()
+
+
+def target_of(config: Path, *, keys: bool = True, state: str = "moved") -> Path:
+    """Return settings like these, with another state folder, which has the same keys."""
+    text = config.read_text(encoding="utf-8")
+    old = config.parent / "state"
+    folder = config.parent / state
+    if keys:
+        shutil.copytree(old / "keys", folder / "keys", dirs_exist_ok=True)
+    path = config.with_name(f"{state}.toml")
+    path.write_text(text.replace(str(old), str(folder)), encoding="utf-8")
+    return path
+
+
+def test_a_store_moves_to_another_folder(config: Path) -> None:
+    target = target_of(config)
+    done = secmon("--config", config, "store", "move", "--to", target)
+    assert (done.status, done.row["moved"], done.row["events"]) == (0, True, 10)
+    assert "verify: 3 / 3" in done.err
+    assert secmon("--config", target, "store", "digest").row == secmon("--config", config, "store", "digest").row
+    assert secmon("--config", target, "store", "check", "--deep").row["ok"]
+    again = secmon("-q", "--config", config, "store", "move", "--to", target)
+    assert (again.status, again.row, again.err) == (0, done.row | {"moved": False}, "")
+
+
+@pytest.mark.elasticsearch
+def test_a_store_moves_to_a_cluster_and_back(config: Path) -> None:
+    prefix = "cli-" + hashlib.sha256(str(config).encode()).hexdigest()[:12]
+    urls = f'[store]\nkind = "elasticsearch"\n[store.elasticsearch]\nurls = ["{os.environ["SECMON_ES_URL"]}"]\n'
+    cluster = config.with_name("cluster.toml")
+    text = config.read_text(encoding="utf-8")
+    cluster.write_text(f'{text}{urls}prefix = "{prefix}"\nreplicas = 0\n', encoding="utf-8")
+    digest = secmon("--config", config, "store", "digest").row
+    try:
+        # The same state folder: keys, lock and audit head are shared, only the store is another.
+        assert secmon("--config", config, "store", "move", "--to", cluster).row["moved"]
+        assert secmon("--config", cluster, "store", "digest").row == digest
+        assert secmon("--config", cluster, "store", "check", "--deep").row["ok"]
+        back = target_of(config, state="back")
+        assert secmon("--config", cluster, "store", "move", "--to", back).row["events"] == 10
+        assert secmon("--config", back, "store", "digest").row == digest
+    finally:
+        gateway = Gateway(ElasticsearchSettings(urls=(os.environ["SECMON_ES_URL"],), prefix=prefix))
+        gateway.remove_everything()
+        gateway.close()
+
+
+def test_a_target_without_the_keys_is_refused(config: Path) -> None:
+    done = secmon("--config", config, "store", "move", "--to", target_of(config, keys=False))
+    assert done.status == 4
+    assert "keys/" in done.err
+    assert not (config.parent / "moved").exists()
+
+
+def test_a_target_with_other_keys_is_refused(config: Path) -> None:
+    target = target_of(config)
+    (config.parent / "moved" / "keys" / "pii.key").write_bytes(b"x" * 32)
+    done = secmon("--lang", "en", "--config", config, "store", "move", "--to", target)
+    assert done.status == 4
+    assert "the target has another key than the source" in done.err
+
+
+def test_a_store_cannot_move_onto_itself(config: Path) -> None:
+    done = secmon("--lang", "en", "--config", config, "store", "move", "--to", config)
+    assert done.status == 4
+    assert "source and target are the same store" in done.err
+
+
+def test_a_store_that_a_process_writes_is_not_moved(config: Path) -> None:
+    target = target_of(config)
+    with WriterLock(config.parent / "state" / "writer.lock"):
+        done = secmon("--lang", "en", "--config", config, "store", "move", "--to", target)
+    assert done.status == 4
+    assert "is writing this store" in done.err
+    assert not (config.parent / "moved" / "control.db").exists()
