@@ -116,8 +116,9 @@ def _of_daemon(settings: Settings, name: str) -> Check:
 def _store(settings: Settings) -> Check:
     from secmon.app import checkpoints  # noqa: PLC0415
     from secmon.model.access import job_access  # noqa: PLC0415
-    from secmon.wiring import is_store_made, opened, store_place  # noqa: PLC0415
+    from secmon.wiring import is_store_made, opened, require_store_ready, store_place  # noqa: PLC0415
 
+    require_store_ready(settings)
     if not is_store_made(settings):
         if settings["store.kind"] == "sqlite" and any((settings.state / "events").glob("*.db")):
             return Check("store", "fail", "events without control.db", _SAME_BACKUP)

@@ -10,8 +10,9 @@ from functools import partial
 import click
 import structlog
 
+from secmon.app.installation import Installation
 from secmon.cli.output import flush, write_json
-from secmon.cli.session import session
+from secmon.cli.session import Session, session
 from secmon.errors import ContentError
 
 
@@ -22,13 +23,12 @@ from secmon.errors import ContentError
 def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     """Run the daemon and the console until SIGTERM or SIGINT.
 
-    On readiness one JSON line goes to standard output. The first start prints a one-time link for the first
-    administrator, valid for 15 minutes.
+    On readiness one JSON line goes to standard output; a cluster that is away is waited for, and /readyz says why.
+    The first start prints a one-time link for the first administrator, valid for 15 minutes.
 
     Example: secmon up --config /etc/secmon/secmon.toml
     """
-    from secmon.app.users import invite_first  # noqa: PLC0415  lazily: other commands start fast
-    from secmon.app.work import InlineWork, Work  # noqa: PLC0415
+    from secmon.app.work import InlineWork, Work  # noqa: PLC0415  lazily: other commands start fast
     from secmon.clock import SystemClock  # noqa: PLC0415
     from secmon.daemon.jobs import Jobs  # noqa: PLC0415
     from secmon.daemon.logs import log_to_stderr  # noqa: PLC0415
@@ -44,7 +44,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
-        house = stack.enter_context(opened(settings, writable=True))
+        house = stack.enter_context(opened(settings, writable=True, patient=not once))
         _name_problems(house.problems, strict=strict)
         work: Work = InlineWork(house.stages)
         if settings["secmon.workers"] and not once:
@@ -66,12 +66,19 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
         stack.callback(daemon.stop)
         console.start()
         stack.callback(console.stop)
-        if token := invite_first(house):
-            note = here.words("first administrator (one use, valid for 15 minutes)")
-            click.echo(f"{note}: {console.url}setup?token={token}", err=True)
-        write_json({"ready": True, "url": console.url, "pid": console.pid})
-        flush()
+        daemon.admission.then(lambda: _welcome(here, house, url=console.url, pid=console.pid))
         stop.wait()
+
+
+def _welcome(here: Session, house: Installation, *, url: str, pid: int) -> None:
+    """Say that everything runs, and how the first administrator gets in."""
+    from secmon.app.users import invite_first  # noqa: PLC0415  lazily: other commands start fast
+
+    if token := invite_first(house):
+        note = here.words("first administrator (one use, valid for 15 minutes)")
+        click.echo(f"{note}: {url}setup?token={token}", err=True)
+    write_json({"ready": True, "url": url, "pid": pid})
+    flush()
 
 
 def _name_problems(found: Sequence[str], *, strict: bool) -> None:

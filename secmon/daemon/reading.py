@@ -1,7 +1,7 @@
 """The thread that reads all sources, one after the other, and never lets one keep the others waiting."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
@@ -55,14 +55,22 @@ class Reading(threading.Thread):
         house: the installation.
         collectors: the sources.
         work: who works the records.
+        admit: makes sure that the store is there, before each turn.
         committed: set after every committed step, so that alerts are looked at soon.
     """
 
     def __init__(
-        self, house: Installation, collectors: Sequence[Collector], work: Work, *, committed: threading.Event
+        self,
+        house: Installation,
+        collectors: Sequence[Collector],
+        work: Work,
+        *,
+        admit: Callable[[], None] = lambda: None,
+        committed: threading.Event,
     ) -> None:
         super().__init__(name="reading", daemon=True)
         self._house, self._collectors, self._work, self._committed = house, collectors, work, committed
+        self._admit = admit
         self._stopping = threading.Event()  # not `_stop`: that is a method of Thread
         self._access = job_access("ingest")
         self._rests: dict[str, dict[str, _Rest]] = {}
@@ -78,6 +86,7 @@ class Reading(threading.Thread):
         while not self._stopping.is_set():
             problem = ""
             try:
+                self._admit()
                 progressed = self.turn()
             except SecmonError as error:
                 # Full disk, lock, another writer: nothing in flight counted, the sources keep it; wait and try again.

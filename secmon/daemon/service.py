@@ -1,5 +1,6 @@
 """The daemon: one writer, its reading thread, its scheduler, its control socket, and a clean end."""
 
+import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -19,11 +20,12 @@ from secmon.app.operations import OPERATIONS
 from secmon.app.recovery import recover
 from secmon.app.schedule import run_due
 from secmon.app.work import Work
+from secmon.daemon.admission import Admission
 from secmon.daemon.control import HEALTH, ControlServer, Readable
 from secmon.daemon.health import Check, clock, disk_space, guarded, keys, problems, readiness
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
-from secmon.errors import SecmonError
+from secmon.errors import SecmonError, StoreError
 from secmon.model.access import ROOT, Access, Principal, Role, job_access
 from secmon.ports import Collector
 
@@ -36,7 +38,7 @@ class Daemon:
     """Everything that runs, except the console.
 
     Args:
-        house: the installation, opened for writing.
+        house: the installation, opened for writing, perhaps patiently.
         collectors: the sources to follow.
         work: who works the records.
         state: the state folder.
@@ -52,14 +54,15 @@ class Daemon:
         state: Path,
         key_files: Sequence[Path],
     ) -> None:
-        self.house, self._work, self._state, self._key_files = house, work, state, key_files
+        self._house, self._work, self._state, self._key_files = house, work, state, key_files
+        self.admission = Admission(house)
         self._committed = threading.Event()
         self._stopping = threading.Event()
         # Alerts and windows are brought forward by one at a time; imports of one source wait for each other, and
         # nobody else for them: standard input may take days.
         self._forward = threading.Lock()
         self._imports: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self.reading = Reading(house, collectors, work, committed=self._committed)
+        self.reading = Reading(house, collectors, work, admit=self.admission.take, committed=self._committed)
         self._scheduler = BackgroundScheduler(
             # A timer over the ledger's windows: late is fine, twice at once is not, nothing is forgotten.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -70,17 +73,33 @@ class Daemon:
         self._evaluated_at: datetime | None = None
         self._job_problems: dict[str, str] = {}
 
+    @property
+    def house(self) -> Installation:
+        """The installation, once its store is there and known to be ours.
+
+        Raises:
+            SecmonError: it is not.
+        """
+        self.admission.take()
+        return self._house
+
     def start(self) -> None:
-        """Recover what a crash left, then read, schedule and answer."""
-        forwarded = recover(self.house, job_access("recovery"))
-        if forwarded:
-            log.info("recovered", streams=forwarded)
+        """Recover what a crash left, then read, schedule and answer; all that as soon as the store is there.
+
+        Raises:
+            ConfigError: the store was made with other keys.
+        """
+        with contextlib.suppress(StoreError):  # the reading thread tries again, and says what is wrong
+            self.admission.take()
         self._scheduler.add_listener(self._note, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
-        self._every("evaluate", EVALUATE_S, self.evaluate)
-        self._every("ledger", LEDGER_S, self.run_windows)
+        self.admission.then(self._schedule)
         self._control = ControlServer(self._state, self.handle)
         self.reading.start()
         self._scheduler.start()
+
+    def _schedule(self) -> None:
+        self._every("evaluate", EVALUATE_S, self.evaluate)
+        self._every("ledger", LEDGER_S, self.run_windows)
 
     def _every(self, name: str, seconds: int, run: Callable[[], None]) -> None:
         self._scheduler.add_job(self._job, "interval", (name, run), seconds=seconds, id=name)
@@ -96,11 +115,12 @@ class Daemon:
         if self.reading.is_alive():
             self.reading.join()
         self._committed.set()
-        self._job("evaluate", self.evaluate)  # a full disk is no reason to end badly: the next start does it
+        if self.admission.is_done:
+            self._job("evaluate", self.evaluate)  # a full disk is no reason to end badly: the next start does it
 
     def run_once(self) -> None:
         """Read what is there, do all windows that are due."""
-        recover(self.house, job_access("recovery"))
+        self.admission.take()
         while self.reading.turn():
             pass
         self._committed.set()
@@ -155,9 +175,10 @@ class Daemon:
         """Return the state of everything that runs."""
         live = self.reading.state.live
         found = [problem for one in live.values() for problem in one.problems]
-        store = self.reading.state.store_problem
+        waits = self.reading.state.store_problem
+        store = guarded("store", lambda: problems("store", [waits] if waits else self._store_problems(), "writable"))
         return [
-            guarded("store", lambda: problems("store", [store] if store else self._store_problems(), "writable")),
+            store,
             guarded("disk_space", lambda: disk_space(self._state)),
             guarded("keys", lambda: keys(self._key_files, started=True)),
             Check("reading", "ok", f"{self.reading.state.steps} batches")
@@ -165,8 +186,8 @@ class Daemon:
             else Check("reading", "fail", "the reading thread is not running", "restart secmon"),
             self._scheduler_check(),
             problems("sources", found, f"{len(live)} sources"),
-            problems("content", self.house.problems, f"{len(self.house.ruleset.rules)} rules", state="warn"),
-            guarded("clock", lambda: clock(self.house.clock.now(), self._last_received())),
+            problems("content", self._house.problems, f"{len(self._house.ruleset.rules)} rules", state="warn"),
+            guarded("clock", lambda: clock(self._house.clock.now(), self._last_received(store))),
         ]
 
     def ready(self) -> dict[str, Any]:
@@ -174,10 +195,14 @@ class Daemon:
         return readiness(self.checks())
 
     def _store_problems(self) -> list[str]:
-        self.house.records.get(job_access("health"), "mark", "alerts")
+        house = self.house
+        house.admit()
+        house.records.get(job_access("health"), "mark", "alerts")
         return []
 
-    def _last_received(self) -> datetime | None:
+    def _last_received(self, store: Check) -> datetime | None:
+        if store.state == "fail":
+            return None  # it would only be asked in vain once more
         streams = checkpoints.load_all(self.house, job_access("health"))
         return max((one.last_received for one in streams if one.last_received), default=None)
 

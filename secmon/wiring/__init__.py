@@ -5,7 +5,13 @@ from secmon.wiring.documents import renderers
 from secmon.wiring.keys import key_paths
 from secmon.wiring.opening import opened
 from secmon.wiring.sources import collectors_of, sources_of
-from secmon.wiring.stores import credential_files, elasticsearch_settings, is_store_made, store_place
+from secmon.wiring.stores import (
+    credential_files,
+    elasticsearch_settings,
+    is_store_made,
+    require_store_ready,
+    store_place,
+)
 
 __all__ = [
     "collectors_of",
@@ -19,6 +25,7 @@ __all__ = [
     "make_stages",
     "opened",
     "renderers",
+    "require_store_ready",
     "sources_of",
     "store_place",
 ]

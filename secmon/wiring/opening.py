@@ -13,7 +13,7 @@ from secmon.config import Settings
 from secmon.content import framework_files
 from secmon.errors import ConfigError, StoreError, StoreUnavailableError
 from secmon.model.access import job_access
-from secmon.ports import Clock, Records
+from secmon.ports import Clock
 from secmon.sigma.rule import RuleSet
 from secmon.store.lock import WriterLock
 from secmon.store.vault import open_vault
@@ -21,7 +21,7 @@ from secmon.wiring.content import document_problems, load_content, load_register
 from secmon.wiring.documents import renderers
 from secmon.wiring.keys import check_keys, load_keys, require_keys
 from secmon.wiring.sources import sources_of
-from secmon.wiring.stores import is_store_made, opened_store, store_place
+from secmon.wiring.stores import Store, is_store_made, opened_store, store_place
 
 NO_RULES = RuleSet()
 
@@ -65,15 +65,16 @@ def opened(
             hint = "run secmon up or secmon import"
             raise ConfigError("nothing is stored here yet", where=store_place(settings), hint=hint)
         store = stack.enter_context(opened_store(settings, writable=writable))
-        admit = partial(_admit, settings, store.records, writable=writable, unfinished=unfinished)
-        if is_made is not None:
+        ours = clock or SystemClock()
+        admit = partial(_admit, settings, store, ours, writable=writable, unfinished=unfinished)
+        if not (writable and patient):
             admit()
         loaded = load_content(settings) if content else load_registers_only(settings)
         yield Installation(
             log=store.log,
             records=store.records,
             vault=open_vault(settings["keys.vault_file"]),
-            clock=clock or SystemClock(),
+            clock=ours,
             stages=loaded.stages,
             ruleset=loaded.stages.ruleset or NO_RULES,
             tree=loaded.tree,
@@ -90,10 +91,12 @@ def opened(
         )
 
 
-def _admit(settings: Settings, records: Records, *, writable: bool, unfinished: bool) -> None:
-    check_keys(settings, records, writable=writable)
+def _admit(settings: Settings, store: Store, clock: Clock, *, writable: bool, unfinished: bool) -> None:
+    if writable:
+        store.require_ready(clock.now().date())
+    check_keys(settings, store.records, writable=writable)
     if not unfinished:
-        refuse_unfinished(records, job_access("wiring"))
+        refuse_unfinished(store.records, job_access("wiring"))
 
 
 def _is_made(settings: Settings, *, patient: bool) -> bool | None:

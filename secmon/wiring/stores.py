@@ -1,11 +1,14 @@
 """Which store, and the way to it. A store is imported where it is chosen: nobody needs the packages of the other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secmon.clock import SystemClock
 from secmon.config import Settings
 from secmon.errors import ConfigError
 from secmon.model.access import job_access
@@ -21,10 +24,17 @@ _CREDENTIALS = ("store.elasticsearch.api_key_file", "store.elasticsearch.passwor
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Both ports of one store."""
+    """Both ports of one store.
+
+    Args:
+        log: events, hits and findings.
+        records: documents.
+        require_ready: raises what keeps it from taking what arrives on a day.
+    """
 
     log: EventLog
     records: Records
+    require_ready: Callable[[date], None] = lambda _day: None
 
 
 def is_cluster(settings: Settings) -> bool:
@@ -52,6 +62,18 @@ def is_store_made(settings: Settings) -> bool:
         return store.records.get(job_access("wiring"), keys.KIND, keys.ID) is not None
 
 
+def require_store_ready(settings: Settings) -> None:
+    """Make sure that the store would take what arrives now, without storing anything.
+
+    Raises:
+        StoreError: the cluster is away, is not what we need, or does not let us write.
+        ConfigError: the way to the cluster cannot be right.
+    """
+    if is_cluster(settings):
+        with _cluster(settings, writable=False) as store:
+            store.require_ready(SystemClock().now().date())
+
+
 @contextmanager
 def opened_store(settings: Settings, *, writable: bool) -> Iterator[Store]:
     """Open the store and close it again; a cluster is not asked anything yet."""
@@ -74,14 +96,17 @@ def _embedded(settings: Settings, writable: bool) -> Iterator[Store]:  # noqa: F
 @contextmanager
 def _cluster(settings: Settings, *, writable: bool) -> Iterator[Store]:
     chosen = elasticsearch_settings(settings)
+    from secmon.store.elasticsearch.diagnosis import require_ready  # noqa: PLC0415
     from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog  # noqa: PLC0415  see above
+    from secmon.store.elasticsearch.gateway import Gateway  # noqa: PLC0415
     from secmon.store.elasticsearch.records import ElasticsearchRecords  # noqa: PLC0415
 
     with (
         closing(ElasticsearchEventLog(chosen, writable=writable)) as log,
         closing(ElasticsearchRecords(chosen, writable=writable)) as records,
+        closing(Gateway(chosen)) as gateway,
     ):
-        yield Store(log, records)
+        yield Store(log, records, partial(require_ready, gateway))
 
 
 def elasticsearch_settings(settings: Settings) -> "ElasticsearchSettings":
