@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
-from secmon.app.ingest import recover
 from secmon.app.installation import Installation
+from secmon.app.recovery import recover
 from secmon.model.access import job_access
 
 log = structlog.get_logger()

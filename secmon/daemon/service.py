@@ -17,7 +17,6 @@ from secmon.app import checkpoints
 from secmon.app.evaluate import evaluate
 from secmon.app.installation import Installation
 from secmon.app.operations import OPERATIONS
-from secmon.app.recovery import recover
 from secmon.app.schedule import run_due
 from secmon.app.work import Work
 from secmon.daemon.admission import Admission
