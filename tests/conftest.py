@@ -1,6 +1,7 @@
 """What every test shares, and which groups of tests ran."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -31,3 +32,11 @@ def pytest_report_header() -> list[str]:
         f"group {marker}: {'runs' if os.environ.get(variable) else f'does not run ({variable} is not set)'}"
         for marker, variable in _GROUPS.items()
     ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what commands prepare out of the home folder of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

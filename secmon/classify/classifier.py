@@ -21,6 +21,7 @@ from secmon.classify.views import views
 from secmon.errors import ConfigError
 from secmon.model.event import Event
 from secmon.model.hit import Finding, Minor
+from secmon.model.patterns import Compiler, compiled
 
 # Fields that repeat what stands elsewhere, the least specific last: a finding names the first place of all.
 _COPIES = {
@@ -39,6 +40,7 @@ class Classifier:
         token_key: key of tokens and digests; it outlives retention, so that tokens stay comparable.
         policy: class id → "partial", "token", "drop" or "keep"; classes not named follow their file.
         today: for birth dates and ages.
+        compiler: makes the prefilter's database.
 
     Raises:
         ConfigError: the policy names no known class or an unknown policy.
@@ -51,9 +53,10 @@ class Classifier:
         token_key: bytes,
         policy: Mapping[str, str] | None = None,
         today: date,
+        compiler: Compiler = compiled,
     ) -> None:
         self.detector = Detector(definitions, today=today)
-        self.prefilter = Prefilter(definitions)
+        self.prefilter = Prefilter(definitions, compiler)
         self._token_key = token_key
         self._today = today
         self._policy: dict[str, Policy] = {one.id: one.mask.default for one in definitions}

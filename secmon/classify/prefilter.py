@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from secmon.classify.definition import Definition
 from secmon.classify.digits import DigitRuns, digit_runs
 from secmon.classify.keys import words_of
+from secmon.model.patterns import Compiler, Patterns, compiled
 
 Places = NDArray[np.int64]
 
@@ -53,9 +54,10 @@ class Prefilter:
 
     Args:
         definitions: the classes, in the detector's order.
+        compiler: makes the database.
     """
 
-    def __init__(self, definitions: Sequence[Definition]) -> None:
+    def __init__(self, definitions: Sequence[Definition], compiler: Compiler = compiled) -> None:
         self._digits = DigitRuns(
             [(1 << min(number, _LAST_BIT), one) for number, one in enumerate(definitions) if one.digits]
         )
@@ -71,12 +73,8 @@ class Prefilter:
             self._bits += [grouped] * len(_GROUPS)
         expressions += [expression.encode() for expression in _DISGUISES]
         self._bits += [_ALL_BITS] * len(_DISGUISES)
-        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        self._database.compile(
-            expressions=expressions,
-            ids=list(range(len(expressions))),
-            flags=[hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL] * len(expressions),
-        )
+        flags = (hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL,) * len(expressions)
+        self._database = compiler(Patterns(tuple(expressions), tuple(range(len(expressions))), flags))
 
     def places(self, buffer: bytes) -> tuple[Places, Places]:
         """Return byte offsets of hits and the bits of the classes that may stand there, in no order."""

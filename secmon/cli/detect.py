@@ -24,12 +24,14 @@ from secmon.content import classifier_files, read_files
 from secmon.errors import ContentError, ParseError
 from secmon.model.event import Frame
 from secmon.model.hit import Level
+from secmon.model.patterns import Compiler
 from secmon.parse.registry import KINDS
 from secmon.pipeline import Classifying, Lane
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import RuleFile, RuleSet
-from secmon.sigma.ruleset import load_rules
+from secmon.store.cache import user_cache
+from secmon.store.prepared import Prepared
 
 EXIT_FOUND, EXIT_NOT_READY, EXIT_MALFORMED = 3, 4, 5
 # Records are handed to workers in blocks of about so many bytes.
@@ -116,7 +118,9 @@ def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...]) -> tuple[RuleSet
     texts, pipeline_errors = read_files(pipelines, "*.yml")
     for error in pipeline_errors:
         raise error
-    ruleset = load_rules([RuleFile(*each) for each in found], pipelines=[RuleFile(*each) for each in texts])
+    ruleset = Prepared(user_cache()).rule_set(
+        [RuleFile(*each) for each in found], pipelines=[RuleFile(*each) for each in texts]
+    )
     for error in errors:
         complain(error)
     for problem in ruleset.problems:
@@ -168,11 +172,12 @@ def _work(frames: tuple[Frame, ...], place: tuple[str, str, str, tzinfo, str], p
 
 
 def _station(ruleset: RuleSet, engine: str, key: bytes, now: datetime) -> Station:
-    matcher = Engine(ruleset) if engine == "fast" else Definition(ruleset.rules)
-    return Station(matcher, ruleset, _classifier(key, now) if key else None, now)
+    compiler = Prepared(user_cache()).compile
+    matcher = Engine(ruleset, compiler=compiler) if engine == "fast" else Definition(ruleset.rules)
+    return Station(matcher, ruleset, _classifier(key, now, compiler) if key else None, now)
 
 
-def _classifier(key: bytes, now: datetime) -> Classifying:
+def _classifier(key: bytes, now: datetime, compiler: Compiler) -> Classifying:
     """Return the shipped classifiers; their tokens are good for this run only."""
     from secmon.classify.classifier import Classifier  # noqa: PLC0415  lazily: most runs do without
     from secmon.classify.definition import load_definitions  # noqa: PLC0415
@@ -181,7 +186,7 @@ def _classifier(key: bytes, now: datetime) -> Classifying:
     definitions, errors = load_definitions(files)
     if errors and not definitions:
         raise ContentError("no classifier could be loaded", hint=str(errors[0]))
-    return Classifier(definitions, token_key=key, today=now.date())
+    return Classifier(definitions, token_key=key, today=now.date(), compiler=compiler)
 
 
 def _detect(run: _Run, ledger: Ledger, files: tuple[str, ...], *, source: str, zone: tzinfo) -> int:

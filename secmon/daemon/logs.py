@@ -3,6 +3,7 @@
 No content of records is ever logged; see `errors.SecmonError`.
 """
 
+import logging
 import sys
 from contextlib import suppress
 from typing import TextIO, cast
@@ -45,6 +46,17 @@ def log_to_stderr(*, quiet: bool = False) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(30 if quiet else 20),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
     )
+    adapters = logging.getLogger("secmon")  # they know no structlog
+    adapters.setLevel(logging.INFO)
+    adapters.propagate = False
+    adapters.handlers = [_Forwarding()]
+
+
+class _Forwarding(logging.Handler):
+    """Hands lines of Python's own logging on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(record.levelno, record.getMessage())
 
 
 def _ecs(_logger: object, _method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from secmon.model.event import Event
+from secmon.model.patterns import Compiler, compiled
 from secmon.sigma.cache import Budget, Cache
 from secmon.sigma.decide import Verdict, necessary, verdict
 from secmon.sigma.match import holds
@@ -49,8 +50,8 @@ class _Indexed:
 class _Atoms:
     """Numbers for the distinct atoms of all rules, and the scanners over them; rules are indexed when first asked."""
 
-    def __init__(self, rules: Iterable[Rule], budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self, rules: Iterable[Rule], budget: Budget, compiler: Compiler) -> None:
+        self._budget, self._compiler = budget, compiler
         self._numbers: dict[Atom, int] = {}
         self._atoms: list[Atom] = []
         self._indexed: dict[str, _Indexed] = {}
@@ -105,13 +106,13 @@ class _Atoms:
         if found is None:
             numbers = sorted(self._by_field[field])
             atoms = {number: atom for number in numbers if isinstance(atom := self._atoms[number], ValueAtom)}
-            found = self._scanners[field] = FieldScanner(atoms, self._budget)
+            found = self._scanners[field] = FieldScanner(atoms, self._budget, self._compiler)
         return found
 
     def keywords(self, numbers: frozenset[int]) -> KeywordScanner | None:
         """Return the scanner of some keywords, None for none."""
         atoms = {number: atom for number in numbers if isinstance(atom := self._atoms[number], Keyword | KeywordRegex)}
-        return KeywordScanner(atoms) if atoms else None
+        return KeywordScanner(atoms, self._compiler) if atoms else None
 
 
 class Engine:
@@ -120,11 +121,14 @@ class Engine:
     Args:
         ruleset: the rules.
         cache_bytes: about how much the memories may hold, all together; the databases come on top.
+        compiler: makes the databases.
     """
 
-    def __init__(self, ruleset: RuleSet, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+    def __init__(
+        self, ruleset: RuleSet, *, cache_bytes: int = DEFAULT_CACHE_BYTES, compiler: Compiler = compiled
+    ) -> None:
         self._budget = Budget(cache_bytes)
-        self._atoms = _Atoms(ruleset.rules, self._budget)
+        self._atoms = _Atoms(ruleset.rules, self._budget, compiler)
         self._by_source: dict[LogSource, list[Rule]] = {}
         for rule in ruleset.rules:
             self._by_source.setdefault(rule.logsource, []).append(rule)

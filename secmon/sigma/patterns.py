@@ -16,6 +16,7 @@ from typing import Any
 
 import hyperscan
 
+from secmon.model.patterns import Compiler, Patterns, compiled
 from secmon.sigma.tree import ANY_TEXT, Pattern
 from secmon.sigma.values import fold, utf8
 
@@ -61,13 +62,15 @@ class PatternSet:
     Args:
         needles: of each atom at most one.
         literal: they are literals, to be scanned by `scan_text`; else expressions, for `scan`.
+        compiler: makes the database.
     """
 
-    __slots__ = ("_database", "_literal", "_needles", "doubtful", "refused")
+    __slots__ = ("_compiler", "_database", "_literal", "_needles", "doubtful", "refused")
 
-    def __init__(self, needles: Iterable[Needle], *, literal: bool) -> None:
+    def __init__(self, needles: Iterable[Needle], *, literal: bool, compiler: Compiler = compiled) -> None:
         self._needles = list(needles)
         self._literal = literal
+        self._compiler = compiler
         self._database: Any = None
         self.doubtful = frozenset(needle.number for needle in self._needles if not needle.exact)
         """Atoms whose needle is only necessary: what is found must be confirmed."""
@@ -98,15 +101,14 @@ class PatternSet:
             self._database = self._compiled(good) if good else ()
 
     def _compiled(self, needles: list[Needle]) -> Any:
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(
-            expressions=[needle.expression for needle in needles],
-            ids=[needle.number for needle in needles],
-            elements=len(needles),
-            flags=[needle.flags for needle in needles],
-            literal=self._literal,
+        return self._compiler(
+            Patterns(
+                expressions=tuple(needle.expression for needle in needles),
+                ids=tuple(needle.number for needle in needles),
+                flags=tuple(needle.flags for needle in needles),
+                literal=self._literal,
+            )
         )
-        return database
 
     def _accepted(self, needle: Needle) -> bool:
         try:

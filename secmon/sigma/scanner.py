@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from secmon.model.event import Event, Value
+from secmon.model.patterns import Compiler, compiled
 from secmon.sigma.cache import Budget, Cache
 from secmon.sigma.match import keyword_holds, searched_texts, value_holds
 from secmon.sigma.patterns import Needle, PatternSet, is_plain, literal_of, needle_of, regex_needle
@@ -21,6 +22,7 @@ class FieldScanner:
     Args:
         atoms: number → atom, all of the same field.
         budget: shared budget of the caches.
+        compiler: makes the databases.
     """
 
     __slots__ = (
@@ -37,7 +39,7 @@ class FieldScanner:
         "known",
     )
 
-    def __init__(self, atoms: Mapping[int, ValueAtom], budget: Budget) -> None:
+    def __init__(self, atoms: Mapping[int, ValueAtom], budget: Budget, compiler: Compiler = compiled) -> None:
         self._atoms = dict(atoms)
         self._any: list[int] = []
         self._equal: dict[str, list[int]] = {}
@@ -53,9 +55,9 @@ class FieldScanner:
                 expressions.append(needle)
             else:
                 self._direct.append(number)
-        self._folded = PatternSet(folded, literal=True) if folded else None
-        self._cased = PatternSet(cased, literal=True) if cased else None
-        self._expressions = PatternSet(expressions, literal=False) if expressions else None
+        self._folded = PatternSet(folded, literal=True, compiler=compiler) if folded else None
+        self._cased = PatternSet(cased, literal=True, compiler=compiler) if cased else None
+        self._expressions = PatternSet(expressions, literal=False, compiler=compiler) if expressions else None
         self._regexes = [needle.number for needle in expressions]
         self._cache: Cache[str, frozenset[int]] = Cache(budget)
         self.known = self._cache.young
@@ -141,11 +143,12 @@ class KeywordScanner:
 
     Args:
         atoms: number → keyword.
+        compiler: makes the databases.
     """
 
     __slots__ = ("_cased", "_direct", "_folded")
 
-    def __init__(self, atoms: Mapping[int, Keyword | KeywordRegex]) -> None:
+    def __init__(self, atoms: Mapping[int, Keyword | KeywordRegex], compiler: Compiler = compiled) -> None:
         folded: list[Needle] = []
         cased: list[Needle] = []
         self._direct: list[tuple[int, Keyword | KeywordRegex]] = []
@@ -155,8 +158,8 @@ class KeywordScanner:
                 (cased if atom.cased else folded).append(needle)
             else:
                 self._direct.append((number, atom))
-        self._folded = PatternSet(folded, literal=True) if folded else None
-        self._cased = PatternSet(cased, literal=True) if cased else None
+        self._folded = PatternSet(folded, literal=True, compiler=compiler) if folded else None
+        self._cased = PatternSet(cased, literal=True, compiler=compiler) if cased else None
 
     def may_stand_in(self, event: Event) -> frozenset[int]:
         """Return the keywords that some value of an event may contain; no other keyword stands in it."""

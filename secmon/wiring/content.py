@@ -4,6 +4,7 @@ Rules and classifiers are imported where they are chosen: pySigma and numpy take
 alerts needs neither.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,7 @@ from secmon.model.registers import parse_assets, parse_units
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
 from secmon.sigma.rule import RuleFile, RuleSet
+from secmon.store.cache import CacheFolder
 from secmon.wiring.keys import load_keys
 
 
@@ -45,8 +47,12 @@ def load_rule_set(settings: Settings) -> tuple[RuleSet, list[str]]:
     """Read and compile the rules; what is broken or unroutable is named, the others go on."""
     from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  see above
 
+    return _rule_set(settings, load_rules)
+
+
+def _rule_set(settings: Settings, load: Callable[[Sequence[RuleFile]], RuleSet]) -> tuple[RuleSet, list[str]]:
     files, errors = rule_files(settings["content.rules"])
-    ruleset = load_rules([RuleFile(path, text) for path, text in files])
+    ruleset = load([RuleFile(path, text) for path, text in files])
     return ruleset, [str(error) for error in errors] + [problem.text for problem in ruleset.problems]
 
 
@@ -93,21 +99,25 @@ def load_content(settings: Settings) -> Loaded:
     from secmon.classify.classifier import Classifier  # noqa: PLC0415  see above
     from secmon.classify.definition import load_definitions  # noqa: PLC0415
     from secmon.sigma.index import Engine  # noqa: PLC0415
+    from secmon.store.prepared import Prepared  # noqa: PLC0415
 
+    keys = load_keys(settings)
+    prepared = Prepared(CacheFolder(settings.state / "cache", keys.record))
     tree, register, register_errors = load_registers(settings)
-    ruleset, rule_problems = load_rule_set(settings)
+    ruleset, rule_problems = _rule_set(settings, prepared.rule_set)
     files, file_errors = classifier_files(settings["content.classifiers"])
     definitions, definition_errors = load_definitions(files)
     if not ruleset.by_id:
         raise ContentError("no rule could be loaded", hint="secmon doctor names what is broken")
     if not definitions:
         raise ContentError("no classifier could be loaded", hint="secmon doctor names what is broken")
-    keys = load_keys(settings)
-    classifier = Classifier(definitions, token_key=keys.pii, policy=settings.mask, today=_today())
+    classifier = Classifier(
+        definitions, token_key=keys.pii, policy=settings.mask, today=_today(), compiler=prepared.compile
+    )
     stages = Stages(
         register=register,
         classifier=classifier,
-        engine=Engine(ruleset),
+        engine=Engine(ruleset, compiler=prepared.compile),
         ruleset=ruleset,
         record_key=keys.record,
     )

@@ -1,0 +1,129 @@
+"""Rules and pattern databases as they were prepared at an earlier start (`CacheFolder`).
+
+A rule set is kept under everything that it was made of: paths and texts of rules and pipelines, the program's own
+sources and the versions of the libraries. A database is kept under its patterns alone, so that a changed rule costs
+no more than the databases of its fields.
+"""
+
+import gc
+import hashlib
+import logging
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hyperscan
+
+from secmon.errors import ContentError
+from secmon.model.patterns import Patterns, compiled
+from secmon.sigma import dump
+from secmon.sigma.rule import RuleFile, RuleSet
+from secmon.store.cache import CacheFolder
+
+_LIBRARIES = ("pysigma", "hyperscan", "google-re2", "PyYAML", "msgspec")
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+class Prepared:
+    """What was prepared before, and what has to be prepared now.
+
+    Args:
+        cache: where it is kept.
+    """
+
+    def __init__(self, cache: CacheFolder) -> None:
+        self._cache = cache
+
+    def rule_set(self, files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = ()) -> RuleSet:
+        """Return the rule set of some files, as `sigma.ruleset.load_rules` does.
+
+        Raises:
+            ContentError: a pipeline is wrong.
+        """
+        name = f"rules-{_digest_of(files, pipelines)}"
+        with _no_collector():
+            if ruleset := self._kept(name, dump.load):
+                return ruleset
+            from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  pySigma, which a warm start needs not
+
+            ruleset = load_rules(files, pipelines=pipelines)
+            try:
+                self._cache.put(name, dump.dump(ruleset))
+            except ContentError as error:
+                _log.info("%s", error)
+            return ruleset
+
+    def compile(self, patterns: Patterns) -> Any:
+        """Return the database of some patterns (`model.patterns.Compiler`).
+
+        Raises:
+            hyperscan.HyperscanError: one of them is refused.
+        """
+        name = f"patterns-{patterns.digest[:32]}-{_platform()}"
+        if database := self._kept(name, _loaded):
+            return database
+        database = compiled(patterns)
+        self._cache.put(name, hyperscan.dumpb(database))
+        return database
+
+    def _kept(self, name: str, load: Callable[[bytes], _T]) -> _T | None:
+        data = self._cache.get(name)
+        if data is None:
+            return None
+        try:
+            return load(data)
+        except (ContentError, hyperscan.HyperscanError) as error:
+            _log.info("%s is prepared anew (%s)", name, type(error).__name__)
+            return None
+
+
+def _loaded(data: bytes) -> Any:
+    database = hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
+    database.scratch = hyperscan.Scratch(database)
+    return database
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Keep the garbage collector from walking through a hundred thousand new objects again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _digest_of(*groups: Sequence[RuleFile]) -> str:
+    sha = hashlib.sha256(_program().encode())
+    for files in groups:
+        sha.update(b"\0%d" % len(files))
+        for file in files:
+            for text in (file.path, file.text):
+                data = text.encode("utf-8", "surrogatepass")
+                sha.update(b"\0%d\0" % len(data))
+                sha.update(data)
+    return sha.hexdigest()[:32]
+
+
+@cache
+def _program() -> str:
+    """Return what makes another rule set of the same texts: our sources and the libraries."""
+    package = Path(__file__).parents[1]
+    sha = hashlib.sha256(repr((sys.version_info[:3], [(name, metadata.version(name)) for name in _LIBRARIES])).encode())
+    for path in sorted((*(package / "sigma").glob("*.py"), *(package / "model").glob("*.py"))):
+        sha.update(path.read_bytes())
+    return sha.hexdigest()
+
+
+@cache
+def _platform() -> str:
+    """Return what a database is good for; the library itself refuses one of another version or processor."""
+    return hashlib.sha256(f"{metadata.version('hyperscan')} {platform.machine()}".encode()).hexdigest()[:8]
