@@ -35,7 +35,7 @@ def dump(ruleset: RuleSet) -> bytes:
     try:
         return msgspec.msgpack.encode([_shape(), _Writer(numbers).written(ruleset)])
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ContentError(f"the rules cannot be kept ({type(error).__name__})") from error
+        raise ContentError("the rules cannot be kept: {reason}", values={"reason": type(error).__name__}) from error
 
 
 def load(data: bytes) -> RuleSet:
@@ -51,7 +51,7 @@ def load(data: bytes) -> RuleSet:
             if isinstance(ruleset, RuleSet):
                 return ruleset
     except (msgspec.DecodeError, TypeError, ValueError, IndexError, KeyError, OverflowError, RecursionError) as error:
-        raise ContentError(f"kept rules cannot be read ({type(error).__name__})") from error
+        raise ContentError("kept rules cannot be read: {reason}", values={"reason": type(error).__name__}) from error
     raise ContentError("kept rules are of another program")
 
 

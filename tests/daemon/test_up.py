@@ -178,6 +178,7 @@ def test_a_log_folder_that_is_missing_shows_and_does_not_stop_the_others(up: Up)
 
 
 def test_the_link_on_standard_error_lets_the_first_administrator_in(up: Up) -> None:
+    eventually(up, "/readyz", "nowhere")  # the sources have been looked at once
     link = re.search(r"(http://\S+/setup\?token=(\S+))", up.errors.read_text(encoding="utf-8"))
     assert link is not None
     eventually(up, "/readyz", "nowhere")  # the sources were looked at once
