@@ -4,11 +4,14 @@ A tick reads the hits that were committed since the last one and folds them into
 correlation keys that they touch it reads all hits of the window again. Its outcome is a pure function of the set of
 stored hits: late, repeated or re-ordered ticks end with the same alerts.
 
-Every tick has a number, and an alert remembers the last one it was folded into. A tick that died half way is done
-again under the same number: alerts that carry it already are then summed up anew from all hits up to its mark.
+Every attempt at a tick has a number of its own, taken by compare-and-swap before anything is folded, and an alert
+remembers the last one it was folded into. The attempt that moves the mark is the one that counts. An alert that carries
+the number of an attempt behind the last one that counted was touched by one that died, or by a daemon that was frozen:
+it is summed up anew from all hits up to the mark. An attempt that meets a higher number than its own was replaced and
+ends at once. So a daemon that wakes in the middle of a tick, however late, counts nothing twice and overwrites nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
@@ -42,38 +45,102 @@ class Evaluation:
 
 
 def evaluate(house: Installation, access: Access) -> Evaluation:
-    """Bring alerts up to date with everything that is committed.
+    """Bring alerts up to date with everything that is committed, whoever else does so at the same moment.
 
     Raises:
-        ConflictError: another process evaluates too; the next call goes on.
+        ConflictError: others keep getting in between; the next call goes on.
     """
     done = Evaluation()
+    conflicts = 0
     while True:
-        document = house.records.get(access, "mark", MARK)
-        mark, number = (str(document.body["mark"]), int(document.body["tick"])) if document else ("", 0)
-        hits, after = house.log.hits_since(access, mark)
-        if after == mark:
-            return done
-        _Tick(house, access, number + 1, after, done).fold(hits)
+        try:
+            if not _tick(house, access, done):
+                return done
+        except ConflictError:
+            conflicts += 1
+            if conflicts == _ATTEMPTS:
+                raise
+        else:
+            conflicts = 0
+
+
+def is_current(house: Installation, access: Access) -> bool:
+    """Tell whether alerts are up to date with everything that is committed now."""
+    mark = _read_mark(house, access)
+    return house.log.hits_since(access, mark.place, limit=1)[1] == mark.place
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How far hits are folded into alerts.
+
+    Args:
+        place: the mark of `EventLog.hits_since` behind them.
+        begun: number of the last attempt at a tick.
+        done: number of the attempt that moved the mark here.
+        version: of its document; 0 if there is none.
+    """
+
+    place: str = ""
+    begun: int = 0
+    done: int = 0
+    version: int = 0
+
+
+def _tick(house: Installation, access: Access, done: Evaluation) -> bool:
+    """Fold what was committed since the last tick; tell whether there was anything.
+
+    Raises:
+        ConflictError: another attempt began, or ended, meanwhile.
+    """
+    mark = _read_mark(house, access)
+    hits, place = house.log.hits_since(access, mark.place)
+    if place == mark.place:
+        return False
+    if hits:
+        mark = _save_mark(house, access, replace(mark, begun=mark.begun + 1))
+        _Tick(house, access, mark, place, done).fold(hits)
         done.hits += len(hits)
-        _move_mark(house, access, document, {"mark": after, "tick": number + 1})
+    _save_mark(house, access, replace(mark, place=place, done=mark.begun))
+    return True
+
+
+def _read_mark(house: Installation, access: Access) -> _Mark:
+    document = house.records.get(access, "mark", MARK)
+    if document is None:
+        return _Mark()
+    body = document.body
+    begun = int(body["tick"])
+    return _Mark(str(body["mark"]), begun, int(body.get("done", begun)), document.version)
+
+
+def _save_mark(house: Installation, access: Access, mark: _Mark) -> _Mark:
+    body = {"mark": mark.place, "tick": mark.begun, "done": mark.done}
+    document = Document(kind="mark", id=MARK, body=body, version=mark.version)
+    saved = house.records.replace(access, document) if mark.version else house.records.create(access, document)
+    return replace(mark, version=saved.version)
 
 
 @dataclass(slots=True)
 class _Tick:
-    """One tick.
+    """One attempt at a tick.
 
     Args:
-        number: its number.
+        mark: where it begins, and its number (`begun`).
         upto: the mark behind its hits.
         done: what to count in.
     """
 
     house: Installation
     access: Access
-    number: int
+    mark: _Mark
     upto: str
     done: Evaluation
+
+    @property
+    def number(self) -> int:
+        """Number of the attempt."""
+        return self.mark.begun
 
     def fold(self, hits: list[Hit]) -> None:
         """Fold new hits into their alerts."""
@@ -118,7 +185,7 @@ class _Tick:
         if until > later and self._alert(alert_id(correlation.id, group, later)) is not None:
             return None
         alert = self._alert(alert_id(correlation.id, group, start))
-        if alert is None or alert.rule_digest != correlation.digest or alert.tick >= self.number:
+        if alert is None or alert.rule_digest != correlation.digest or alert.tick > self.mark.done:
             return None
         return alert.content if alert.content.last < first else None
 
@@ -127,7 +194,11 @@ class _Tick:
         return alerts.to_alert(document) if document else None
 
     def _fold(self, card: RuleCard, draft: Draft, correlation: CorrelationRule | None) -> None:
-        """Raise the alert of a draft, or bring it up to date; an operator who acts meanwhile is not overrun."""
+        """Raise the alert of a draft, or bring it up to date; an operator who acts meanwhile is not overrun.
+
+        Raises:
+            ConflictError: a later attempt was here already.
+        """
         now, by, names = self.house.clock.now(), self.access.principal.id, self.house.class_names
         for _ in range(_ATTEMPTS):
             document = self.house.records.get(self.access, alerts.KIND, draft.id)
@@ -138,6 +209,8 @@ class _Tick:
                     self.done.new += 1
                     return
                 before = alerts.to_alert(document)
+                if before.tick > self.number:
+                    break
                 content = self._content(before, card, draft, correlation)
                 after = updated(before, card, content, tick=self.number, at=now, by=by, names=names)
                 if after is not before:
@@ -146,7 +219,7 @@ class _Tick:
             except ConflictError:
                 continue  # an operator acted between reading and writing: fold into what they left
             return
-        raise ConflictError("an alert keeps changing", hint="the next tick tries again")
+        raise ConflictError("others change the alerts at the same moment", hint="the next tick tries again")
 
     def _content(
         self, before: Alert, card: RuleCard, draft: Draft, correlation: CorrelationRule | None
@@ -158,17 +231,10 @@ class _Tick:
         return draft.content
 
     def _summed(self, before: Alert, card: RuleCard, draft: Draft) -> AlertContent:
-        if before.tick < self.number:
+        if before.tick <= self.mark.done:
             return merged(before.content, draft.content)
         hits = self.house.log.hits(self.access, HitQuery(alert_id=before.id, upto=self.upto))
         first = next(hits, None)
         if first is None:
             return before.content
         return kept(before.content, of_rule(card, chain([first], hits)).content)
-
-
-def _move_mark(house: Installation, access: Access, document: Document | None, body: dict[str, object]) -> None:
-    if document is None:
-        house.records.create(access, Document(kind="mark", id=MARK, body=body))
-    else:
-        house.records.replace(access, Document(kind="mark", id=MARK, body=body, version=document.version))
