@@ -11,6 +11,7 @@ SecmonError
 └── StoreError                  the store refused the request
     ├── SearchStoppedError      a search ran out of time, or nobody waits for it; what it found is not all
     ├── StoreUnavailableError   it cannot be reached or written now; try again later
+    │   └── SpoolFullError      nor is there room to put records by until it can
     └── PoisonError             it will never take some of the events; the others are waiting
 """
 
@@ -113,6 +114,10 @@ class StoreUnavailableError(StoreError):
 
     exit_status = 4
     retryable = True
+
+
+class SpoolFullError(StoreUnavailableError):
+    """No room is left to put records by; sources wait, nothing is dropped."""
 
 
 class PoisonError(StoreError):

@@ -1,6 +1,6 @@
 """What the outside must offer. Every method takes first who asks and what part of the tree they may see.
 
-Adapters: `store` (EventLog, Records, Vault), `collect` (Collector), `notify` (Notifier), `render` (Renderer),
+Adapters: `store` (EventLog, Records, Vault, Spool), `collect` (Collector), `notify` (Notifier), `render` (Renderer),
 `clock` (Clock). One contract test suite runs against every adapter of a port: tests/contracts/.
 """
 
@@ -310,7 +310,7 @@ class Chunk:
     Args:
         checkpoint: the stream's committed state that these bytes follow.
         data: the bytes.
-        at_end: nothing follows for now and the last record may be taken as complete.
+        at_end: the last record may be taken as complete: nothing follows for now, or what follows begins another.
         before: the last up to 256 bytes before them, for `model.fingerprint.advance`.
     """
 
@@ -338,6 +338,87 @@ class Collector(Protocol):
 
     def problems(self) -> list[str]:
         """Return what keeps it from reading, as "place: problem (remedy)"; empty is good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """Whole records of one stream that were put by.
+
+    Args:
+        start: the state of the stream that they follow.
+        end: its state behind them: a place between two records.
+        data: their bytes.
+        before: the last up to 256 bytes before them.
+        at_end: nothing followed when they were read; their last record ends here although no byte says so.
+    """
+
+    start: Checkpoint
+    end: Checkpoint
+    data: bytes
+    before: bytes = b""
+    at_end: bool = False
+
+
+class Spool(Protocol):
+    """Sealed records on the disk of this machine, bounded, for the time that the store is away.
+
+    One process has it open for writing. What was appended is durable; what a crash cut off was not appended.
+    """
+
+    def append(self, access: Access, piece: Spooled) -> None:
+        """Put records by, behind those of the same stream that are there.
+
+        Raises:
+            SpoolFullError: there is no room.
+            StoreUnavailableError: the disk does not take them now.
+            StoreError: they do not follow what is there, or what is there cannot be opened.
+        """
+        ...
+
+    def read(self, access: Access, source: str, generation: str, offset: int, *, max_bytes: int) -> Spooled | None:
+        """Return records from a place between two records on; None where the spool holds nothing.
+
+        They reach as far as `max_bytes` allow without parting what was appended at once, and end where the first
+        piece that was `at_end` does. `start` is the state that the first appended piece of them follows, which may
+        lie before `offset`; `data` and `before` are those of `offset`.
+
+        Raises:
+            StoreError: wrong key or damaged file; nothing is removed.
+            StoreUnavailableError: the disk cannot be read now.
+        """
+        ...
+
+    def ends(self, access: Access, source: str) -> list[Checkpoint]:
+        """Return how far each stream of a source is held, of those the spool holds anything of."""
+        ...
+
+    def settle(self, access: Access, committed: Checkpoint) -> None:
+        """Remove what lies before a committed position."""
+        ...
+
+    def remember(self, access: Access, source: str, known: Sequence[Checkpoint]) -> None:
+        """Keep what is known of the streams of a source, in the place of what was kept before.
+
+        Raises:
+            StoreUnavailableError: the disk does not take it now.
+        """
+        ...
+
+    def remembered(self, access: Access, source: str) -> list[Checkpoint] | None:
+        """Return what was kept of the streams of a source; None if nothing was ever kept.
+
+        Raises:
+            StoreError: wrong key or damaged file.
+        """
+        ...
+
+    def usage(self) -> tuple[int, int]:
+        """Return how many bytes it holds on the disk, and the most that it may."""
+        ...
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with it, as "place: problem (remedy)"; empty is good."""
         ...
 
 

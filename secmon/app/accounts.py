@@ -22,7 +22,7 @@ class Account:
     Args:
         state: "ok", "silent" (nothing for `silent_after`), "paused" or "failing".
         counts: its durable account.
-        in_flight: records read and not settled yet, known to the running daemon only.
+        in_flight: records read and not settled yet: in the spool, or in work in the running daemon.
         problems: why it is failing, as "place: problem (remedy)".
     """
 
@@ -86,7 +86,7 @@ def _account(house: Installation, access: Access, name: str, streams: list[Check
         kind=_kind(house, name, streams),
         state=_state(house, name, last_received, live),
         counts=counts,
-        in_flight=live.in_flight,
+        in_flight=live.in_flight + _put_by(house, access, name, streams),
         first_event=min((one.first_event for one in streams if one.first_event), default=None),
         last_event=max((one.last_event for one in streams if one.last_event), default=None),
         last_received=last_received,
@@ -95,6 +95,15 @@ def _account(house: Installation, access: Access, name: str, streams: list[Check
         streams=len(streams),
         problems=live.problems,
     )
+
+
+def _put_by(house: Installation, access: Access, name: str, streams: list[Checkpoint]) -> int:
+    """Return how many records wait in the spool beyond these committed states."""
+    if house.spool is None:
+        return 0
+    committed = {stream.generation: stream.position.number for stream in streams}
+    ends = house.spool.ends(access, name)
+    return sum(max(0, end.position.number - committed.get(end.generation, 0)) for end in ends)
 
 
 def _kind(house: Installation, name: str, streams: list[Checkpoint]) -> str:

@@ -9,7 +9,7 @@ from secmon.model.access import Access
 from secmon.model.asset import AssetRegister
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
-from secmon.ports import Clock, EventLog, Records, Renderer, Vault
+from secmon.ports import Clock, EventLog, Records, Renderer, Spool, Vault
 from secmon.sigma.rule import RuleSet
 
 
@@ -45,6 +45,7 @@ class Installation:
             None does it here.
         admit: makes sure that the store is there and is the one of our keys; raises what is wrong. Whoever opened it
             patiently calls this before anything is written.
+        spool: where records are put by while the store is away; None: they wait in their sources.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
     """
 
@@ -65,4 +66,5 @@ class Installation:
     anchor: Callable[[str], None] = lambda _head: None
     aside: Callable[[str, Access, dict[str, Any]], Any] | None = None
     admit: Callable[[], None] = lambda: None
+    spool: Spool | None = None
     problems: tuple[str, ...] = ()

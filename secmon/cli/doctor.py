@@ -60,6 +60,7 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "store": lambda: _store(settings),
         "reading": lambda: _of_daemon(settings, "reading"),
         "scheduler": lambda: _of_daemon(settings, "scheduler"),
+        "spool": lambda: _spool(settings),
         "sources": lambda: _sources(settings),
         "clock": lambda: _clock(settings),
         "java": health.java,
@@ -131,6 +132,18 @@ def _store(settings: Settings) -> Check:
         return Check("store", "fail", "the documents know nothing of the events", _SAME_BACKUP)
     size = sum(one.bytes for one in partitions)
     return health.problems("store", found, f"{len(partitions)} partitions, {size / 2**20:.1f} MiB")
+
+
+def _spool(settings: Settings) -> Check:
+    from secmon.store.vault import open_vault  # noqa: PLC0415
+    from secmon.wiring import spool_of  # noqa: PLC0415
+
+    of_daemon = _of_daemon(settings, "spool")
+    if of_daemon.state != "not_run":
+        return of_daemon
+    if not (settings.state / "spool").exists():
+        return Check("spool", "ok", "empty")
+    return health.spool(spool_of(settings, open_vault(settings["keys.vault_file"]), writable=False))
 
 
 def _sources(settings: Settings) -> Check:

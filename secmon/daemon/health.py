@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from secmon.errors import SecmonError
+from secmon.ports import Spool
 
 State = Literal["ok", "warn", "fail", "not_run"]
 
@@ -123,6 +124,20 @@ def credentials(paths: Sequence[Path]) -> Check:
         if path.stat().st_mode & 0o077:
             return Check("credentials", "warn", f"{path} can be read by others", f"chmod 600 {path}")
     return Check("credentials", "ok", f"{len(paths)} files" if paths else "none needed")
+
+
+def spool(found: Spool | None, problem: str = "") -> Check:
+    """What is put by while the store is away, and whether there is room for more."""
+    if found is None:
+        return Check("spool", "ok", "off: records wait in their sources")
+    wrong = found.problems()
+    if wrong or problem:
+        return problems("spool", [*wrong, *([problem] if problem else [])], "")
+    held, most = found.usage()
+    detail = f"{held / 2**20:.1f} of {most / 2**20:.0f} MiB"
+    if held:
+        return Check("spool", "warn", detail, "records wait for the store; they go in by themselves when it is back")
+    return Check("spool", "ok", detail)
 
 
 def clock(now: datetime, last_received: datetime | None) -> Check:

@@ -11,7 +11,9 @@ from secmon.app import checkpoints
 from secmon.app.accounts import Live
 from secmon.app.ingest import ingest_stream
 from secmon.app.installation import Installation
+from secmon.app.spooling import SpooledCollector
 from secmon.app.work import Work
+from secmon.daemon.patience import Patience
 from secmon.errors import SecmonError, StoreUnavailableError
 from secmon.model.access import job_access
 from secmon.model.stream import Checkpoint
@@ -34,6 +36,7 @@ class ReadingState:
 
     live: dict[str, Live] = field(default_factory=dict)
     store_problem: str = ""
+    spool_problem: str = ""
     turns: int = 0
     steps: int = 0
     hits: dict[str, int] = field(default_factory=dict)
@@ -69,7 +72,13 @@ class Reading(threading.Thread):
         committed: threading.Event,
     ) -> None:
         super().__init__(name="reading", daemon=True)
-        self._house, self._collectors, self._work, self._committed = house, collectors, work, committed
+        self._house, self._work, self._committed = house, work, committed
+        self._collectors = list(collectors)
+        self._patience: Patience | None = None
+        if house.spool is not None:
+            spooled = [SpooledCollector(collector, house.spool) for collector in collectors]
+            self._collectors = [*spooled]
+            self._patience = Patience(house, spooled)
         self._admit = admit
         self._stopping = threading.Event()  # not `_stop`: that is a method of Thread
         self._access = job_access("ingest")
@@ -84,25 +93,33 @@ class Reading(threading.Thread):
         """Turn after turn; sleeps only when nothing came."""
         wait_s = POLL_S
         while not self._stopping.is_set():
-            problem = ""
+            problem, away = "", False
             try:
                 self._admit()
                 progressed = self.turn()
             except SecmonError as error:
                 # Full disk, lock, another writer: nothing in flight counted, the sources keep it; wait and try again.
-                problem = str(error)
+                problem, away = str(error), isinstance(error, StoreUnavailableError)
                 log.warning("ingest.waits", problem=problem, retry_s=wait_s)
             except Exception:
                 problem = "reading failed; see the log"
                 log.exception("ingest.failed")
             self.state.store_problem = problem
             if problem:
-                self._stopping.wait(wait_s)
+                self._wait(wait_s, away=away)
                 wait_s = min(wait_s * 2, MAX_STORE_WAIT_S)
             else:
                 wait_s = POLL_S
                 if not progressed:
                     self._stopping.wait(POLL_S)
+
+    def _wait(self, wait_s: float, *, away: bool) -> None:
+        """Wait for the store, at least so long; what could vanish meanwhile is put by."""
+        if self._patience is None or not away:
+            self._stopping.wait(wait_s)
+            return
+        for problem in self._patience.sit_out(wait_s, stopping=self._stopping, poll_s=POLL_S):
+            self.state.spool_problem = problem
 
     def turn(self) -> bool:
         """Give every stream of every source its turn once; tell whether anything was committed.
@@ -120,6 +137,7 @@ class Reading(threading.Thread):
                 progressed |= self._take_turn(collector, stream)
             live[collector.source] = Live(problems=(*collector.problems(), *self._problems(collector.source)))
         self.state.live = live
+        self.state.spool_problem = ""
         self.state.turns += 1
         return progressed
 

@@ -21,7 +21,7 @@ from secmon.app.schedule import run_due
 from secmon.app.work import Work
 from secmon.daemon.admission import Admission
 from secmon.daemon.control import HEALTH, ControlServer, Readable
-from secmon.daemon.health import Check, clock, disk_space, guarded, keys, problems, readiness
+from secmon.daemon.health import Check, clock, disk_space, guarded, keys, problems, readiness, spool
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
 from secmon.errors import SecmonError, StoreError
@@ -184,6 +184,7 @@ class Daemon:
             if self.reading.is_alive()
             else Check("reading", "fail", "the reading thread is not running", "restart secmon"),
             self._scheduler_check(),
+            guarded("spool", lambda: spool(self.house.spool, self.reading.state.spool_problem)),
             problems("sources", found, f"{len(live)} sources"),
             problems("content", self._house.problems, f"{len(self._house.ruleset.rules)} rules", state="warn"),
             guarded("clock", lambda: clock(self._house.clock.now(), self._last_received(store))),

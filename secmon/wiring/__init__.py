@@ -3,7 +3,7 @@
 from secmon.wiring.content import document_problems, load_registers, load_rule_set, make_stages
 from secmon.wiring.documents import renderers
 from secmon.wiring.keys import key_paths
-from secmon.wiring.opening import opened
+from secmon.wiring.opening import opened, spool_of
 from secmon.wiring.sources import collectors_of, sources_of
 from secmon.wiring.stores import (
     credential_files,
@@ -27,5 +27,6 @@ __all__ = [
     "renderers",
     "require_store_ready",
     "sources_of",
+    "spool_of",
     "store_place",
 ]

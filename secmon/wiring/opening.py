@@ -13,9 +13,10 @@ from secmon.config import Settings
 from secmon.content import framework_files
 from secmon.errors import ConfigError, StoreError, StoreUnavailableError
 from secmon.model.access import job_access
-from secmon.ports import Clock
+from secmon.ports import Clock, Spool, Vault
 from secmon.sigma.rule import RuleSet
 from secmon.store.lock import WriterLock
+from secmon.store.spool import FileSpool
 from secmon.store.vault import open_vault
 from secmon.wiring.content import document_problems, load_content, load_registers_only
 from secmon.wiring.documents import renderers
@@ -70,10 +71,12 @@ def opened(
         if not (writable and patient):
             admit()
         loaded = load_content(settings) if content else load_registers_only(settings)
+        vault = open_vault(settings["keys.vault_file"])
         yield Installation(
             log=store.log,
             records=store.records,
-            vault=open_vault(settings["keys.vault_file"]),
+            vault=vault,
+            spool=spool_of(settings, vault, writable=writable),
             clock=ours,
             stages=loaded.stages,
             ruleset=loaded.stages.ruleset or NO_RULES,
@@ -97,6 +100,14 @@ def _admit(settings: Settings, store: Store, clock: Clock, *, writable: bool, un
     check_keys(settings, store.records, writable=writable)
     if not unfinished:
         refuse_unfinished(store.records, job_access("wiring"))
+
+
+def spool_of(settings: Settings, vault: Vault, *, writable: bool) -> Spool | None:
+    """Return the spool, unless it may hold nothing and does."""
+    folder, max_bytes = settings.state / "spool", settings["spool.max_bytes"]
+    if not max_bytes and not folder.exists():
+        return None
+    return FileSpool(folder, vault, max_bytes=max_bytes, writable=writable)
 
 
 def _is_made(settings: Settings, *, patient: bool) -> bool | None:

@@ -10,7 +10,7 @@ from tests.cli.program import BROKEN_RULE, Done, secmon, write_log, write_settin
 
 CHECKS = {
     "python", "sqlite_version", "hyperscan", "fonts", "config", "content", "store", "disk_space", "writer_lock",
-    "reading", "scheduler", "sources", "clock", "keys", "credentials", "java",
+    "reading", "scheduler", "sources", "spool", "clock", "keys", "credentials", "java",
 }  # fmt: skip
 
 
