@@ -58,6 +58,7 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "disk_space": lambda: health.disk_space(settings.state),
         "writer_lock": lambda: _writer_lock(settings),
         "store": lambda: _store(settings),
+        "console": lambda: _console(settings),
         "reading": lambda: _of_daemon(settings, "reading"),
         "scheduler": lambda: _of_daemon(settings, "scheduler"),
         "spool": lambda: _spool(settings),
@@ -103,6 +104,17 @@ def _writer_lock(settings: Settings) -> Check:
     if path.exists() and is_held(path):
         return Check("writer_lock", "ok", f"held by process {holder(path)}")
     return Check("writer_lock", "ok", "free")
+
+
+def _console(settings: Settings) -> Check:
+    """Passwords and cookies cross the network in the clear where the console is reached without TLS before it."""
+    from secmon.web.guard import is_loopback  # noqa: PLC0415  after the checks that explain why it cannot be imported
+
+    host, port = settings["console.listen"]
+    if is_loopback(host):
+        return Check("console", "ok", f"{host}:{port}")
+    remedy = "listen on 127.0.0.1 and put a reverse proxy with TLS before it, see docs/operations.md"
+    return Check("console", "warn", "it listens beyond this machine, and speaks no TLS itself", remedy)
 
 
 def _of_daemon(settings: Settings, name: str) -> Check:

@@ -61,7 +61,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
         if once:
             daemon.run_once()
             return
-        console = ConsoleServer(daemon, *settings["console.listen"])
+        console = ConsoleServer(daemon, *settings["console.listen"], hosts=settings["console.hosts"])
         daemon.start()
         stack.callback(daemon.stop)
         console.start()

@@ -52,6 +52,7 @@ SETTINGS = (
     Setting(f"{ELASTICSEARCH}.refresh_interval", "30s", values.refresh_interval, "How often it refreshes by itself."),
     Setting("spool.max_bytes", 1 << 30, values.whole, "Most bytes put by while the store is away; 0 for none."),
     Setting("console.listen", "127.0.0.1:8640", values.listen, "Address of the console; loopback by default."),
+    Setting("console.hosts", [], values.texts, "Names by which browsers reach it, such as a proxy's."),
     Setting("content.rules", [], values.paths, "Own rule folders, laid over the shipped ones."),
     Setting("content.classifiers", [], values.paths, "Own classifier folders, laid over the shipped ones."),
     Setting("content.playbooks", [], values.paths, "Own playbook folders, laid over the shipped ones."),

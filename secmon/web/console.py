@@ -4,13 +4,12 @@ Each page also answers as JSON (`Accept: application/json`). No page has inline 
 `guard` lets nothing in from outside.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -19,11 +18,10 @@ from starlette.staticfiles import StaticFiles
 from secmon.daemon.service import Daemon
 from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError, StoreUnavailableError
 from secmon.web import health
-from secmon.web.guard import Guard
+from secmon.web.guard import Guard, Hosts
 from secmon.web.pages import account, alerts, bulletins, compliance, deadletters, overview, sources
 from secmon.web.respond import error_page
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _STATIC = Path(__file__).parent / "static"
 # Error class → HTTP status; the first that fits; everything else the asker can act on is 400.
 _STATUS: tuple[tuple[type[SecmonError], int], ...] = (
@@ -36,14 +34,14 @@ _STATUS: tuple[tuple[type[SecmonError], int], ...] = (
 log = structlog.get_logger()
 
 
-def create_console(daemon: Daemon, *, host: str) -> Guard:
+def create_console(daemon: Daemon, *, host: str, hosts: Sequence[str] = ()) -> Guard:
     """Return the application.
 
     Args:
         daemon: what it shows and acts on.
-        host: address it listens on; requests for other names are refused (DNS rebinding).
+        host: address it listens on.
+        hosts: further names by which browsers reach it; requests for other names are refused.
     """
-    hosts = ["*"] if host in {"0.0.0.0", "::"} else [*LOOPBACK, host]  # noqa: S104  compared, not bound
     app = Starlette(
         routes=[
             Route("/healthz", health.healthz),
@@ -58,11 +56,10 @@ def create_console(daemon: Daemon, *, host: str) -> Guard:
             *bulletins.ROUTES,
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         exception_handlers={SecmonError: _known, HTTPException: _refused, Exception: _unknown},
     )
     app.state.daemon = daemon
-    return Guard(app)
+    return Guard(app, hosts=Hosts(host, hosts))
 
 
 def _known(request: Request, error: Exception) -> Response:

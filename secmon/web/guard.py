@@ -4,10 +4,12 @@ A plain ASGI wrapper outside of everything else, so that answers of the framewor
 allowed, an error nobody foresaw) carry the headers too, and a body without a length is counted while it arrives.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,8 +27,51 @@ HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 MAX_BODY_BYTES = 64 << 10
+FOREIGN_HOST = "这个地址不是本系统的访问地址；经反向代理访问时，请在设置 [console] hosts 中登记所用的域名"
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]/@]+?))\.?(?::[0-9]{1,5})?")
 
 log = structlog.get_logger()
+
+
+class Hosts:
+    """The names that the console answers to.
+
+    A web page of somebody else may let its own name point to this machine and then read our answers as its own (DNS
+    rebinding). Such a request names that page's host. An address names none, so where the console is open to the
+    network any address is taken; on loopback only loopback's.
+
+    Args:
+        listen: address that the console listens on.
+        names: further names, such as that of a reverse proxy.
+    """
+
+    def __init__(self, listen: str, names: Sequence[str] = ()) -> None:
+        self._names = frozenset({*_LOOPBACK_NAMES, listen.lower(), *(name.lower().rstrip(".") for name in names)})
+        self._any_address = not is_loopback(listen)
+
+    def accept(self, headers: Sequence[str]) -> bool:
+        """Tell whether a request with these Host headers is for us; RFC 9112, 3.2: there is exactly one."""
+        if len(headers) != 1:
+            return False
+        found = _HOST.fullmatch(headers[0])
+        if found is None:
+            return False
+        name = (found["name"] or found["address"]).lower()
+        return name in self._names or (self._any_address and _is_address(name))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address or name to listen on is reached from this machine only."""
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Guard:
@@ -34,11 +79,12 @@ class Guard:
 
     Args:
         app: the application.
+        hosts: the names it answers to; requests for others are refused with 421.
         max_body_bytes: longest request body; longer ones are refused with 413.
     """
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
-        self._app, self._max = app, max_body_bytes
+    def __init__(self, app: ASGIApp, *, hosts: Hosts, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app, self._hosts, self._max = app, hosts, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -54,8 +100,13 @@ class Guard:
                 _put_headers(message, str(scope["path"]))
             await send(message)
 
+        if not self._hosts.accept(Headers(scope=scope).getlist("host")):
+            log.warning("console.foreign_host", path=scope["path"])
+            await _refusal(FOREIGN_HOST, 421)(scope, receive, guarded_send)
+            return
         if _declared_bytes(scope) > self._max:
-            await _refusal(scope, receive, guarded_send)
+            log.warning("console.too_large", path=scope["path"])
+            await _refusal("提交的内容太大", 413)(scope, receive, guarded_send)
             return
         try:
             await self._app(scope, _counted(receive, self._max), guarded_send)
@@ -95,6 +146,5 @@ def _counted(receive: Receive, most: int) -> Receive:
     return counted
 
 
-async def _refusal(scope: Scope, receive: Receive, send: Send) -> None:
-    log.warning("console.too_large", path=scope["path"])
-    await PlainTextResponse("提交的内容太大\n", status_code=413)(scope, receive, send)
+def _refusal(text: str, status: int) -> PlainTextResponse:
+    return PlainTextResponse(f"{text}\n", status_code=status)

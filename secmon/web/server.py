@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Sequence
 
 import uvicorn
 
@@ -20,12 +21,13 @@ class ConsoleServer:
         daemon: what it shows and acts on.
         host: address to listen on.
         port: port; 0 takes a free one.
+        hosts: further names by which browsers reach it.
     """
 
-    def __init__(self, daemon: Daemon, host: str, port: int) -> None:
+    def __init__(self, daemon: Daemon, host: str, port: int, *, hosts: Sequence[str] = ()) -> None:
         self._host, self._port = host, port
         config = uvicorn.Config(
-            create_console(daemon, host=host),
+            create_console(daemon, host=host, hosts=hosts),
             host=host,
             port=port,
             log_config=None,

@@ -10,7 +10,7 @@ from tests.cli.program import BROKEN_RULE, Done, secmon, write_log, write_settin
 
 CHECKS = {
     "python", "sqlite_version", "hyperscan", "fonts", "config", "content", "store", "disk_space", "writer_lock",
-    "reading", "scheduler", "sources", "spool", "clock", "keys", "credentials", "java",
+    "console", "reading", "scheduler", "sources", "spool", "clock", "keys", "credentials", "java",
 }  # fmt: skip
 
 
@@ -131,3 +131,11 @@ def test_the_doctor_changes_nothing(config: Path, tmp_path: Path) -> None:
     before = secmon("--config", config, "store", "digest").row
     doctor(config)
     assert secmon("--config", config, "store", "digest").row == before
+
+
+def test_a_console_that_is_open_to_the_network_is_a_warning(tmp_path: Path) -> None:
+    config = write_settings(tmp_path / "here")
+    config.write_text(config.read_text(encoding="utf-8").replace("127.0.0.1:0", "0.0.0.0:8640"), encoding="utf-8")
+    done, rows = doctor(config)
+    assert (done.status, rows["console"]["state"]) == (0, "warn")
+    assert "reverse proxy" in rows["console"]["remedy"]

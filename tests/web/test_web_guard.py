@@ -40,13 +40,43 @@ def test_scripts_and_styles_come_from_this_site_only() -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.0.2.1", ""])
 def test_another_host_name_is_refused(shared: Console, host: str) -> None:
     answer = shared.browser().get("/", headers={"host": host})
-    assert answer.status_code == 400
+    assert answer.status_code == 421
+    assert "不是本系统的访问地址" in answer.text
     assert_guarded(answer)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8640", "localhost", "localhost:8640", "[::1]:8640"])
 def test_the_names_of_this_machine_are_taken(shared: Console, host: str) -> None:
     assert shared.browser().get("/healthz", headers={"host": host}).status_code == 200
+
+
+OPEN = guard.Hosts("0.0.0.0", ["Secmon.Example.edu.cn"])  # noqa: S104  compared, not bound
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:8640", "localhost", "192.0.2.1", "192.0.2.1:8640", "[2001:db8::1]:8640", "secmon.example.edu.cn:443",
+     "SECMON.example.edu.cn."],
+)  # fmt: skip
+def test_where_it_is_open_to_the_network_addresses_and_named_hosts_are_taken(host: str) -> None:
+    assert OPEN.accept([host])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [["evil.example"], ["192.0.2.1.evil.example"], ["evil.example:8640"], ["0x7f000001"], ["[evil.example]"],
+     ["user@192.0.2.1"], ["192.0.2.1 evil.example"], [""], [], ["192.0.2.1", "evil.example"]],
+)  # fmt: skip
+def test_a_foreign_name_is_refused_there_as_well(headers: list[str]) -> None:
+    assert not OPEN.accept(headers)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_so"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],  # noqa: S104
+)
+def test_what_is_reached_from_this_machine_only(host: str, is_so: bool) -> None:  # noqa: FBT001  a parameter of the test
+    assert guard.is_loopback(host) is is_so
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read(shared: Console) -> None:
