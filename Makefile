@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STORE  ?= sqlite
 STAMP  := $(VENV)/.installed
+AROUND := $(BIN)/python scripts/elasticsearch/around.py
 
 .PHONY: demo test check faults bench elasticsearch clean
 
@@ -14,11 +15,11 @@ $(STAMP): pyproject.toml requirements/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## set everything up and run the main job once on the shipped logs
-	$(BIN)/secmon demo --store $(STORE)
+demo: $(STAMP)  ## set everything up and run the main job once on the shipped logs (STORE=elasticsearch: on a cluster)
+	$(if $(filter elasticsearch,$(STORE)),$(AROUND) --) $(BIN)/secmon demo --store $(STORE)
 
-test: $(STAMP)  ## set everything up and pass the tests
-	$(BIN)/python -m pytest -n auto
+test: $(STAMP)  ## set everything up and pass the tests; with a JDK 17+ and Maven also those on a real Elasticsearch
+	$(AROUND) --optional -- $(BIN)/python -m pytest -n auto
 
 check: $(STAMP)  ## style, types, layers, content, and the quick tests
 	$(BIN)/ruff format --check .

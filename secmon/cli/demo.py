@@ -1,5 +1,6 @@
 """`secmon demo`: the main job, once, on the shipped logs."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -11,28 +12,45 @@ import click
 
 from secmon.cli.output import flush, words, write_json, write_table
 from secmon.cli.shared import color, shared
+from secmon.errors import ConfigError
 
 
 @click.command
-@click.option("--store", type=click.Choice(["sqlite"]), default="sqlite", show_default=True)
+@click.option("--store", type=click.Choice(["sqlite", "elasticsearch"]), default="sqlite", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("build/demo"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @click.pass_context
 def demo(ctx: click.Context, *, store: str, out: Path, as_json: bool) -> None:
     """Run the main job on the shipped logs: alerts, flagged data, a self-assessment, two documents.
 
+    With --store elasticsearch SECMON_ES_URL names the cluster; what it stores there has names of its own.
+
     Example: secmon demo --out /tmp/secmon-demo
     """
     from secmon.daemon.demo import run_demo  # noqa: PLC0415  lazily: other commands start fast
 
     say = words(ctx)
+    urls = _cluster() if store == "elasticsearch" else ()
     with _progress(say, quiet=bool(shared(ctx).get("quiet"))) as step:
-        found = run_demo(out, store=store, step=step)
+        found = run_demo(out, store=store, urls=urls, step=step)
     if as_json:
         write_json(found)
         flush()
         return
     _print(found, say, is_colored=color(ctx))
+
+
+def _cluster() -> tuple[str, ...]:
+    """Return the nodes of the cluster that the user named.
+
+    Raises:
+        ConfigError: they named none.
+    """
+    urls = tuple(filter(None, os.environ.get("SECMON_ES_URL", "").split(",")))
+    if not urls:
+        hint = "set it to a cluster such as http://127.0.0.1:9200; make demo STORE=elasticsearch brings one itself"
+        raise ConfigError("no cluster is named", where="SECMON_ES_URL", hint=hint)
+    return urls
 
 
 @contextmanager

@@ -5,7 +5,7 @@ report and every number are the same whenever it is run.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -28,7 +28,8 @@ from secmon.errors import ConfigError
 from secmon.model.access import Access, job_access
 from secmon.model.alert import Alert
 from secmon.model.bulletin import BulletinKind
-from secmon.wiring import opened
+from secmon.model.ids import text_digest
+from secmon.wiring import clear_demo_store, opened
 
 MARKER = ".secmon-demo"
 NOW = datetime(2026, 9, 8, 1, 0, tzinfo=UTC)
@@ -90,19 +91,23 @@ class Outcome:
         }
 
 
-def run_demo(out: Path, *, store: str, step: Callable[[str, Progress], None]) -> dict[str, Any]:
+def run_demo(
+    out: Path, *, store: str, urls: Sequence[str] = (), step: Callable[[str, Progress], None]
+) -> dict[str, Any]:
     """Run the main job into a folder and return the summary.
 
     Args:
         out: the folder; replaced if an earlier demo made it.
-        store: "sqlite".
+        store: "sqlite" or "elasticsearch".
+        urls: nodes of the cluster.
         step: told of each committed step of each source.
 
     Raises:
-        ConfigError: the folder is there and is not the demo's.
+        ConfigError: the folder, or the indices, are there and are not the demo's.
     """
-    config = _prepare(out)
+    config = _prepare(out, urls if store == "elasticsearch" else ())
     settings = load_settings(config, environ={})
+    clear_demo_store(settings)
     access = job_access("demo")
     outcome = Outcome(open=f"secmon --config {config} up")
     with opened(settings, writable=True, clock=StillClock()) as house:
@@ -122,23 +127,34 @@ def run_demo(out: Path, *, store: str, step: Callable[[str, Progress], None]) ->
     return summary
 
 
-def _prepare(out: Path) -> Path:
+def _prepare(out: Path, urls: Sequence[str]) -> Path:
     if out.exists() and any(out.iterdir()):
         if not (out / MARKER).exists():
             hint = "name another folder with --out"
             raise ConfigError("the folder is not empty and not the demo's", where=str(out), hint=hint)
-        shutil.rmtree(out)
+        _clear(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).write_text("made by secmon demo; the next demo replaces this folder\n", encoding="utf-8")
     source = shipped("demo")
     for folder in ("logs", "registers"):
         shutil.copytree(source / folder, out / folder)
     config = out / "secmon.toml"
-    config.write_text(_settings(out.resolve()), encoding="utf-8")
+    config.write_text(_settings(out.resolve(), urls), encoding="utf-8")
     return config
 
 
-def _settings(out: Path) -> str:
+def _clear(out: Path) -> None:
+    """Remove what the last demo left, except its keys: with the same keys two runs have the same `store digest`."""
+    for path in (*out.iterdir(), *(out / "state").glob("*")):
+        if path.name in {"state", "keys"}:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _settings(out: Path, urls: Sequence[str]) -> str:
     lines = [
         "# Settings of the demo. Its logs are of the past, so they are kept for longer than any log need be.",
         "[secmon]",
@@ -146,6 +162,7 @@ def _settings(out: Path) -> str:
         "workers = 0",
         "[store]",
         "retention_days = 36500",
+        *(_cluster(out, urls) if urls else ()),
         "[registers]",
         f'units = "{out / "registers" / "units.yaml"}"',
         f'assets = "{out / "registers" / "assets.csv"}"',
@@ -160,6 +177,17 @@ def _settings(out: Path) -> str:
             'silent_after = "36500d"',
         ]
     return "\n".join(lines) + "\n"
+
+
+def _cluster(out: Path, urls: Sequence[str]) -> list[str]:
+    """Return the settings of a cluster: a prefix that belongs to the folder, for whatever number of nodes."""
+    return [
+        'kind = "elasticsearch"',
+        "[store.elasticsearch]",
+        f"urls = {orjson.dumps(list(urls)).decode()}",
+        f'prefix = "secmon-demo-{text_digest([str(out)])[:8]}"',
+        "replicas = 0",
+    ]
 
 
 def _add(outcome: Outcome, kind: str, done: Imported) -> None:

@@ -1,6 +1,7 @@
 """Settings to concrete collectors, stores, notifiers and writers: the only place that chooses."""
 
 from secmon.wiring.content import document_problems, load_registers, load_rule_set, make_stages
+from secmon.wiring.demo import clear_demo_store
 from secmon.wiring.documents import renderers
 from secmon.wiring.keys import key_paths
 from secmon.wiring.opening import opened, spool_of
@@ -14,6 +15,7 @@ from secmon.wiring.stores import (
 )
 
 __all__ = [
+    "clear_demo_store",
     "collectors_of",
     "credential_files",
     "document_problems",

@@ -155,6 +155,10 @@ class Gateway:
     def _put_template(self, kind: Kind, body: Body) -> None:
         self.write("PUT", f"/_index_template/{self.names.alias(kind)}", body)
 
+    def holds_anything(self) -> bool:
+        """Tell whether there is any index of this prefix."""
+        return bool(self.read("GET", f"/{self.names.prefix}-*", expect=(NOT_FOUND,), filter_path="*.aliases").body)
+
     def remove_everything(self) -> None:
         """Remove all indices and templates of this prefix: for tests, and for an operator who leaves."""
         found = self.read("GET", f"/{self.names.prefix}-*", expect=(NOT_FOUND,), filter_path="*.aliases")

@@ -1,0 +1,94 @@
+"""Run a command with a real Elasticsearch around it.
+
+    python scripts/elasticsearch/around.py [--optional] -- COMMAND [ARGUMENT]...
+
+With SECMON_ES_URL the command gets that cluster, and nothing is started. Otherwise one node is started on a free port
+of the loopback for the life of the command, which finds it in SECMON_ES_URL; it is stopped by its pid however the
+command ends, on SIGTERM and SIGINT too, and its data is removed. Without a JDK 17+ and Maven: with `--optional` that is
+said and the command runs without a server, unless CI=true; otherwise it is a failure.
+Ends with the command's status. Needs nothing beyond the standard library.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from server import Options, ServerError, running_cluster
+
+_TRANSPORT = 100
+"""Transport ports lie this far above those of HTTP (server.py)."""
+_TRIES = 100
+_STOP_SECONDS = 60
+
+
+def main() -> int:
+    """Run the command and return its status."""
+    parser = argparse.ArgumentParser(description="Run a command with a real Elasticsearch around it.")
+    parser.add_argument("--optional", action="store_true", help="run it without a server if none can be had")
+    parser.add_argument("command", nargs="+")
+    asked = parser.parse_args()
+    if os.environ.get("SECMON_ES_URL"):
+        return _run(asked.command, os.environ["SECMON_ES_URL"])
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        with running_cluster(Options(port=_free_port())) as cluster:
+            _say(f"a server of its own runs at {cluster.url} until the command ends")
+            status = _run(asked.command, cluster.url)
+    except ServerError as error:
+        if not asked.optional or os.environ.get("CI") == "true":
+            _say(f"no server: {error}")
+            return 1
+        _say(f"no server, so what needs one does not run: {error}")
+        return _run(asked.command, "")
+    _say("that server is stopped; `make elasticsearch` starts one that stays, for SECMON_ES_URL")
+    return status
+
+
+def _run(command: Sequence[str], url: str) -> int:
+    process = subprocess.Popen(command, env={**os.environ, "SECMON_ES_URL": url})
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the terminal has told the command as well
+        process.wait(_STOP_SECONDS)
+        return 128 + signal.SIGINT
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise SystemExit(128 + number)
+
+
+def _free_port() -> int:
+    """Return a port that is free now, the one above it for the nodes' own talk as well."""
+    for _ in range(_TRIES):
+        with socket.socket() as http, socket.socket() as transport:
+            http.bind(("127.0.0.1", 0))
+            port: int = http.getsockname()[1]
+            try:
+                transport.bind(("127.0.0.1", port + _TRANSPORT))
+            except (OSError, OverflowError):
+                continue
+            return port
+    raise ServerError("no two free ports on the loopback")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"elasticsearch: {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
