@@ -14,7 +14,9 @@ from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
 from secmon.model.document import OfficialDocument
 from secmon.model.event import Event
 from secmon.model.hit import Hit
+from secmon.model.query import EVERYTHING, Query
 from secmon.model.record import Document, Page, RecordQuery
+from secmon.model.search import Budget, Survey
 from secmon.model.stream import Checkpoint
 
 
@@ -28,6 +30,8 @@ class EventQuery:
         equals: field → accepted values, compared as text; a multi-valued field matches if any value does.
         present: fields that must be there.
         text: a phrase that must stand in any text of the event (`model.text`).
+        where: what a person asked for (`model.query`), beside all that.
+        after: (`@timestamp`, event id) of the event behind which to go on, in the order of the query.
         ascending: order by (`@timestamp`, event id).
         limit: most events to return; None for all.
     """
@@ -37,6 +41,8 @@ class EventQuery:
     equals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     present: tuple[str, ...] = ()
     text: str = ""
+    where: Query = EVERYTHING
+    after: tuple[datetime, str] | None = None
     ascending: bool = True
     limit: int | None = None
 
@@ -143,8 +149,51 @@ class EventLog(Protocol):
         """Return event id → digest of its raw record (16 bytes), of the events that are there."""
         ...
 
-    def events(self, access: Access, query: EventQuery) -> Iterator[Event]:
-        """Yield events in order; only those in scope."""
+    def events(self, access: Access, query: EventQuery, *, budget: Budget | None = None) -> Iterator[Event]:
+        """Yield events in order; only those in scope.
+
+        Raises:
+            SearchStoppedError: the budget is used up; what was yielded so far is right, and not all there is.
+        """
+        ...
+
+    def unindexed(self, access: Access, query: EventQuery, *, fields: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return what this store can answer only by reading every event of the time range: it is scanning then.
+
+        Args:
+            access: who asks.
+            query: which events.
+            fields: whose values are wanted too.
+
+        Returns:
+            Names of fields; `model.query.ANY_TEXT` for words; empty if the indices decide everything.
+        """
+        ...
+
+    def survey(
+        self,
+        access: Access,
+        query: EventQuery,
+        *,
+        interval_s: int = 0,
+        utc_offset_s: int = 0,
+        fields: Sequence[str] = (),
+        size: int = 10,
+        budget: Budget | None = None,
+    ) -> Survey:
+        """Return how the events in scope spread over time and values; `query.after` and `.limit` do not apply.
+
+        A search that is stopped is no error here: the survey says that it is not complete.
+
+        Args:
+            access: who asks.
+            query: which events.
+            interval_s: length of an interval of the histogram in seconds; 0 for none.
+            utc_offset_s: seconds east of UTC of the clock whose midnight the intervals are counted from.
+            fields: whose most frequent values are wanted.
+            size: most values of a field.
+            budget: what it may take.
+        """
         ...
 
     def events_by_id(self, access: Access, ids: Sequence[str]) -> list[Event]:

@@ -1,10 +1,12 @@
 """What a query means, said once for every store: the slow, obvious twin of each store's indexes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from secmon.model.event import Event, value_texts
+from secmon.model.query import predicate
 from secmon.model.text import has_phrase, words
+from secmon.ports import EventQuery
 
 
 def matches(event: Event, *, equals: Mapping[str, tuple[str, ...]], present: Iterable[str], phrase: list[str]) -> bool:
@@ -16,6 +18,16 @@ def matches(event: Event, *, equals: Mapping[str, tuple[str, ...]], present: Ite
     if any(name not in event for name in present):
         return False
     return not phrase or says(event, phrase)
+
+
+def decision(query: EventQuery) -> Callable[[Event], bool]:
+    """Return the test that decides about an event, apart from time and scope."""
+    phrase = phrase_of(query.text) if query.text else []
+    if phrase is None:
+        return lambda _event: False
+    where = predicate(query.where)
+    equals, present = query.equals, query.present
+    return lambda event: matches(event, equals=equals, present=present, phrase=phrase) and where(event)
 
 
 def says(body: Mapping[str, Any], phrase: list[str]) -> bool:

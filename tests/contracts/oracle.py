@@ -115,7 +115,7 @@ def _all_texts(value: object) -> list[str]:
 # Few values, so that they meet; among them what breaks careless stores.
 _NAMES = st.sampled_from(["mori", "Mori", "王小明", "a\0b", "\U0001f393 学籍", "", "null", "O'Brien", "%", "42"])
 _PHRASES = st.sampled_from(["导出 学籍表", "bulk export of students", "EXPORT", "\u212aelvin", "学\0籍", "-- ; '"])
-_MOMENTS = st.sampled_from(
+MOMENTS = st.sampled_from(
     [
         datetime.fromisoformat(text)
         for text in (
@@ -145,7 +145,7 @@ ACCESS_UNITS = st.none() | st.frozensets(st.sampled_from((*UNITS, "elsewhere", "
 @st.composite
 def event_lists(draw: st.DrawFn, max_size: int = 25) -> list[Event]:
     """Draw events with different ids and few different values and times."""
-    drawn: list[tuple[datetime, dict[str, Any]]] = draw(st.lists(st.tuples(_MOMENTS, _FIELDS), max_size=max_size))
+    drawn: list[tuple[datetime, dict[str, Any]]] = draw(st.lists(st.tuples(MOMENTS, _FIELDS), max_size=max_size))
     return [event_at(number * 7, at, **fields) for number, (at, fields) in enumerate(drawn)]
 
 
@@ -154,8 +154,8 @@ def event_queries(draw: st.DrawFn) -> EventQuery:
     """Draw a query that has a chance to find something."""
     name, action = st.tuples(_NAMES) | st.tuples(_NAMES, _NAMES), st.tuples(st.sampled_from(["GET", "POST", "PUT"]))
     return EventQuery(
-        since=draw(st.none() | _MOMENTS),
-        until=draw(st.none() | _MOMENTS),
+        since=draw(st.none() | MOMENTS),
+        until=draw(st.none() | MOMENTS),
         equals=draw(
             st.fixed_dictionaries(
                 {}, optional={"user.name": name, "event.action": action, "http.version": st.just(("1", "True"))}

@@ -15,13 +15,13 @@ from secmon.model.event import to_micros
 from secmon.model.record import RecordQuery
 from secmon.model.text import words
 from secmon.ports import EventQuery, FindingQuery, HitQuery
+from secmon.store.elasticsearch.conditions import NOTHING, conditions, unindexed
 from secmon.store.elasticsearch.encode import ANY_FIELD, is_event_id, is_storable
 from secmon.store.elasticsearch.fields import MAX_TEXT, indexed_as
 from secmon.store.elasticsearch.words import words_query
 
 Query = dict[str, Any]
 
-NOTHING: Final[Query] = {"match_none": {}}
 SCOPE_FIELDS: Final = {"events": "unit.id", "hits": "unit", "findings": "unit", "records": "units"}
 """The field that names an object's units, by kind of object."""
 
@@ -57,12 +57,19 @@ class Question:
         sure: conditions that only matching events meet, together with none of `scanned`.
         scanned: fields whose values decide and that an index may not tell; `ANY_FIELD` among them if any is.
         reading: whether every candidate has to be read.
+        doubtful: whether some condition leaves documents between `superset` and `sure`.
     """
 
     superset: list[Query] = field(default_factory=list)
     sure: list[Query] = field(default_factory=list)
     scanned: set[str] = field(default_factory=set)
     reading: bool = False
+    doubtful: bool = False
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the index alone decides about every document."""
+        return not (self.reading or self.scanned or self.doubtful)
 
     def both(self, condition: Query) -> None:
         """Add a condition that the index decides."""
@@ -82,7 +89,9 @@ class Question:
 
     def uncertain(self) -> list[Query]:
         """Return the conditions of the other candidates: they are read."""
-        return [*self.superset, self._in_scan()] if self.scanned else [NOTHING]
+        if not (self.scanned or self.doubtful):
+            return [NOTHING]
+        return [*self.superset, {"bool": {"must_not": [{"bool": {"filter": self.certain()}}]}}]
 
     def _in_scan(self) -> Query:
         return {"terms": {"store.scan": sorted(self.scanned)}}
@@ -127,11 +136,24 @@ def question(query: EventQuery) -> Question:
         asked.value(name, accepted)
     for name in query.present:
         asked.present(name)
+    where = conditions(query.where)
+    asked.superset.append(where.may)
+    asked.sure.append(where.must)
+    asked.doubtful = not where.exact
+    asked.reading = bool(unindexed(query.where))
     if query.text:
         asked.reading = True
         phrase = words(query.text)
         asked.superset.append(words_query("store.words", phrase) if phrase else NOTHING)
     return asked
+
+
+def scanned(query: EventQuery, fields: Sequence[str]) -> tuple[str, ...]:
+    """Return what only reading answers; see `ports.EventLog.unindexed`."""
+    named = [name for name in (*query.equals, *query.present) if is_storable(name) and indexed_as(name) is None]
+    words_asked = ("",) if query.text else ()
+    rest = (name for name in fields if indexed_as(name) is None)
+    return tuple(dict.fromkeys((*named, *words_asked, *unindexed(query.where), *rest)))
 
 
 def hit_conditions(query: HitQuery) -> list[Query]:
@@ -202,5 +224,5 @@ def _span(name: str, since: datetime | None, until: datetime | None) -> Query:
 
 __all__ = [
     "ANY_FIELD", "NOTHING", "Question", "finding_conditions", "hit_conditions", "ids_condition", "is_key", "question",
-    "record_conditions", "within",
+    "record_conditions", "scanned", "within",
 ]  # fmt: skip

@@ -10,9 +10,10 @@ from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
 from secmon.model.event import Event
 from secmon.model.hit import Hit
+from secmon.model.search import Budget, Survey
 from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
-from secmon.store.elasticsearch import integrity, replay, tally
-from secmon.store.elasticsearch.asking import finding_conditions, hit_conditions, ids_condition, question
+from secmon.store.elasticsearch import integrity, replay, searching, tally
+from secmon.store.elasticsearch.asking import finding_conditions, hit_conditions, ids_condition, scanned
 from secmon.store.elasticsearch.batches import PAGE, Batches
 from secmon.store.elasticsearch.bulk import BulkWriter
 from secmon.store.elasticsearch.encode import event_of, finding_of, hit_of, is_event_id, is_storable
@@ -20,7 +21,7 @@ from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
 from secmon.store.elasticsearch.naming import KINDS, partition_name
 from secmon.store.elasticsearch.snapshot import Source, Views
 from secmon.store.elasticsearch.writing import BatchWriter
-from secmon.store.matching import matches, phrase_of
+from secmon.store.surveying import Surveyor
 
 _IDS_AT_ONCE = 1_000
 _PAGE_OF_HITS = 1_000
@@ -77,21 +78,30 @@ class ElasticsearchEventLog:
         seen = access.scope.is_root and is_storable(stream)
         return self._batches.rows(stream=stream) if seen else iter(())
 
-    def events(self, access: Access, query: EventQuery) -> Iterator[Event]:
-        """Yield events in order; only those in scope."""
-        direction = "asc" if query.ascending else "desc"
-        order = ({"store.time": direction}, {"event.id": direction})
-        asked = question(query)
-        phrase = (phrase_of(query.text) or []) if query.text else []
-        certain = not asked.reading and not asked.scanned
-        walk = self._views.walk("events", access.scope, asked.superset, order, limit=query.limit if certain else None)
-        events: Iterator[Event] = map(event_of, walk)
-        if not certain:
-            events = (
-                event for event in events
-                if matches(event, equals=query.equals, present=query.present, phrase=phrase)
-            )  # fmt: skip
-        return islice(events, query.limit)
+    def events(self, access: Access, query: EventQuery, *, budget: Budget | None = None) -> Iterator[Event]:
+        """Yield events in order; only those in scope; see `ports.EventLog`."""
+        return searching.events(self._views, access.scope, query, budget)
+
+    def unindexed(self, access: Access, query: EventQuery, *, fields: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return what only reading every event answers; the same for every asker."""
+        del access
+        return scanned(query, fields)
+
+    def survey(
+        self,
+        access: Access,
+        query: EventQuery,
+        *,
+        interval_s: int = 0,
+        utc_offset_s: int = 0,
+        fields: Sequence[str] = (),
+        size: int = 10,
+        budget: Budget | None = None,
+    ) -> Survey:
+        """Return how the events in scope spread over time and values; see `ports.EventLog`."""
+        surveyor = Surveyor(fields, interval_s * 1_000_000, utc_offset_s * 1_000_000)
+        query = replace(query, after=None, limit=None)
+        return searching.survey(self._views, access.scope, query, surveyor, size=size, budget=budget)
 
     def events_by_id(self, access: Access, ids: Sequence[str]) -> list[Event]:
         """Return the events with these ids, in this order; those out of scope or gone are left out."""

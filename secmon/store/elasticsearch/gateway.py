@@ -59,6 +59,10 @@ class Answer(NamedTuple):
     body: Body
 
 
+# What a search may take beyond its time-out before its connection is closed.
+_GRACE_S = 1.0
+
+
 class _Request(NamedTuple):
     method: str
     path: str
@@ -218,14 +222,23 @@ class Gateway:
             )
         return Answer(response.meta.status, answer)
 
-    def search(self, path: str, body: Body) -> Body | None:
+    def search(self, path: str, body: Body, *, timeout_s: float | None = None) -> Body | None:
         """Search; None if an index of it was dropped meanwhile.
+
+        Args:
+            path: of the search.
+            body: its JSON.
+            timeout_s: most time, one attempt; None for the usual time-out of this gateway.
 
         Raises:
             StoreUnavailableError: not every shard answered in time: half an answer is none.
         """
-        body = {"timeout": f"{int(self.timeout_s * 1000)}ms", "track_total_hits": False, **body}
-        answer = self.read("POST", path, body, expect=(NOT_FOUND,), allow_partial_search_results="false")
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        body = {"timeout": f"{max(1, int(limit_s * 1000))}ms", "track_total_hits": False, **body}
+        # The server looks at its clock now and then only; a connection that is closed cancels the search.
+        client = self._reader if timeout_s is None else self._client.options(request_timeout=limit_s + _GRACE_S)
+        request = _Request("POST", path, body, _JSON, {"allow_partial_search_results": "false"})
+        answer = self._ask(client, request, (NOT_FOUND,))
         if answer.status == NOT_FOUND:
             return None
         if answer.body["timed_out"] or answer.body["_shards"]["failed"]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from secmon.errors import StoreUnavailableError
 from secmon.model.access import Scope
+from secmon.model.search import Budget
 from secmon.store.elasticsearch.asking import Query, within
 from secmon.store.elasticsearch.batches import Batches
 from secmon.store.elasticsearch.failures import NOT_FOUND
@@ -31,12 +32,14 @@ class Snapshot:
         kind: which documents.
         pit: Elasticsearch's name of the point in time; each answer may rename it.
         without: tokens of attempts that do not count in it.
+        budget: what the search may take that reads it; None for no bound but the usual time-out.
     """
 
     gateway: Gateway
     kind: Kind
     pit: str
     without: Sequence[str]
+    budget: Budget | None = None
 
     def search(self, scope: Scope, conditions: Sequence[Query], body: Source) -> Source:
         """Search within a scope.
@@ -50,11 +53,23 @@ class Snapshot:
         return answer
 
     def try_search(self, scope: Scope, conditions: Sequence[Query], body: Source) -> Source | None:
-        """Search within a scope; None if a partition was dropped since."""
+        """Search within a scope; None if a partition was dropped since.
+
+        Raises:
+            SearchStoppedError: the budget is used up. Elasticsearch was told the time that was left, and it cancels the
+                search when the connection is closed.
+        """
         query = within(scope, self.kind, conditions, without=self.without)
-        answer = self.gateway.search(
-            "/_search", {**body, "query": query, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
-        )
+        asked = {**body, "query": query, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+        if self.budget is None:
+            answer = self.gateway.search("/_search", asked)
+        else:
+            self.budget.check()
+            try:
+                answer = self.gateway.search("/_search", asked, timeout_s=self.budget.left_s())
+            except StoreUnavailableError:
+                self.budget.check()
+                raise
         if answer is not None:
             self.pit = answer["pit_id"]
         return answer
@@ -80,43 +95,65 @@ class Views:
     batches: Batches
 
     @contextmanager
-    def take(self, kind: Kind) -> Iterator[Snapshot]:
+    def take(self, kind: Kind, budget: Budget | None = None) -> Iterator[Snapshot]:
         """Take a snapshot of everything that is committed now.
 
         The order matters: what is decided by `upto` was written before, so the refreshed view holds all of it; what
         began later, or is not decided, is known only after the view was taken, and is left out by its token.
         """
-        snapshot = self._open(kind)
+        snapshot = self._open(kind, budget)
         try:
             yield snapshot
         finally:
             self._close(snapshot)
 
-    def _open(self, kind: Kind) -> Snapshot:
+    def _open(self, kind: Kind, budget: Budget | None = None) -> Snapshot:
         alias = self.gateway.names.alias(kind)
         upto = self.batches.checkpoint()
         self.gateway.refresh(alias)
         pit = self.gateway.read("POST", f"/{alias}/_pit", keep_alive=KEEP_ALIVE, ignore_unavailable="true").body["id"]
-        return Snapshot(self.gateway, kind, pit, self.batches.unsettled(upto) if upto >= 0 else ())
+        return Snapshot(self.gateway, kind, pit, self.batches.unsettled(upto) if upto >= 0 else (), budget)
 
     def _close(self, snapshot: Snapshot) -> None:
         self.gateway.write("DELETE", "/_pit", {"id": snapshot.pit}, expect=(NOT_FOUND,))
 
     def walk(
-        self, kind: Kind, scope: Scope, conditions: Sequence[Query], sort: Sequence[Source], *, limit: int | None = None
+        self,
+        kind: Kind,
+        scope: Scope,
+        conditions: Sequence[Query],
+        sort: Sequence[Source],
+        *,
+        limit: int | None = None,
+        after: Sequence[Any] = (),
+        budget: Budget | None = None,
     ) -> Iterator[Source]:
         """Yield the documents that meet all conditions, in order; a page at a time.
 
         If a partition is dropped under the walk, it goes on in a new snapshot behind the last document.
+
+        Args:
+            kind: which documents.
+            scope: whose.
+            conditions: what they meet.
+            sort: their order.
+            limit: how many will be taken, as far as the asker knows.
+            after: sort values behind which to begin.
+            budget: what it may take.
+
+        Raises:
+            SearchStoppedError: the budget is used up.
         """
         body: Source = {"sort": list(sort), "_source": _FIELDS, "size": min(limit or FIRST_PAGE, MAX_PAGE)}
-        snapshot = self._open(kind)
+        if after:
+            body["search_after"] = list(after)
+        snapshot = self._open(kind, budget)
         try:
             while True:
                 answer = snapshot.try_search(scope, conditions, body)
                 if answer is None:
                     self._close(snapshot)
-                    snapshot = self._open(kind)
+                    snapshot = self._open(kind, budget)
                     continue
                 hits = answer["hits"]["hits"]
                 for hit in hits:

@@ -13,7 +13,7 @@ from secmon.store.elasticsearch.asking import Question, question
 from secmon.store.elasticsearch.encode import event_of, to_datetime
 from secmon.store.elasticsearch.fields import TIMESTAMP, indexed_as
 from secmon.store.elasticsearch.snapshot import Snapshot, Source, Views
-from secmon.store.matching import matches, phrase_of
+from secmon.store.matching import decision
 
 DAY_MS: Final = 86_400_000
 _DAY_MICROS: Final = DAY_MS * 1_000
@@ -91,13 +91,10 @@ def _question(query: EventQuery, by: str) -> Question:
 
 def _to_read(views: Views, scope: Scope, query: EventQuery, asked: Question) -> Iterator[Event]:
     """Yield, in order, the matching events that only reading decides."""
-    if not asked.reading and not asked.scanned:
+    if asked.is_certain:
         return
-    phrase = (phrase_of(query.text) or []) if query.text else []
     conditions = asked.superset if asked.reading else asked.uncertain()
-    for event in map(event_of, views.walk("events", scope, conditions, _ORDER)):
-        if matches(event, equals=query.equals, present=query.present, phrase=phrase):
-            yield event
+    yield from filter(decision(query), map(event_of, views.walk("events", scope, conditions, _ORDER)))
 
 
 def _add_counts(snapshot: Snapshot, scope: Scope, asked: Question, by: str, total: _Sum) -> None:

@@ -49,6 +49,8 @@ def _texts(value: Any) -> Iterator[str]:
         item = stack.pop()
         if isinstance(item, str):
             yield item
+        elif isinstance(item, int) and not isinstance(item, bool):
+            yield str(item)  # as it stands in a body without escapes
         elif isinstance(item, dict):
             stack.extend(item.values())
         elif isinstance(item, list):

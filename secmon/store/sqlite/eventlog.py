@@ -7,36 +7,29 @@ from datetime import date, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
 
 from secmon.errors import AccessError, StoreError
-from secmon.model.access import Access, Scope
+from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
 from secmon.model.event import Event, value_texts
 from secmon.model.hit import Hit
 from secmon.model.ids import day_of_id
+from secmon.model.search import Budget, Survey
 from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
-from secmon.store.matching import matches, may_say, phrase_of
 from secmon.store.sqlite import integrity, replay, rows
 from secmon.store.sqlite.block import BlockCache
 from secmon.store.sqlite.dictionary import is_storable
 from secmon.store.sqlite.folder import PartitionFolder
-from secmon.store.sqlite.merge import Span, merged
+from secmon.store.sqlite.merge import merged
 from secmon.store.sqlite.outcomes import Outcomes, commit_of, in_commit_order
 from secmon.store.sqlite.partition import Facts, Reading
 from secmon.store.sqlite.partition_file import PartitionName, partition_bytes, partition_name
-from secmon.store.sqlite.selection import column_of, residue
+from secmon.store.sqlite.searching import Walk, scanned, span_of
+from secmon.store.sqlite.selection import columns_answer
 from secmon.store.sqlite.tally import Tally
-
-
-class _Found(NamedTuple):
-    """One event on its way out of a walk; sorts by time, then id."""
-
-    time: int
-    id: bytes
-    event: Event
+from secmon.store.surveying import Surveyor
 
 
 class SqliteEventLog:
@@ -84,30 +77,32 @@ class SqliteEventLog:
             parts = (self._folder.reading(name).batches(stream=stream) for name in self._folder.names())
             yield from heapq.merge(*parts, key=lambda row: row.number)
 
-    def events(self, access: Access, query: EventQuery) -> Iterator[Event]:
-        """Yield events in order; only those in scope."""
-        cache = BlockCache()
-        parts = [
-            (_span(facts), partial(self._walk, reading, query, access.scope, cache))
-            for facts, reading in self._folder.holding(query.since, query.until)
-        ]
-        walk = merged(parts, key=lambda found: (found.time, found.id), descending=not query.ascending)
-        return (found.event for found in islice(walk, query.limit))
+    def events(self, access: Access, query: EventQuery, *, budget: Budget | None = None) -> Iterator[Event]:
+        """Yield events in order; only those in scope; see `ports.EventLog`."""
+        return self._walk(access, query, budget).events()
 
-    def _walk(self, reading: Reading, query: EventQuery, scope: Scope, cache: BlockCache) -> Iterator[_Found]:
-        equals, present = residue(query)
-        phrase = phrase_of(query.text) if query.text else []
-        if phrase is None:
-            return
-        for key in reading.keys(query, scope):
-            body = reading.body(key, cache)
-            if body is None:
-                return  # the partition was dropped under the walk
-            if not may_say(body, phrase):
-                continue
-            event: Event = orjson.loads(body)
-            if matches(event, equals=equals, present=present, phrase=phrase):
-                yield _Found(key.time, key.id, event)
+    def unindexed(self, access: Access, query: EventQuery, *, fields: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return what only reading every event answers; the same for every asker."""
+        del access
+        return scanned(query, fields)
+
+    def survey(
+        self,
+        access: Access,
+        query: EventQuery,
+        *,
+        interval_s: int = 0,
+        utc_offset_s: int = 0,
+        fields: Sequence[str] = (),
+        size: int = 10,
+        budget: Budget | None = None,
+    ) -> Survey:
+        """Return how the events in scope spread over time and values; see `ports.EventLog`."""
+        walk = self._walk(access, replace(query, after=None, limit=None), budget)
+        return walk.survey(Surveyor(fields, interval_s * 1_000_000, utc_offset_s * 1_000_000), size)
+
+    def _walk(self, access: Access, query: EventQuery, budget: Budget | None = None) -> Walk:
+        return Walk(self._folder.holding(query.since, query.until), query, access.scope, budget)
 
     def events_by_id(self, access: Access, ids: Sequence[str]) -> list[Event]:
         """Return the events with these ids, in this order; those out of scope or gone are left out."""
@@ -142,14 +137,14 @@ class SqliteEventLog:
         """Return counts of events by the text of one field ("" where absent); by="" gives {"": total}."""
         counts: dict[str, int] = {} if by else {"": 0}
         query = replace(query, limit=None)
-        if not _columns_answer(query, by):
+        if not columns_answer(query, by):
             for event in self.events(access, query):
                 for text in value_texts(event[by]) if by in event else ("",):
                     counts[text] = counts.get(text, 0) + 1
             return counts
         for _, reading in self._folder.holding(query.since, query.until):
-            for text, number in reading.count(query, access.scope, by=by).items():
-                counts[text] = counts.get(text, 0) + number
+            for value, number in reading.count(query, access.scope, by=by).items():
+                counts[value or ""] = counts.get(value or "", 0) + number
         return counts
 
     def profile(
@@ -158,7 +153,7 @@ class SqliteEventLog:
         """Return the profile of the events in scope; see `ports.EventLog`."""
         tally = Tally(by, utc_offset_s * 1_000_000)
         query = replace(query, ascending=True, limit=None)
-        if not _columns_answer(query, by):
+        if not columns_answer(query, by):
             earliest: list[str] = []
             for event in self.events(access, query):
                 tally.add_event(event)
@@ -170,7 +165,7 @@ class SqliteEventLog:
             tally.add(reading.tally(query, access.scope, by=by, offset=tally.offset))
         few = replace(query, limit=ids)
         keys = merged(
-            [(_span(facts), partial(reading.keys, few, access.scope)) for facts, reading in parts],
+            [(span_of(facts), partial(reading.keys, few, access.scope)) for facts, reading in parts],
             key=lambda key: (key.time, key.id),
             descending=False,
         )
@@ -179,7 +174,7 @@ class SqliteEventLog:
     def hits(self, access: Access, query: HitQuery) -> Iterator[Hit]:
         """Yield hits by (`at`, event id, rule id); only those in scope."""
         parts = [
-            (_span(facts), partial(self._outcomes(reading.name).hits, query, access.scope))
+            (span_of(facts), partial(self._outcomes(reading.name).hits, query, access.scope))
             for facts, reading in self._folder.holding(query.since, query.until)
         ]
         walk = merged(parts, key=lambda hit: (hit.at, hit.event_id, hit.rule_id), descending=False)
@@ -225,7 +220,7 @@ class SqliteEventLog:
     def findings(self, access: Access, query: FindingQuery) -> Iterator[EventFinding]:
         """Yield findings by (`at`, event id); only those in scope."""
         parts = [
-            (_span(facts), partial(self._outcomes(reading.name).findings, query, access.scope))
+            (span_of(facts), partial(self._outcomes(reading.name).findings, query, access.scope))
             for facts, reading in self._folder.holding(query.since, query.until)
         ]
         walk = merged(parts, key=lambda found: (found.at, found.event_id), descending=False)
@@ -274,17 +269,6 @@ class SqliteEventLog:
 def _root_only(access: Access) -> None:
     if not access.scope.is_root:
         raise AccessError("only the root of the unit tree may do this", where="events")
-
-
-def _columns_answer(query: EventQuery, by: str) -> bool:
-    """Tell whether a count over a query needs no bodies."""
-    equals, present = residue(query)
-    return not (equals or present or query.text or (by and column_of(by) is None))
-
-
-def _span(facts: Facts) -> Span:
-    """Return the times of a partition that holds something."""
-    return Span(facts.first or 0, facts.last or 0)
 
 
 def _partition(name: PartitionName, facts: Facts, size: int) -> Partition:

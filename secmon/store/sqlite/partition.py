@@ -1,6 +1,7 @@
 """Reading one partition: pages of keys, blocks on demand, counts. Every read is a short transaction of its own."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +13,11 @@ from secmon.errors import StoreError
 from secmon.model.access import Scope
 from secmon.model.batch import BatchRow
 from secmon.model.event import LIST_SEPARATOR, to_micros
+from secmon.model.search import Budget
 from secmon.ports import EventQuery
 from secmon.store.sqlite import rows
 from secmon.store.sqlite.block import BlockCache, unpack
+from secmon.store.sqlite.conditions import WordSets
 from secmon.store.sqlite.connection import fetch, fetch_one, store_errors
 from secmon.store.sqlite.partition_file import PartitionName
 from secmon.store.sqlite.pool import ReaderPool
@@ -25,6 +28,8 @@ from secmon.store.sqlite.writer import batch_row
 
 _FIRST_PAGE = 128
 _MAX_PAGE = 4_096
+# Steps of SQLite's machine between two looks at the budget: a millisecond or so.
+_STEPS = 20_000
 _SELECTIVE_PAGE = 20_000
 _BLOCK_OF = "(SELECT max(b.first) FROM block b INDEXED BY block_span WHERE b.first <= e.seq)"
 _EVENTS_OF_BLOCKS = (
@@ -58,17 +63,49 @@ class EventKey(NamedTuple):
     block: int
 
 
+class _Place(NamedTuple):
+    """Where a page of keys begins, how long it may be, and what the pages before it learnt."""
+
+    after: EventKey | None
+    size: int
+    words: WordSets
+    is_first: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One partition, to be read through a pool of connections."""
+    """One partition, to be read through a pool of connections.
+
+    Args:
+        path: its file.
+        name: its name.
+        pool: lends connections.
+        budget: what the search may take that reads it; None for no bound.
+    """
 
     path: Path
     name: PartitionName
     pool: ReaderPool
+    budget: Budget | None = None
+
+    @contextmanager
+    def lease(self) -> Iterator[apsw.Connection | None]:
+        """Lend a connection for one read within the budget; None if the partition is gone.
+
+        Raises:
+            StoreError: it cannot be read.
+            SearchStoppedError: the budget is used up; SQLite was interrupted.
+        """
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None or self.budget is None:
+                yield connection
+            else:
+                with _interrupted(connection, self.budget):
+                    yield connection
 
     def facts(self) -> Facts | None:
         """Return what the partition says about itself; None if it is gone."""
-        with store_errors(self.path), self.pool.lease(self.path) as connection:
+        with self.lease() as connection:
             if connection is None:
                 return None
             ask = "SELECT events, hits, findings, first, last, last_commit FROM facts"
@@ -79,18 +116,20 @@ class Reading:
 
     def keys(self, query: EventQuery, scope: Scope) -> Iterator[EventKey]:
         """Yield the keys of the events that SQL cannot rule out, in the order of the query."""
-        size, after = _FIRST_PAGE, None
+        size, after = _FIRST_PAGE, _key_behind(query)
+        first, words = True, WordSets()
         while True:
-            page, full = self._page(query, scope, after, size)
+            page, full = self._page(query, scope, _Place(after, size, words, is_first=first))
             yield from page
             if not full:
                 return
-            after, size = page[-1], min(size * 2, _MAX_PAGE)
+            after, size, first = page[-1], min(size * 2, _MAX_PAGE), False
 
-    def _page(self, query: EventQuery, scope: Scope, after: EventKey | None, size: int) -> tuple[list[EventKey], bool]:
-        """Return keys behind `after`, and whether there may be more."""
-        with store_errors(self.path), self.pool.lease(self.path) as connection:
-            if connection is None or (selection := select(connection, query, scope)) is None:
+    def _page(self, query: EventQuery, scope: Scope, place: "_Place") -> tuple[list[EventKey], bool]:
+        """Return keys behind a place, and whether there may be more."""
+        after, size = place.after, place.size
+        with self.lease() as connection:
+            if connection is None or (selection := select(connection, query, scope, place.words)) is None:
                 return [], False
             direction, beyond = ("ASC", ">") if query.ascending else ("DESC", "<")
             where = selection.on_event
@@ -98,7 +137,7 @@ class Reading:
                 where.add(f"e.time {beyond}= ? AND (e.time, e.id) {beyond} (?, ?)", after.time, after.time, after.id)
             if selection.selective:
                 # Each page sorts all candidates again: small ones only where the asker wants few events.
-                size = size if query.limit is not None and after is None else _SELECTIVE_PAGE
+                size = size if query.limit is not None and place.is_first else _SELECTIVE_PAGE
                 table = _EVENTS_OF_BLOCKS
                 conditions = f"{selection.on_block.sql()} AND {where.sql()}"
                 values = [*selection.on_block.values, *where.values]
@@ -115,7 +154,7 @@ class Reading:
         """Return the body of an event; None if the partition is gone."""
         bodies = cache.get(self.path, key.block)
         if bodies is None:
-            with store_errors(self.path), self.pool.lease(self.path) as connection:
+            with self.lease() as connection:
                 if connection is None:
                     return None
                 data = fetch_one(connection, "SELECT data FROM block WHERE first = ?", (key.block,))
@@ -136,7 +175,7 @@ class Reading:
         )
         if not ids:
             return {}
-        with store_errors(self.path), self.pool.lease(self.path) as connection:
+        with self.lease() as connection:
             if connection is None:
                 return {}
             found = fetch(connection, ask, (apsw.carray(tuple(ids)),))
@@ -148,7 +187,7 @@ class Reading:
         if not keys:
             return {}
         ask = "SELECT id, digest FROM event WHERE id IN (SELECT value FROM carray(?))"
-        with store_errors(self.path), self.pool.lease(self.path) as connection:
+        with self.lease() as connection:
             return {} if connection is None else dict(fetch(connection, ask, (apsw.carray(tuple(keys)),)))
 
     def keys_by_id(self) -> Iterator[tuple[EventKey, bytes]]:
@@ -159,7 +198,7 @@ class Reading:
         )
         after = b""
         while True:
-            with store_errors(self.path), self.pool.lease(self.path) as connection:
+            with self.lease() as connection:
                 if connection is None:
                     return
                 page = fetch(connection, ask, (after, _MAX_PAGE))
@@ -169,11 +208,11 @@ class Reading:
                 return
             after = page[-1][1]
 
-    def count(self, query: EventQuery, scope: Scope, *, by: str) -> dict[str, int]:
-        """Return counts of events by the text of an indexed field, from columns alone."""
+    def count(self, query: EventQuery, scope: Scope, *, by: str) -> dict[str | None, int]:
+        """Return counts of events by the text of an indexed field, None where absent, from columns alone."""
         column = f"e.{column_of(by)}" if by else "NULL"
-        counts: dict[str, int] = {}
-        with store_errors(self.path), self.pool.lease(self.path) as connection:
+        counts: dict[str | None, int] = {}
+        with self.lease() as connection:
             if connection is None or (selection := select(connection, query, scope)) is None:
                 return {}
             ask = (
@@ -182,11 +221,28 @@ class Reading:
                 f"WHERE {selection.on_block.sql()} AND {selection.on_event.sql()} GROUP BY 1) g"
             )
             for number, text in fetch(connection, ask, (*selection.on_block.values, *selection.on_event.values)):
-                for part in (text or "").split(LIST_SEPARATOR):
+                for part in (None,) if text is None else text.split(LIST_SEPARATOR):
                     counts[part] = counts.get(part, 0) + number
-        if not by and not counts.get(""):
-            return {}
         return counts
+
+    def intervals(self, query: EventQuery, scope: Scope, *, length: int, offset: int) -> list[tuple[int, int]]:
+        """Return start of an interval (µs) and its events, from columns alone.
+
+        Args:
+            query: which events; without fields that only a body answers.
+            scope: whose.
+            length: length of an interval in µs.
+            offset: µs east of UTC of the clock whose midnight they are counted from.
+        """
+        with self.lease() as connection:
+            if connection is None or (selection := select(connection, query, scope)) is None:
+                return []
+            # Rounded down before 1970 too: `%` of SQLite goes towards zero.
+            ask = (
+                "SELECT e.time - ((e.time + ?1) % ?2 + ?2) % ?2 AS start, count(*) "  # noqa: S608  constants
+                f"FROM {_EVENTS_OF_BLOCKS} WHERE {selection.on_block.sql()} AND {selection.on_event.sql()} GROUP BY 1"
+            )
+            return fetch(connection, ask, (offset, length, *selection.on_block.values, *selection.on_event.values))
 
     def tally(self, query: EventQuery, scope: Scope, *, by: str, offset: int) -> list[TallyRow]:
         """Return counts and times of events by the text of an indexed field and day, from columns alone.
@@ -198,7 +254,7 @@ class Reading:
             offset: µs east of UTC of the calendar.
         """
         column = f"e.{column_of(by)}" if by else "NULL"
-        with store_errors(self.path), self.pool.lease(self.path) as connection:
+        with self.lease() as connection:
             if connection is None or (selection := select(connection, query, scope)) is None:
                 return []
             # Rounded down before 1970 too: `%` and `/` of SQLite go towards zero.
@@ -214,7 +270,7 @@ class Reading:
 
     def batch(self, stream: str, number: int) -> BatchRow | None:
         """Return the row of one batch, or None."""
-        with store_errors(self.path), self.pool.lease(self.path) as connection:
+        with self.lease() as connection:
             return None if connection is None else batch_row(connection, self.name, stream, number)
 
     def batches(self, *, since: datetime | None = None, stream: str | None = None) -> Iterator[BatchRow]:
@@ -226,7 +282,7 @@ class Reading:
         )
         earliest = -(2**63) if since is None else to_micros(since)
         while True:
-            with store_errors(self.path), self.pool.lease(self.path) as connection:
+            with self.lease() as connection:
                 if connection is None:
                     return
                 page = fetch(connection, ask, (*after, earliest, _MAX_PAGE))
@@ -235,3 +291,23 @@ class Reading:
             if len(page) < _MAX_PAGE:
                 return
             after = (page[-1][0], page[-1][1])
+
+
+def _key_behind(query: EventQuery) -> EventKey | None:
+    """Return the place behind which a query goes on."""
+    if query.after is None:
+        return None
+    moment, identity = query.after
+    return EventKey(to_micros(moment), bytes.fromhex(identity), 0, 0)
+
+
+@contextmanager
+def _interrupted(connection: apsw.Connection, budget: Budget) -> Iterator[None]:
+    """Let SQLite stop in the middle of a question when the budget is used up."""
+    connection.set_progress_handler(budget.is_over, _STEPS)
+    try:
+        yield
+    except apsw.InterruptError:
+        budget.stop()
+    finally:
+        connection.set_progress_handler(None)

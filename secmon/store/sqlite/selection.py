@@ -8,14 +8,13 @@ from typing import Any
 import apsw
 
 from secmon.model.access import Scope
-from secmon.model.batch import INDEXED_FIELDS
 from secmon.model.event import to_micros
 from secmon.ports import EventQuery
+from secmon.store.sqlite.conditions import NUMBER_OF, Sql, WordSets, conditions, unindexed, word_conditions
 from secmon.store.sqlite.connection import fetch_one
 from secmon.store.sqlite.dictionary import find_exact, find_words
 from secmon.store.sqlite.schema import COLUMNS, FIELD_UNIT
 
-_NUMBER = {name: number for number, name in enumerate(INDEXED_FIELDS)}
 # Below this share of all blocks, opening the blocks of a word beats walking the whole time range.
 _SELECTIVE = 8
 
@@ -31,6 +30,10 @@ class Where:
         """Add one condition."""
         self.conditions.append(condition)
         self.values.extend(values)
+
+    def add_sql(self, condition: Sql) -> None:
+        """Add one condition that was put together elsewhere."""
+        self.add(f"({condition.text})", *condition.values)
 
     def sql(self) -> str:
         """Return the conditions as SQL."""
@@ -59,18 +62,34 @@ def numbers(values: Sequence[int]) -> Any:
 
 def residue(query: EventQuery) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     """Return `equals` and `present` of the fields that have no column."""
-    equals = {name: values for name, values in query.equals.items() if name not in _NUMBER}
-    return equals, tuple(name for name in query.present if name not in _NUMBER)
+    equals = {name: values for name, values in query.equals.items() if name not in NUMBER_OF}
+    return equals, tuple(name for name in query.present if name not in NUMBER_OF)
 
 
 def column_of(name: str) -> str | None:
     """Return the column of an indexed field, None of another."""
-    number = _NUMBER.get(name)
+    number = NUMBER_OF.get(name)
     return None if number is None else COLUMNS[number]
 
 
-def select(connection: apsw.Connection, query: EventQuery, scope: Scope) -> Selection | None:
-    """Return the SQL of a query over one partition; None if nothing there can match."""
+def columns_answer(query: EventQuery, by: str) -> bool:
+    """Tell whether a count over a query needs no bodies."""
+    equals, present = residue(query)
+    return not (equals or present or query.text or (by and column_of(by) is None) or unindexed(query.where))
+
+
+def select(
+    connection: apsw.Connection, query: EventQuery, scope: Scope, words: WordSets | None = None
+) -> Selection | None:
+    """Return the SQL of a query over one partition; None if nothing there can match.
+
+    Args:
+        connection: to the partition.
+        query: which events.
+        scope: whose.
+        words: what earlier pages of the same walk found in the dictionary.
+    """
+    words = words or WordSets()
     on_event, on_block = Where(), Where()
     if query.since is not None:
         on_event.add("e.time >= ?", to_micros(query.since))
@@ -81,20 +100,14 @@ def select(connection: apsw.Connection, query: EventQuery, scope: Scope) -> Sele
     for name in query.present:
         if column := column_of(name):
             on_event.add(f"e.{column} IS NOT NULL")
-    # Each entry: words of which one must stand in the column.
-    wanted = [
-        (_NUMBER[name], find_words(connection, _NUMBER[name], values))
-        for name, values in query.equals.items()
-        if name in _NUMBER
-    ]
-    if scope.units is not None:
-        wanted.append((FIELD_UNIT, find_exact(connection, FIELD_UNIT, scope.units)))
-    candidates = []
+    wanted = _wanted(connection, query, scope)
+    sets = [found for _, found in wanted] + [words.numbers(connection, leaf) for leaf in word_conditions(query.where)]
+    if not all(sets):
+        return None
     for number, found in wanted:
-        if not found:
-            return None
         on_event.add(f"e.{COLUMNS[number]} IN (SELECT value FROM carray(?))", numbers(found))  # noqa: S608  constants
-        candidates.append((_blocks(connection, found), found))
+    on_event.add_sql(conditions(connection, query.where, words).may)
+    candidates = [(_blocks(connection, found), found) for found in sets]
     selective = False
     if candidates:
         total: int = fetch_one(connection, "SELECT count(*) FROM block INDEXED BY block_span")
@@ -104,6 +117,18 @@ def select(connection: apsw.Connection, query: EventQuery, scope: Scope) -> Sele
             blocks = "SELECT block FROM posting WHERE word IN (SELECT value FROM carray(?))"
             on_block.add(f"b.first IN ({blocks})", numbers(found))
     return Selection(on_event, on_block, selective)
+
+
+def _wanted(connection: apsw.Connection, query: EventQuery, scope: Scope) -> list[tuple[int, list[int]]]:
+    """Return columns, each with the words of which one must stand in it."""
+    wanted = [
+        (NUMBER_OF[name], find_words(connection, NUMBER_OF[name], values))
+        for name, values in query.equals.items()
+        if name in NUMBER_OF
+    ]
+    if scope.units is not None:
+        wanted.append((FIELD_UNIT, find_exact(connection, FIELD_UNIT, scope.units)))
+    return wanted
 
 
 def _blocks(connection: apsw.Connection, found: Sequence[int]) -> int:
