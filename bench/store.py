@@ -21,7 +21,7 @@ from secmon.model.batch import INDEXED_FIELDS, Batch, Counts, StoredEvent
 from secmon.model.event import Event, format_time, to_micros
 from secmon.model.hit import Hit, Level
 from secmon.model.ids import event_id, key_id, stream_prefix
-from secmon.ports import EventQuery
+from secmon.model.questions import EventQuery
 from secmon.store.sqlite.eventlog import SqliteEventLog
 
 DAY = date(2026, 11, 21)

@@ -4,8 +4,8 @@ Adapters: `store` (EventLog, Records, Vault, Spool), `collect` (Collector), `not
 `clock` (Clock). One contract test suite runs against every adapter of a port: tests/contracts/.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
@@ -14,89 +14,10 @@ from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
 from secmon.model.document import OfficialDocument
 from secmon.model.event import Event
 from secmon.model.hit import Hit
-from secmon.model.query import EVERYTHING, Query
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.model.record import Document, Page, RecordQuery
 from secmon.model.search import Budget, Survey
 from secmon.model.stream import Checkpoint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventQuery:
-    """Which events.
-
-    Args:
-        since: earliest `@timestamp`, inclusive.
-        until: latest `@timestamp`, exclusive.
-        equals: field → accepted values, compared as text; a multi-valued field matches if any value does.
-        present: fields that must be there.
-        text: a phrase that must stand in any text of the event (`model.text`).
-        where: what a person asked for (`model.query`), beside all that.
-        after: (`@timestamp`, event id) of the event behind which to go on, in the order of the query.
-        ascending: order by (`@timestamp`, event id).
-        limit: most events to return; None for all.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    equals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    present: tuple[str, ...] = ()
-    text: str = ""
-    where: Query = EVERYTHING
-    after: tuple[datetime, str] | None = None
-    ascending: bool = True
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HitQuery:
-    """Which hits; fields as in `EventQuery`.
-
-    Args:
-        key: one of `Hit.keys`.
-        upto: a mark of `EventLog.hits_since`: only hits of batches that stand before it; "" for all.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    upto: str = ""
-    rule_ids: tuple[str, ...] = ()
-    alert_id: str = ""
-    key: str = ""
-    asset_id: str = ""
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingQuery:
-    """Which findings; fields as in `EventQuery`."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    data_class: str = ""
-    asset_id: str = ""
-    event_ids: tuple[str, ...] = ()
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """What a set of events looks like without reading each of them.
-
-    Args:
-        count: how many.
-        by: text of one field → how many ("" where absent); empty if no field was asked for.
-        days: calendar days with at least one, in the time zone that was asked for.
-        first: earliest `@timestamp`.
-        last: latest `@timestamp`.
-        event_ids: the earliest ones, by (`@timestamp`, id).
-    """
-
-    count: int = 0
-    by: Mapping[str, int] = field(default_factory=dict)
-    days: frozenset[date] = frozenset()
-    first: datetime | None = None
-    last: datetime | None = None
-    event_ids: tuple[str, ...] = ()
 
 
 class EventLog(Protocol):

@@ -13,9 +13,9 @@ from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
 from secmon.model.access import Access, Role, Scope
 from secmon.model.alert import Alert, AlertState, CloseReason
 from secmon.model.event import Event, format_time, parse_time
+from secmon.model.questions import HitQuery
 from secmon.model.record import Document, RecordQuery
 from secmon.model.text import has_phrase, words
-from secmon.ports import HitQuery
 from secmon.triage.content import share_of
 from secmon.triage.lifecycle import changed
 from secmon.triage.reason import reason_sentence

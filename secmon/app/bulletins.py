@@ -17,9 +17,9 @@ from secmon.model.alert import CLOSE_REASON_ZH, Alert
 from secmon.model.bulletin import Bulletin, BulletinKind, BulletinState, bulletin_from_json
 from secmon.model.event import format_time
 from secmon.model.hit import Finding, Minor
+from secmon.model.questions import FindingQuery, HitQuery
 from secmon.model.record import Document, RecordQuery
 from secmon.model.unit import Unit, UnitKind
-from secmon.ports import FindingQuery, HitQuery
 
 KIND = "bulletin"
 _CHUNK = 500

@@ -23,8 +23,8 @@ from secmon.model.alert import Alert, AlertContent
 from secmon.model.event import Value
 from secmon.model.hit import Hit
 from secmon.model.ids import alert_id, key_id, window_start
+from secmon.model.questions import HitQuery
 from secmon.model.record import Document
-from secmon.ports import HitQuery
 from secmon.sigma.correlate import group_hits, moments
 from secmon.sigma.rule import CorrelationRule
 from secmon.triage.card import RuleCard, card_of

@@ -12,7 +12,7 @@ from secmon.model.access import Access
 from secmon.model.alert import Alert, AlertState
 from secmon.model.assessment import FactSource, Selection
 from secmon.model.asset import Asset
-from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.sigma.rule import CorrelationRule, Rule
 
 MAX_IDS = 20

@@ -5,8 +5,8 @@ from typing import Any
 
 from secmon.model.event import Event, value_texts
 from secmon.model.query import predicate
+from secmon.model.questions import EventQuery
 from secmon.model.text import has_phrase, words
-from secmon.ports import EventQuery
 
 
 def matches(event: Event, *, equals: Mapping[str, tuple[str, ...]], present: Iterable[str], phrase: list[str]) -> bool:

@@ -25,9 +25,10 @@ from secmon.errors import NotFoundError, StoreError
 from secmon.model.access import Access, job_access
 from secmon.model.batch import Batch, BatchRow
 from secmon.model.event import Dropped, Event, ParseContext, Record
+from secmon.model.questions import EventQuery
 from secmon.model.record import Document, RecordQuery
 from secmon.parse.registry import KINDS
-from secmon.ports import EventLog, EventQuery, Records
+from secmon.ports import EventLog, Records
 from tests.app.houses import NOON, OPERATOR, SetClock, access_line, opened_house
 
 SOURCE = "nginx.access"

@@ -17,9 +17,10 @@ from secmon.errors import NotFoundError, ParseError, SecmonError, StoreError
 from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow
 from secmon.model.event import parse_time
+from secmon.model.questions import EventQuery
 from secmon.model.record import Document, RecordQuery
 from secmon.parse.registry import KINDS
-from secmon.ports import EventLog, EventQuery
+from secmon.ports import EventLog
 from tests.app.houses import NOON, OPERATOR, access_line, opened_house
 
 

@@ -14,7 +14,7 @@ from secmon.app.recovery import recover
 from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
 from secmon.errors import AccessError, SecmonError, StoreError
-from secmon.ports import EventQuery
+from secmon.model.questions import EventQuery
 from tests.app.houses import NOON, OPERATOR, READER, SetClock, access_line, opened_house
 
 

@@ -20,9 +20,9 @@ from secmon.app.work import InlineWork, Work
 from secmon.collect.oneoff import ImportCollector
 from secmon.errors import ConflictError
 from secmon.model.event import Frame
+from secmon.model.questions import EventQuery
 from secmon.model.stream import Checkpoint
 from secmon.pipeline import Lane, Processed, Stages
-from secmon.ports import EventQuery
 from tests.app.houses import NOON, OPERATOR, RULES, SetClock, access_line, opened_house
 
 SOURCE = "nginx.access"

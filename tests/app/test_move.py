@@ -14,8 +14,8 @@ from secmon.app.evaluate import evaluate
 from secmon.app.installation import Installation
 from secmon.app.move import Progress, move, refuse_unfinished
 from secmon.errors import ConflictError, StoreError, StoreUnavailableError
+from secmon.model.questions import HitQuery
 from secmon.model.record import Document, RecordQuery
-from secmon.ports import HitQuery
 from tests.app.houses import OPERATOR, SetClock
 from tests.app.moves import Strike, fill, house_on, visit
 from tests.contracts.backends import remove_store

@@ -18,7 +18,8 @@ from secmon.collect.oneoff import ImportCollector
 from secmon.errors import PoisonError
 from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow
-from secmon.ports import EventLog, EventQuery, HitQuery
+from secmon.model.questions import EventQuery, HitQuery
+from secmon.ports import EventLog
 from tests.app.houses import NOON, OPERATOR, access_line, opened_house
 
 SOURCE = "nginx.access"

@@ -21,9 +21,9 @@ from secmon.errors import AccessError, NotFoundError, SecmonError
 from secmon.model.access import Access, Principal, Role, Scope
 from secmon.model.assessment import FactSource, FactSpec, Selection
 from secmon.model.bulletin import BulletinKind
+from secmon.model.questions import EventQuery
 from secmon.model.record import RecordQuery
 from secmon.model.unit import unit_tree
-from secmon.ports import EventQuery
 from secmon.render.html import HtmlRenderer
 from tests.app.houses import NOON, OPERATOR, READER, SetClock, opened_house
 

@@ -21,8 +21,8 @@ from secmon.daemon.reading import Reading
 from secmon.errors import SpoolFullError, StoreError, StoreUnavailableError
 from secmon.model.access import Access, job_access
 from secmon.model.batch import Batch, BatchRow, Counts
+from secmon.model.questions import EventQuery
 from secmon.model.record import Document, Page, RecordQuery
-from secmon.ports import EventQuery
 from secmon.store.spool import FileSpool
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.store.sqlite.records import SqliteRecords

@@ -19,8 +19,9 @@ from secmon.model.access import Access, job_access
 from secmon.model.alert import Alert, AlertState, CloseReason
 from secmon.model.event import Event
 from secmon.model.hit import Hit
+from secmon.model.questions import HitQuery
 from secmon.model.record import Document
-from secmon.ports import EventLog, HitQuery, Records
+from secmon.ports import EventLog, Records
 from secmon.sigma.hits import make_hits
 from secmon.sigma.rule import Rule
 from tests.app.houses import BRUTE, FAILURES, NOON, OPERATOR, RULES, SHELL, opened_house

@@ -20,8 +20,8 @@ from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
 from secmon.errors import ConflictError
 from secmon.model.batch import Counts
+from secmon.model.questions import EventQuery
 from secmon.model.record import RecordQuery
-from secmon.ports import EventQuery
 from tests.app.houses import NOON, OPERATOR, RULES, SetClock, access_line, opened_house
 from tests.app.interleaving import Stopped, every_point, frozen, stopping
 from tests.app.test_ticks import commit, facts, refused, shells

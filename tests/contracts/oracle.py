@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from secmon.model.access import Scope
 from secmon.model.event import Event, Value
+from secmon.model.questions import EventQuery, Profile
 from secmon.model.record import Document, RecordQuery
 from secmon.model.text import has_phrase, words
-from secmon.ports import EventQuery, Profile
 from tests.contracts.builders import event_at
 
 UNITS = ("unit-a", "unit-b", "unit-c")

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from secmon.errors import ConflictError
 from secmon.model.batch import Batch
+from secmon.model.questions import EventQuery
 from secmon.model.record import Document, RecordQuery
-from secmon.ports import EventQuery
 from tests.contracts.backends import Opened, store_of
 from tests.contracts.builders import DAY, NOON, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on
 

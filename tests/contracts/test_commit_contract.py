@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from secmon.errors import AccessError, StoreError
 from secmon.model.event import Event
-from secmon.ports import EventLog, EventQuery, FindingQuery, HitQuery
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery
+from secmon.ports import EventLog
 from tests.contracts.backends import empty_store
 from tests.contracts.builders import (
     DAY,

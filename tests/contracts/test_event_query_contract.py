@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from secmon.model.access import Access, Scope
 from secmon.model.event import Event
-from secmon.ports import EventLog, EventQuery
+from secmon.model.questions import EventQuery
+from secmon.ports import EventLog
 from tests.contracts.backends import empty_store
 from tests.contracts.builders import DAY, NOON, ROOT_ACCESS, access_to, batch_of, event_at, identity
 from tests.contracts.oracle import ACCESS_UNITS, UNITS, counted, event_lists, event_queries, found, profiled

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from secmon.errors import AccessError, ConflictError
 from secmon.model.batch import Batch, BatchRow
-from secmon.ports import EventLog, EventQuery
+from secmon.model.questions import EventQuery
+from secmon.ports import EventLog
 from tests.contracts.backends import empty_store
 from tests.contracts.builders import DAY, ROOT_ACCESS, access_to, batch_of, event_at
 

@@ -10,7 +10,8 @@ from secmon.errors import StoreError
 from secmon.model.access import Access, Scope
 from secmon.model.event import Event
 from secmon.model.hit import Hit, Level, Minor
-from secmon.ports import EventLog, FindingQuery, HitQuery
+from secmon.model.questions import FindingQuery, HitQuery
+from secmon.ports import EventLog
 from tests.contracts.backends import empty_store
 from tests.contracts.builders import DAY, NOON, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on, identity
 from tests.contracts.oracle import ACCESS_UNITS, event_lists

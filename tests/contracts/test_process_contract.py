@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from secmon.model.hit import Hit
+from secmon.model.questions import EventQuery, HitQuery
 from secmon.model.record import Document
-from secmon.ports import EventQuery, HitQuery
 from tests.contracts.backends import Opened, empty_store, store_of
 from tests.contracts.builders import ROOT_ACCESS
 from tests.contracts.other_process import BATCHES, EVENTS, SWAPS, numbered_batch

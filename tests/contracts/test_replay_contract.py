@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from secmon.errors import AccessError, NotFoundError
 from secmon.model.batch import Batch
+from secmon.model.questions import HitQuery
 from secmon.model.record import Document
-from secmon.ports import EventLog, HitQuery, Records
+from secmon.ports import EventLog, Records
 from tests.contracts.backends import BACKENDS, empty_store
 from tests.contracts.builders import DAY, NOON, ROOT_ACCESS, access_to, batch_of, event_at, finding_in, hit_on
 from tests.contracts.oracle import event_lists

@@ -12,8 +12,9 @@ from secmon.model.access import Access, Scope
 from secmon.model.event import Event, Value, to_micros, value_texts
 from secmon.model.query import ANY_TEXT, EVERYTHING, Equals, Exists, Holds, Like, Not, Query, Says, predicate
 from secmon.model.query_text import parse_query
+from secmon.model.questions import EventQuery
 from secmon.model.search import MAX_VALUE, Budget, Survey, Top
-from secmon.ports import EventLog, EventQuery
+from secmon.ports import EventLog
 from tests.contracts.backends import empty_store
 from tests.contracts.builders import NOON, ROOT_ACCESS, access_to, batch_of, event_at, identity
 from tests.contracts.oracle import ACCESS_UNITS, UNITS, found, time_of

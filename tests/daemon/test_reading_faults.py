@@ -19,9 +19,9 @@ from secmon.errors import StoreError, StoreUnavailableError
 from secmon.model.access import Access, job_access
 from secmon.model.batch import Batch, BatchRow
 from secmon.model.event import Frame
+from secmon.model.questions import EventQuery
 from secmon.model.record import Document
 from secmon.pipeline import Lane, Processed
-from secmon.ports import EventQuery
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.store.sqlite.records import SqliteRecords
 from tests.app.houses import NOON, SetClock, access_line, opened_house

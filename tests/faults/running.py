@@ -22,8 +22,8 @@ from secmon.app.installation import Installation
 from secmon.config import load_settings
 from secmon.model.access import job_access
 from secmon.model.event import Event
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import RecordQuery
-from secmon.ports import EventQuery, FindingQuery, HitQuery
 from secmon.wiring import opened
 
 ACCESS = job_access("test")

@@ -18,8 +18,8 @@ from secmon.app.work import InlineWork
 from secmon.collect.files import FileCollector
 from secmon.daemon.health import clock
 from secmon.model.access import Access, job_access
+from secmon.model.questions import EventQuery
 from secmon.model.record import Body, RecordQuery
-from secmon.ports import EventQuery
 from tests.app.houses import NOON, SetClock, access_line, opened_house
 
 ACCESS = job_access("test")

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from secmon.model.access import Scope
 from secmon.model.event import to_micros
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import RecordQuery
 from secmon.model.text import words
-from secmon.ports import EventQuery, FindingQuery, HitQuery
 from secmon.store.elasticsearch.conditions import NOTHING, conditions, unindexed
 from secmon.store.elasticsearch.encode import ANY_FIELD, is_event_id, is_storable
 from secmon.store.elasticsearch.fields import MAX_TEXT, indexed_as

@@ -10,8 +10,8 @@ from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
 from secmon.model.event import Event
 from secmon.model.hit import Hit
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.model.search import Budget, Survey
-from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.store.elasticsearch import integrity, replay, searching, tally
 from secmon.store.elasticsearch.asking import finding_conditions, hit_conditions, ids_condition, scanned
 from secmon.store.elasticsearch.batches import PAGE, Batches

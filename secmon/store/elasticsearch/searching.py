@@ -7,8 +7,8 @@ from typing import Final
 from secmon.errors import SearchStoppedError
 from secmon.model.access import Scope
 from secmon.model.event import Event, to_micros
+from secmon.model.questions import EventQuery
 from secmon.model.search import MAX_DISTINCT, Budget, Survey
-from secmon.ports import EventQuery
 from secmon.store.elasticsearch.asking import Question, question
 from secmon.store.elasticsearch.encode import event_of, to_datetime
 from secmon.store.elasticsearch.fields import TIMESTAMP, indexed_as

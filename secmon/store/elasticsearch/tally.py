@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from secmon.model.access import Scope
 from secmon.model.event import Event, parse_time, to_micros, value_texts
-from secmon.ports import EventQuery, Profile
+from secmon.model.questions import EventQuery, Profile
 from secmon.store.elasticsearch.asking import Question, question
 from secmon.store.elasticsearch.encode import event_of, to_datetime
 from secmon.store.elasticsearch.fields import TIMESTAMP, indexed_as

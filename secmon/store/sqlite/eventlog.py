@@ -16,8 +16,8 @@ from secmon.model.batch import Batch, BatchRow, EventFinding, Partition
 from secmon.model.event import Event, value_texts
 from secmon.model.hit import Hit
 from secmon.model.ids import day_of_id
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.model.search import Budget, Survey
-from secmon.ports import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.store.sqlite import integrity, replay, rows
 from secmon.store.sqlite.block import BlockCache
 from secmon.store.sqlite.dictionary import is_storable

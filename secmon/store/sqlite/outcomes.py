@@ -14,7 +14,7 @@ from secmon.model.access import Scope
 from secmon.model.batch import EventFinding
 from secmon.model.event import to_micros
 from secmon.model.hit import Hit
-from secmon.ports import FindingQuery, HitQuery
+from secmon.model.questions import FindingQuery, HitQuery
 from secmon.store.sqlite import rows
 from secmon.store.sqlite.connection import fetch, store_errors
 from secmon.store.sqlite.dictionary import find_exact, is_storable

@@ -13,8 +13,8 @@ from secmon.errors import StoreError
 from secmon.model.access import Scope
 from secmon.model.batch import BatchRow
 from secmon.model.event import LIST_SEPARATOR, to_micros
+from secmon.model.questions import EventQuery
 from secmon.model.search import Budget
-from secmon.ports import EventQuery
 from secmon.store.sqlite import rows
 from secmon.store.sqlite.block import BlockCache, unpack
 from secmon.store.sqlite.conditions import WordSets

@@ -12,8 +12,8 @@ from secmon.errors import SearchStoppedError
 from secmon.model.access import Scope
 from secmon.model.event import Event
 from secmon.model.query import Says, required
+from secmon.model.questions import EventQuery
 from secmon.model.search import Budget, Survey
-from secmon.ports import EventQuery
 from secmon.store.matching import decision, may_say, phrase_of
 from secmon.store.sqlite.block import BlockCache
 from secmon.store.sqlite.conditions import unindexed

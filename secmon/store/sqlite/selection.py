@@ -9,7 +9,7 @@ import apsw
 
 from secmon.model.access import Scope
 from secmon.model.event import to_micros
-from secmon.ports import EventQuery
+from secmon.model.questions import EventQuery
 from secmon.store.sqlite.conditions import NUMBER_OF, Sql, WordSets, conditions, unindexed, word_conditions
 from secmon.store.sqlite.connection import fetch_one
 from secmon.store.sqlite.dictionary import find_exact, find_words

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from secmon.model.event import LIST_SEPARATOR, Event, parse_time, to_micros, value_texts
-from secmon.ports import Profile
+from secmon.model.questions import Profile
 from secmon.store.sqlite.rows import to_datetime, to_moment
 
 DAY_MICROS = 86_400_000_000

@@ -7,7 +7,7 @@ import pytest
 
 from secmon.errors import ConflictError, PoisonError, StoreError, StoreUnavailableError
 from secmon.model.batch import Batch, BatchRow
-from secmon.ports import EventQuery, FindingQuery, HitQuery
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.store.elasticsearch.batches import Batches, Intent
 from secmon.store.elasticsearch.bulk import BulkWriter
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from secmon.model.access import Access
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import Document, RecordQuery
-from secmon.ports import EventLog, EventQuery, FindingQuery, HitQuery, Records
+from secmon.ports import EventLog, Records
 from secmon.store.elasticsearch.asking import SCOPE_FIELDS
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import Answer, Gateway

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from scripts.elasticsearch.server import Options, running_cluster
 from secmon.errors import ConfigError, StoreUnavailableError
-from secmon.ports import EventQuery
+from secmon.model.questions import EventQuery
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings
 from secmon.store.elasticsearch.mapping import IndexSettings

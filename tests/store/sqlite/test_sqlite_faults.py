@@ -12,8 +12,8 @@ import apsw
 import pytest
 
 from secmon.errors import StoreError, StoreUnavailableError
+from secmon.model.questions import EventQuery, HitQuery
 from secmon.model.record import Document, RecordQuery
-from secmon.ports import EventQuery, HitQuery
 from secmon.store.sqlite import connection
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.store.sqlite.records import SqliteRecords
