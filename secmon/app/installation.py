@@ -39,6 +39,7 @@ class Installation:
     """Everything a use case may touch, chosen by `wiring`.
 
     Args:
+        retention_ceilings: retention class → most days that it is kept.
         class_names: class of personal data → its Chinese name, for documents and the console.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         aside: does a read-only operation (`app.operations`) in another process, so that it never holds up ingest;
@@ -59,6 +60,7 @@ class Installation:
     register: AssetRegister
     zone: tzinfo
     retention_days: int
+    retention_ceilings: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     renderers: Mapping[str, Renderer] = field(default_factory=dict)
     framework_texts: tuple[tuple[str, str], ...] = ()

@@ -53,6 +53,12 @@ def due(house: Installation, access: Access, task: str, length: timedelta) -> It
             yield window
 
 
+def done_until(house: Installation, access: Access, task: str) -> datetime | None:
+    """Return the time up to which a task is done, None if it never was due."""
+    head = house.records.get(access, "task", task)
+    return parse_time(head.body["done_until"]) if head else None
+
+
 def _first_head(house: Installation, access: Access, task: str, start: datetime) -> Document:
     document = Document(kind="task", id=task, body={"done_until": format_time(start)})
     with contextlib.suppress(ConflictError):  # somebody else wrote the same

@@ -50,6 +50,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "deadletters.drop": Operation("deadletters:run_drop", writes=True),
     "store.digest": Operation("integrity:run_digest"),
     "store.check": Operation("integrity:run_check"),
+    "store.retention": Operation("retention:run_review"),
+    "store.confirm_clock": Operation("retention:run_confirm", writes=True),
     # It keeps what it assessed with the evidence, which outlives the events.
     "report.mlps": Operation("reports:run", writes=True, content=True),
     "report.assess": Operation("reports:run_assess", content=True),

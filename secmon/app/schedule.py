@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from secmon.app import ledger
 from secmon.app.installation import Installation
+from secmon.app.retention import TASK as RETENTION
 from secmon.app.retention import apply_retention
 from secmon.errors import SecmonError
 from secmon.model.access import Access, job_access
@@ -54,7 +55,7 @@ def _covered(received: int, rulesets: set[str] | None) -> Body:
 
 
 TASKS = (
-    Task("retention", timedelta(days=1), _retention),
+    Task(RETENTION, timedelta(days=1), _retention),
     Task("coverage", timedelta(hours=1), _coverage),
 )
 

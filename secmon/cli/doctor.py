@@ -63,6 +63,7 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "scheduler": lambda: _of_daemon(settings, "scheduler"),
         "spool": lambda: _spool(settings),
         "sources": lambda: _sources(settings),
+        "retention": lambda: _retention(settings),
         "clock": lambda: _clock(settings),
         "java": health.java,
     }
@@ -170,6 +171,17 @@ def _sources(settings: Settings) -> Check:
         collector.streams(access, [])
         found += collector.problems()
     return health.problems("sources", found, f"{len(settings.sources)} sources")
+
+
+def _retention(settings: Settings) -> Check:
+    from secmon.app.retention import review  # noqa: PLC0415
+    from secmon.model.access import job_access  # noqa: PLC0415
+    from secmon.wiring import is_store_made, opened  # noqa: PLC0415
+
+    if not is_store_made(settings):
+        return Check("retention", "ok", "nothing stored yet")
+    with opened(settings, writable=False, content=False) as house:
+        return health.retention(review(house, job_access("doctor")))
 
 
 def _clock(settings: Settings) -> Check:

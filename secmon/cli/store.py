@@ -50,6 +50,20 @@ def digest(ctx: click.Context, *, as_json: bool) -> None:
     flush()
 
 
+@store.command("retention")
+@click.option("--confirm-clock", is_flag=True, help="The date is right: let the daily job go on.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (the default).")
+@click.pass_context
+def retention(ctx: click.Context, *, confirm_clock: bool, as_json: bool) -> None:
+    """Show how long logs are kept, what is due to be dropped, and whether the job waits for you.
+
+    Example: secmon store retention
+    """
+    del as_json
+    write_json(session(ctx).call("store.confirm_clock" if confirm_clock else "store.retention"))
+    flush()
+
+
 @store.command("move")
 @click.option(
     "--to",

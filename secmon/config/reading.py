@@ -11,6 +11,7 @@ from typing import Any
 from secmon.config.settings import Settings, SourceSettings
 from secmon.config.table import (
     BY_KEY,
+    CEILING,
     ELASTICSEARCH,
     KEY_FILES,
     NAMED_FILES,
@@ -21,6 +22,7 @@ from secmon.config.table import (
 )
 from secmon.config.values import MASK_POLICIES
 from secmon.errors import ConfigError
+from secmon.model.retention import SECURITY
 
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)|\(at end of document\)")
 
@@ -200,6 +202,7 @@ def _checked(reading: _Reading) -> Settings:
     for name, base in KEY_FILES.items():
         values[name] = values[name] or values["secmon.state"] / "keys" / base
     _check_cluster(values, origins, reading)
+    _check_ceiling(values, origins, reading)
     return Settings(values, origins, _sources(reading), _mask(reading), shown)
 
 
@@ -221,6 +224,20 @@ def _check_cluster(values: Mapping[str, Any], origins: Mapping[str, str], readin
         reading.errors.append(ConfigError("a user needs a password_file, and a password_file a user", where=where))
     if values[user] and values[key]:
         reading.errors.append(ConfigError("name either a user or an api_key_file", where=origins[key]))
+
+
+def _check_ceiling(values: Mapping[str, Any], origins: Mapping[str, str], reading: _Reading) -> None:
+    days, ceiling = values["store.retention_days"], values[f"{CEILING}.{SECURITY}"]
+    if days > ceiling:
+        reading.errors.append(
+            ConfigError(
+                "store.retention_days is above the ceiling of its class ({ceiling})",
+                where=origins["store.retention_days"],
+                hint="personal information is kept no longer than needed (个人信息保护法 第十九条); "
+                "lower it, or raise store.retention_ceiling.security and write down why",
+                values={"ceiling": ceiling},
+            )
+        )
 
 
 def _value(setting: Setting, raw: object, origin: str, reading: _Reading, place: str = "") -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from secmon.config import values
+from secmon.model.retention import CLASSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Setting:
 
 
 ELASTICSEARCH = "store.elasticsearch"
+CEILING = "store.retention_ceiling"
 STORES = ("sqlite", "elasticsearch")
 
 SETTINGS = (
@@ -40,6 +42,12 @@ SETTINGS = (
     Setting("secmon.workers", 1, values.whole, "Worker processes; 0 works inside the main process."),
     Setting("store.kind", "sqlite", values.one_of(*STORES), "Which store: the embedded one or a cluster."),
     Setting("store.retention_days", 183, values.retention, "Days that security logs are kept; never below 180."),
+    *(
+        Setting(
+            f"{CEILING}.{name}", law.ceiling_days, values.retention, f"Most days that logs of class {name} are kept."
+        )
+        for name, law in CLASSES.items()
+    ),
     Setting(f"{ELASTICSEARCH}.urls", [], values.urls, "Nodes of the cluster.", separator=","),
     Setting(f"{ELASTICSEARCH}.ca", "", values.optional_path, "Authority of the nodes' certificates; no other counts."),
     Setting(f"{ELASTICSEARCH}.api_key_file", "", values.optional_path, "File with the API key."),

@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-MIN_RETENTION_DAYS = 180
-"""网络安全法 第二十三条第三项 (2025 修改; formerly 第二十一条): logs are kept for at least six months."""
+from secmon.model.retention import CLASSES, SECURITY
+
+MIN_RETENTION_DAYS = CLASSES[SECURITY].least_days
 MAX_RETENTION_DAYS = 36_500
 
 MASK_POLICIES = ("partial", "token", "drop", "keep")

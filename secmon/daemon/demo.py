@@ -162,6 +162,7 @@ def _settings(out: Path, urls: Sequence[str]) -> str:
         "workers = 0",
         "[store]",
         "retention_days = 36500",
+        "retention_ceiling.security = 36500",
         *(_cluster(out, urls) if urls else ()),
         "[registers]",
         f'units = "{out / "registers" / "units.yaml"}"',

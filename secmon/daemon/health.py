@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from secmon.app.retention import Review
 from secmon.errors import SecmonError
 from secmon.ports import Spool
 
@@ -148,6 +149,18 @@ def clock(now: datetime, last_received: datetime | None) -> Check:
         detail = f"{last_received - now} behind the last stored record"
         return Check("clock", "fail", detail, "set the clock (chronyd or systemd-timesyncd)")
     return Check("clock", "ok", now.isoformat(timespec="seconds"))
+
+
+def retention(found: Review) -> Check:
+    """The retention job may go on, and nothing is older than its ceiling."""
+    if found.is_held_up:
+        detail = f"the clock is {found.leap_days} days further than its last run explains"
+        remedy = "set the clock; if the date is right: secmon store retention --confirm-clock"
+        return Check("retention", "fail", detail, remedy)
+    if found.beyond:
+        detail = f"{len(found.beyond)} partitions are older than the ceiling of their class"
+        return Check("retention", "warn", detail, "let secmon up run: its daily job drops them")
+    return Check("retention", "ok", f"{len(found.due)} partitions are due")
 
 
 def problems(name: str, found: Sequence[str], good: str, *, state: State = "fail", remedy: str = "") -> Check:

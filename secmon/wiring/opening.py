@@ -13,6 +13,7 @@ from secmon.config import Settings
 from secmon.content import framework_files
 from secmon.errors import ConfigError, StoreError, StoreUnavailableError
 from secmon.model.access import job_access
+from secmon.model.retention import CLASSES
 from secmon.ports import Clock, Spool, Vault
 from secmon.sigma.rule import RuleSet
 from secmon.store.lock import WriterLock
@@ -85,6 +86,7 @@ def opened(
             class_names=loaded.class_names,
             zone=settings["secmon.zone"],
             retention_days=settings["store.retention_days"],
+            retention_ceilings={name: settings[f"store.retention_ceiling.{name}"] for name in CLASSES},
             sources=sources_of(settings),
             renderers=renderers(settings),
             framework_texts=tuple(framework_files(settings["content.frameworks"])[0]),

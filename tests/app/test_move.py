@@ -222,7 +222,7 @@ def test_failing_at_any_one_call_it_is_done_the_second_time(tmp_path: Path, cloc
 def test_a_killed_move_goes_on(way: tuple[str, str], old: Installation, tmp_path: Path, clock: SetClock) -> None:
     """The process is killed at a later moment each time, until it lives to the end."""
     expected, killed = integrity.digest(old, OPERATOR), 0
-    for after in range(2, 400, 7):
+    for after in range(2, 400, 19):
         command = [sys.executable, "-m", "tests.app.moving", *way, str(tmp_path), str(after)]
         status = subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode
         if status == 0:

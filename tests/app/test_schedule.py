@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 
 from secmon.app import audit, ledger, schedule
 from secmon.app.installation import Installation, Source
-from secmon.app.retention import apply_retention
-from secmon.app.schedule import Task, run_due
-from secmon.errors import StoreError
-from secmon.model.access import Access, job_access
-from secmon.model.record import Body, RecordQuery
+from secmon.app.retention import apply_retention, confirm_clock, review
+from secmon.app.schedule import TASKS, Task, run_due
+from secmon.errors import AccessError, StoreError
+from secmon.model.access import ROOT, Access, Principal, Role, job_access
+from secmon.model.event import format_time
+from secmon.model.record import Body, Document, RecordQuery
 from tests.app.houses import NOON, OPERATOR, SetClock, opened_house
 from tests.contracts.builders import batch_of, event_at
 
 HOUR = timedelta(hours=1)
+ADMIN = Access(Principal("user:admin", frozenset({Role.SYSTEM_ADMIN})), ROOT)
+RETENTION = next(task for task in TASKS if task.name == "retention")
 
 
 @pytest.fixture
@@ -227,3 +230,91 @@ def test_every_drop_stands_in_the_audit_chain(house: Installation) -> None:
     assert [(one.body["action"], one.body["details"]["events"]) for one in found] == [("partition.drop", 1)] * 2
     assert audit.verify(house, OPERATOR) == []
     assert apply_retention(house, job_access("retention")) == []
+
+
+def aged(house: Installation, *ages: int) -> None:
+    filled(house, *(today(house) - timedelta(days=age) for age in ages))
+
+
+def test_nothing_is_kept_beyond_the_ceiling_of_its_class(house: Installation) -> None:
+    aged(house, 401, 400, 300)
+    house = replace(house, retention_days=900, retention_ceilings={"security": 400})
+    assert [one.day for one in review(house, OPERATOR).beyond] == [today(house) - timedelta(days=401)]
+    apply_retention(house, job_access("retention"))
+    assert days_of(house) == [today(house) - timedelta(days=age) for age in (400, 300)]
+
+
+def test_a_ceiling_below_the_law_drops_nothing_that_the_law_wants_kept(house: Installation) -> None:
+    aged(house, 181, 180, 31)
+    apply_retention(replace(house, retention_ceilings={"security": 30}), job_access("retention"))
+    assert days_of(house) == [today(house) - timedelta(days=age) for age in (180, 31)]
+
+
+def test_daily_runs_go_on(house: Installation, clock: SetClock) -> None:
+    aged(house, 182, 181)
+    for left in (2, 2, 1, 0):
+        run_due(house, (RETENTION,))
+        assert len(days_of(house)) == left
+        clock.pass_time(days=1)
+
+
+@pytest.mark.parametrize("months", [1, 6, 240])
+def test_a_clock_that_jumped_ahead_drops_nothing(house: Installation, clock: SetClock, months: int) -> None:
+    aged(house, 182, 170, 1)
+    run_due(house, (RETENTION,))
+    clock.pass_time(days=30 * months)
+    for _ in range(3):
+        with pytest.raises(StoreError, match="days further than its last run"):
+            run_due(house, (RETENTION,))
+        clock.pass_time(days=1)
+    assert len(days_of(house)) == 3
+    assert review(house, OPERATOR).is_held_up
+    clock.pass_time(days=-30 * months - 3)
+    assert run_due(house, (RETENTION,)) == 0
+    assert not review(house, OPERATOR).is_held_up
+
+
+def test_a_jump_with_nothing_to_drop_holds_up_nothing(house: Installation, clock: SetClock) -> None:
+    aged(house, 10)
+    run_due(house, (RETENTION,))
+    clock.pass_time(days=60)
+    assert run_due(house, (RETENTION,)) == 60
+    assert len(days_of(house)) == 1
+
+
+def test_an_operator_who_confirms_the_date_lets_it_go_on(house: Installation, clock: SetClock) -> None:
+    aged(house, 182, 170, 1)
+    run_due(house, (RETENTION,))
+    clock.pass_time(days=30)
+    confirm_clock(house, ADMIN)
+    assert run_due(house, (RETENTION,)) == 30
+    assert len(days_of(house)) == 1
+    entries = house.records.find(OPERATOR, RecordQuery(kind="audit", equals={"action": ("clock.confirm",)})).documents
+    assert [one.body["by"] for one in entries] == [ADMIN.principal.id]
+
+
+def test_a_confirmation_is_good_for_a_day(house: Installation, clock: SetClock) -> None:
+    aged(house, 182, 170, 1)
+    run_due(house, (RETENTION,))
+    clock.pass_time(days=30)
+    confirm_clock(house, ADMIN)
+    clock.pass_time(days=2)
+    with pytest.raises(StoreError, match="retention waits"):
+        apply_retention(house, job_access("retention"))
+
+
+def test_the_clock_is_confirmed_by_system_administrators_only(house: Installation) -> None:
+    with pytest.raises(AccessError):
+        confirm_clock(house, OPERATOR)
+
+
+@pytest.mark.parametrize(
+    ("days", "leap", "waits"), [(183, 3, False), (183, 4, True), (180, 2, True), (400, 7, False), (400, 8, True)]
+)
+def test_a_leap_that_could_break_the_law_waits(
+    house: Installation, clock: SetClock, days: int, leap: int, *, waits: bool
+) -> None:
+    aged(house, 500)
+    house.records.create(OPERATOR, Document(kind="task", id="retention", body={"done_until": format_time(clock.now())}))
+    clock.pass_time(days=leap)
+    assert review(replace(house, retention_days=days), OPERATOR).is_held_up is waits
