@@ -42,6 +42,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "alerts.list": Operation("alerts:run_list"),
     "alerts.show": Operation("alerts:run_show"),
     "alerts.act": Operation("alerts:run_act", writes=True),
+    # Who searched stands in the audit chain, so the first part writes; the second one may be interrupted at any time.
+    "search.begin": Operation("search:run_begin", writes=True),
+    "search.run": Operation("search:run_search"),
     "sources.list": Operation("accounts:run_list"),
     "sources.show": Operation("accounts:run_show"),
     "deadletters.list": Operation("deadletters:run_list"),

@@ -26,6 +26,7 @@ COMMANDS = {
     "sources": "secmon.cli.sources:sources",
     "deadletters": "secmon.cli.deadletters:deadletters",
     "alerts": "secmon.cli.alerts:alerts",
+    "search": "secmon.cli.search:search",
     "report": "secmon.cli.report:report",
     "bulletin": "secmon.cli.bulletin:bulletin",
     "config": "secmon.cli.config:config",
