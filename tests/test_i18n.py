@@ -18,6 +18,10 @@ PLACE = re.compile(r"\{([a-z_]+)\}")
 HAN = re.compile("[\u4e00-\u9fff]")
 
 
+# Errors inside the rule compiler: they reach people as the text of a `RuleProblem`, its values filled in already.
+OF_RULES = {"RuleError", "UnsupportedError", "CustomError", "ConditionError"}
+
+
 class Messages(ast.NodeVisitor):
     """Collects the texts that become a problem or a hint of a `SecmonError`.
 
@@ -31,6 +35,7 @@ class Messages(ast.NodeVisitor):
         self.assigned: dict[str, list[ast.expr]] = {}
         self.found: dict[str, int] = {}
         self.new_carriers: dict[str, list[str]] = {}
+        self._of_rule = False
         self._functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -40,7 +45,12 @@ class Messages(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name in self.classes:
+        if name in OF_RULES:
+            self._of_rule = True  # their second argument by place is a line or a key
+            for value in arguments(node, ["problem"]):
+                self.take(value)
+            self._of_rule = False
+        elif name in self.classes:
             for value in arguments(node, ["problem", "hint"]):
                 self.take(value)
         elif name in self.carriers:
@@ -52,6 +62,8 @@ class Messages(ast.NodeVisitor):
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             if value.value:
                 self.found.setdefault(value.value, value.lineno)
+        elif isinstance(value, ast.JoinedStr) and self._of_rule:
+            self.found.setdefault(template(value), value.lineno)
         elif isinstance(value, ast.IfExp):
             self.take(value.body, depth)
             self.take(value.orelse, depth)
@@ -66,6 +78,21 @@ class Messages(ast.NodeVisitor):
             return
         for value in self.assigned.get(name, ()):
             self.take(value, depth + 1)
+
+
+def template(text: ast.JoinedStr) -> str:
+    """Return an f-string with a named place for each value: what was filled in is recognised by it (`translated`)."""
+    parts: list[str] = []
+    for part in text.values:
+        if isinstance(part, ast.Constant):
+            parts.append(str(part.value))
+        elif isinstance(part, ast.FormattedValue):
+            value = part.value
+            while isinstance(value, ast.Call | ast.Subscript):
+                value = value.func if isinstance(value, ast.Call) else value.value
+            name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "value")
+            parts.append("{" + name.strip("_").lower() + "}")
+    return "".join(parts)
 
 
 def arguments(node: ast.Call, parameters: list[str]) -> Iterator[ast.expr]:
@@ -85,6 +112,10 @@ def assignments(tree: ast.Module) -> dict[str, list[ast.expr]]:
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     found.setdefault(target.id, []).append(node.value)
+                elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                    for one, value in zip(target.elts, node.value.elts, strict=False):
+                        if isinstance(one, ast.Name):
+                            found.setdefault(one.id, []).append(value)
     return found
 
 

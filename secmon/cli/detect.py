@@ -16,7 +16,7 @@ import click
 import orjson
 
 from secmon.app.detect import Ledger, Row, Station, Worked
-from secmon.cli.output import complain, flush, safe, write_json
+from secmon.cli.output import complain, flush, message, safe, words, write_json
 from secmon.cli.params import AUTO, KindType, ZoneType
 from secmon.clock import SystemClock
 from secmon.collect.oneshot import open_reading
@@ -123,10 +123,12 @@ def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...]) -> tuple[RuleSet
     )
     for error in errors:
         complain(error)
+    ctx = click.get_current_context()
+    say = words(ctx)
     for problem in ruleset.problems:
-        click.echo(safe(f"{problem.state}: {problem.text}"), err=True)
+        click.echo(safe(f"{say(problem.state)}: {message(ctx, problem.text)}"), err=True)
     if not ruleset.by_id:
-        click.echo("no rule could be loaded", err=True)
+        click.echo(say("no rule could be loaded"), err=True)
     return ruleset, bool(errors) or any(problem.state == "broken" for problem in ruleset.problems)
 
 
@@ -193,9 +195,9 @@ def _detect(run: _Run, ledger: Ledger, files: tuple[str, ...], *, source: str, z
     """Print the hits in all files; return how many records were malformed."""
     malformed: list[str] = []
     for worked in run.works(_blocks(files, source, zone, malformed)):
-        for message in worked.malformed:
-            malformed.append(message)
-            complain(message)
+        for problem in worked.malformed:
+            malformed.append(problem)
+            complain(problem)
         for row in ledger.take(worked):
             _write(row)
         flush()

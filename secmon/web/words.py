@@ -20,6 +20,7 @@ CHECK_ZH = {
     "content": "规则与登记表",
     "clock": "系统时钟",
     "keys": "密钥文件",
+    "spool": "本机缓存",
 }
 LETTER_STATE_ZH = {"waiting": "待处理", "replayed": "已重放入库", "dropped": "已放弃"}
 BULLETIN_STATE_ZH = {
