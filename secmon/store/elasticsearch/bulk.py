@@ -1,11 +1,10 @@
-"""Bulk writing: pieces of bounded size, some at once; what is too much now is sent again, what is poison is named.
+"""Bulk writing: requests as large and as many as the cluster takes (`pace`); poison is named, the rest goes on.
 
 Elasticsearch answers each item by itself (docs/elasticsearch.md): 201 stored, 409 the id is there, 400 this document
 can never be stored, 429 and 503 not now; or it refuses the whole request with 413 or 429.
 """
 
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,20 +19,22 @@ from secmon.store.elasticsearch.failures import (
     CONFLICT,
     TOO_LARGE,
     TOO_MANY,
+    LostError,
     api_failure,
     error_of,
     is_blocked,
 )
 from secmon.store.elasticsearch.gateway import Answer, Gateway
+from secmon.store.elasticsearch.pace import MAX_REQUESTS, Pace
 
-MIN_BYTES: Final = 256 * 1024
-MAX_BYTES: Final = 4 << 20
-FIRST_BYTES: Final = 1 << 20
 MAX_ITEMS: Final = 5_000
-CONCURRENCY: Final = 4
 ATTEMPTS: Final = 8
+"""In a row, without a single item taken."""
+RESENDS: Final = 3
+"""Of a request whose connection was lost: it may have been done, and is done once all the same."""
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
+LONGEST_RETRY_AFTER_S: Final = 30.0
 
 _UNAVAILABLE = 503
 _BUSY = frozenset((TOO_MANY, _UNAVAILABLE))
@@ -64,29 +65,6 @@ class Outcome:
     """Poison (400): the document can never be stored as it is."""
 
 
-class Pace:
-    """How much one request may hold: halved when the cluster says it is too much, raised slowly when it is not."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._bytes = FIRST_BYTES
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of one request."""
-        return self._bytes
-
-    def slower(self) -> None:
-        """The cluster was overloaded."""
-        with self._lock:
-            self._bytes = max(self._bytes // 2, MIN_BYTES)
-
-    def faster(self) -> None:
-        """A request went well."""
-        with self._lock:
-            self._bytes = min(self._bytes + self._bytes // 16, MAX_BYTES)
-
-
 class BulkWriter:
     """Writes many documents at once; any thread may use it.
 
@@ -99,53 +77,89 @@ class BulkWriter:
         self._gateway = gateway
         self._sleep = sleep
         self._pace = Pace()
-        self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="elasticsearch-bulk")
+        self._threads = ThreadPoolExecutor(MAX_REQUESTS, thread_name_prefix="elasticsearch-bulk")
 
     def close(self) -> None:
         """Wait for what is under way."""
         self._threads.shutdown()
 
     def write(self, index: str, actions: Iterable[Action]) -> Outcome:
-        """Write all actions to one index, as often as it takes; they are made while earlier ones are under way.
+        """Write all actions to one index; see `write_all`."""
+        return self.write_all([(index, actions)])[0]
+
+    def write_all(self, work: Iterable[tuple[str, Iterable[Action]]]) -> list[Outcome]:
+        """Write actions to their indices, as often as it takes; they are made while earlier ones are under way.
+
+        Args:
+            work: index and actions; one outcome is returned for each.
 
         Raises:
             StoreUnavailableError: the cluster was too busy or away for too long; some may be stored.
             StoreError: it refused in a way that no waiting mends.
         """
-        outcome = Outcome()
+        outcomes: list[Outcome] = []
         under_way: deque[Future[None]] = deque()
         try:
-            for part in _cut(actions, self._pace.bytes):
-                under_way.append(self._threads.submit(self._write_part, index, part, outcome))
-                if len(under_way) > CONCURRENCY:
-                    under_way.popleft().result()
+            for index, actions in work:
+                outcomes.append(Outcome())
+                for part in _cut(actions, lambda: self._pace.bytes):
+                    under_way.append(self._started(index, part, outcomes[-1]))
+                    while under_way and under_way[0].done():
+                        under_way.popleft().result()
             while under_way:
                 under_way.popleft().result()
         finally:
             wait(under_way)  # nothing is still being written when a failure is told
-        return outcome
+        return outcomes
 
-    def _write_part(self, index: str, part: Sequence[Action], outcome: Outcome) -> None:
-        for attempt in range(ATTEMPTS):
-            answer = self._send(index, part)
+    def _started(self, index: str, part: list[Action], outcome: Outcome) -> Future[None]:
+        size = sum(action.size for action in part)
+        self._pace.enter(size)
+        try:
+            future = self._threads.submit(self._write_part, index, part, outcome)
+        except BaseException:
+            self._pace.leave(size)
+            raise
+        future.add_done_callback(lambda _: self._pace.leave(size))
+        return future
+
+    def _write_part(self, index: str, part: list[Action], outcome: Outcome) -> None:
+        """Send a part until nothing of it is left, in ever smaller pieces if need be."""
+        pieces, failures = deque([part]), 0
+        while pieces:
+            sent = pieces.popleft()
+            started = self._pace.start()
+            answer = self._send(index, sent)
             if answer.status == TOO_LARGE:
-                self._halve(index, part, outcome)
-                return
-            part = [] if answer.status < _FINE and not answer.body["errors"] else self._left(part, answer, outcome)
-            if not part:
-                self._pace.faster()
-                return
-            self._pace.slower()
-            # Spread, so that several daemons do not come back at the same moment.
-            pause = min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)
-            self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
-        raise StoreUnavailableError(
-            "the cluster is too busy to take more", where=self._gateway.url, hint="it is tried again by itself"
-        )
+                self._pace.too_large()
+                pieces.extendleft(reversed(_halves(sent, outcome)))
+                continue
+            is_fine = answer.status < _FINE and not answer.body["errors"]
+            left = [] if is_fine else self._left(sent, answer, outcome)
+            if not left:
+                failures = 0
+                self._pace.went_well(started, sum(action.size for action in sent))
+                continue
+            self._pace.overloaded(started)
+            failures = failures + 1 if len(left) == len(sent) else 1
+            if failures == ATTEMPTS:
+                raise StoreUnavailableError(
+                    "the cluster is too busy to take more", where=self._gateway.url, hint="it is tried again by itself"
+                )
+            pieces.extendleft(reversed(list(_cut(left, lambda: self._pace.bytes))))
+            self._sleep(_pause(failures, answer.retry_after_s))
 
     def _send(self, index: str, part: Sequence[Action]) -> Answer:
         body = b"".join([line for action in part for line in (action.command, b"\n", action.document, b"\n")])
-        answer = self._gateway.lines(f"/{index}/_bulk", body, expect=(TOO_LARGE, *_BUSY), filter_path=_FILTER)
+        for attempt in range(RESENDS):
+            try:
+                answer = self._gateway.lines(f"/{index}/_bulk", body, expect=(TOO_LARGE, *_BUSY), filter_path=_FILTER)
+                break
+            except LostError:
+                # Whatever of it was done answers 409 now, and carries our token (`writing` looks).
+                if attempt == RESENDS - 1:
+                    raise
+                self._sleep(_pause(attempt + 1))
         kind = error_of(answer.body)
         if is_blocked(answer.status, kind):
             raise api_failure(self._gateway.url, answer.status, kind)
@@ -171,15 +185,22 @@ class BulkWriter:
                 raise api_failure(self._gateway.url, status, kind)
         return left
 
-    def _halve(self, index: str, part: Sequence[Action], outcome: Outcome) -> None:
-        """Send a request that was too large in two; a single document that is too large is poison."""
-        self._pace.slower()
-        if len(part) == 1:
-            outcome.refused.append(part[0].id)
-            return
-        middle = len(part) // 2
-        for half in (part[:middle], part[middle:]):
-            self._write_part(index, half, outcome)
+
+def _halves(part: list[Action], outcome: Outcome) -> list[list[Action]]:
+    """Return a request that was too large in two; a single document that is too large is poison."""
+    if len(part) == 1:
+        outcome.refused.append(part[0].id)
+        return []
+    middle = len(part) // 2
+    return [part[:middle], part[middle:]]
+
+
+def _pause(failures: int, retry_after_s: float | None = None) -> float:
+    """Return seconds to wait: as the cluster says; else doubling, spread, so that daemons do not come back at once."""
+    if retry_after_s is not None:
+        return min(retry_after_s, LONGEST_RETRY_AFTER_S)
+    pause: float = min(FIRST_PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S)
+    return pause * random.uniform(0.5, 1.0)  # noqa: S311  no secret
 
 
 def create(items: Iterable[Item], token: str) -> Iterator[Action]:
@@ -195,14 +216,14 @@ def overwrite(item: Item, token: str, seq_no: int, primary_term: int) -> Action:
     return Action(item.id, command.encode(), item.document(token.encode()))
 
 
-def _cut(actions: Iterable[Action], size: int) -> Iterator[list[Action]]:
-    """Yield pieces of at most this many bytes; one action may be larger by itself."""
+def _cut(actions: Iterable[Action], size: Callable[[], int]) -> Iterator[list[Action]]:
+    """Yield pieces of at most so many bytes, as it is at the beginning of each; one action may be larger by itself."""
     piece: list[Action] = []
-    held = 0
+    held, most = 0, size()
     for action in actions:
-        if piece and (held + action.size > size or len(piece) == MAX_ITEMS):
+        if piece and (held + action.size > most or len(piece) == MAX_ITEMS):
             yield piece
-            piece, held = [], 0
+            piece, held, most = [], 0, size()
         piece.append(action)
         held += action.size
     if piece:

@@ -20,6 +20,10 @@ _UNAUTHENTICATED, _FORBIDDEN, _SERVER_FAILED = 401, 403, 500
 _BLOCKED = "cluster_block_exception"
 
 
+class LostError(StoreUnavailableError):
+    """The connection failed, perhaps in the middle: nobody knows whether the request was carried out."""
+
+
 @contextmanager
 def store_errors(url: str) -> Iterator[None]:
     """Turn failures of the client into `StoreError`s that name the server.
@@ -45,15 +49,13 @@ def store_errors(url: str) -> Iterator[None]:
         ) from error
     except NoConnectionError as error:
         problem = "the server cannot be reached"
-        raise StoreUnavailableError(
-            problem, where=url, hint="check store.elasticsearch.urls and the network"
-        ) from error
+        raise LostError(problem, where=url, hint="check store.elasticsearch.urls and the network") from error
     except SerializationError as error:
         raise StoreError(
             "the server does not answer in JSON", where=url, hint="check store.elasticsearch.urls"
         ) from error
     except TransportError as error:
-        raise StoreUnavailableError("the connection failed", where=url, hint="see `secmon doctor`") from error
+        raise LostError("the connection failed", where=url, hint="see `secmon doctor`") from error
 
 
 def api_failure(url: str, status: int, kind: str) -> StoreError:

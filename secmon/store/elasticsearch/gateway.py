@@ -53,10 +53,11 @@ class ElasticsearchSettings:
 
 
 class Answer(NamedTuple):
-    """HTTP status and JSON body of an answer."""
+    """HTTP status and JSON body of an answer, and the seconds after which to come again, if it names them."""
 
     status: int
     body: Body
+    retry_after_s: float | None = None
 
 
 # What a search may take beyond its time-out before its connection is closed.
@@ -213,7 +214,8 @@ class Gateway:
                 )
             except ApiError as error:
                 if error.meta.status in expect:
-                    return Answer(error.meta.status, error.body if isinstance(error.body, dict) else {})
+                    body = error.body if isinstance(error.body, dict) else {}
+                    return Answer(error.meta.status, body, _seconds(error.meta.headers.get("retry-after")))
                 raise
         answer = response.body
         if not isinstance(answer, dict):
@@ -278,6 +280,11 @@ def _client(settings: ElasticsearchSettings) -> Elasticsearch:
         raise ConfigError(
             "the cluster's address or certificate cannot be used", where="store.elasticsearch", hint="check urls and ca"
         ) from error
+
+
+def _seconds(text: str | None) -> float | None:
+    """Return the seconds of a Retry-After (RFC 9110 §10.2.3); its other form, a date, rests on two clocks."""
+    return float(text) if text is not None and text.isdecimal() else None
 
 
 def _without_secrets(url: str) -> str:

@@ -33,21 +33,27 @@ class BatchWriter:
         intent = self.batches.open(batch, load.ids)
         if isinstance(intent, BatchRow):
             return intent
-        new = {kind: self.write(partition, kind, load, intent) for kind in KINDS}
-        return self.batches.commit(intent, batch, new)
+        return self.batches.commit(intent, batch, self.write(partition, load, intent))
 
-    def write(self, partition: PartitionName, kind: Kind, load: "Load", intent: Intent) -> int:
-        """Write the documents of one kind; return how many of them carry the token of this attempt."""
-        ids = load.ids[kind]
-        if not ids:
-            return 0
-        index = self.gateway.names.index(kind, partition)
-        outcome = self.bulk.write(index, create(load.items(kind), intent.token))
-        _refuse_poison(outcome, kind, load)
-        if not outcome.taken:
-            return len(ids)
-        taken = set(outcome.taken)
-        return len(ids) - self._settle(index, kind, list(load.items(kind, taken)), intent, load)
+    def write(self, partition: PartitionName, load: "Load", intent: Intent) -> dict[Kind, int]:
+        """Write all documents; return how many of each kind carry the token of this attempt.
+
+        Raises:
+            PoisonError: some can never be stored; nothing of the batch counts.
+        """
+        kinds: list[Kind] = [kind for kind in KINDS if load.ids[kind]]
+        index = {kind: self.gateway.names.index(kind, partition) for kind in kinds}
+        # All kinds go at once: a few hits do not wait for the last event, nor the next batch for them.
+        outcomes = self.bulk.write_all((index[kind], create(load.items(kind), intent.token)) for kind in kinds)
+        written = dict(zip(kinds, outcomes, strict=True))
+        for kind, outcome in written.items():
+            _refuse_poison(outcome, kind, load)
+        new: dict[Kind, int] = {kind: len(load.ids[kind]) for kind in KINDS}
+        for kind, outcome in written.items():
+            if outcome.taken:
+                taken = list(load.items(kind, set(outcome.taken)))
+                new[kind] -= self._settle(index[kind], kind, taken, intent, load)
+        return new
 
     def _settle(self, index: str, kind: Kind, taken: Sequence[Item], intent: Intent, load: "Load") -> int:
         """Deal with documents whose ids were taken; return how many belong to other batches that count.
@@ -76,11 +82,20 @@ class BatchWriter:
         if overwrites:
             outcome = self.bulk.write(index, overwrites)
             _refuse_poison(outcome, kind, load)
-            if outcome.taken:
-                raise ConflictError(
-                    "another writer took the stream over", where=batch.source, hint="nothing of this attempt counts"
-                )
+            self._check_own(index, kind, outcome.taken, intent, batch)
         return passed
+
+    def _check_own(self, index: str, kind: Kind, ids: Sequence[str], intent: Intent, batch: Batch) -> None:
+        """Make sure that documents whose version changed meanwhile were changed by ourselves: by a request sent twice.
+
+        Raises:
+            ConflictError: by another writer.
+        """
+        holders = self._holders(index, kind, ids)
+        if any(holders[one]["token"] != intent.token for one in ids if one in holders):
+            raise ConflictError(
+                "another writer took the stream over", where=batch.source, hint="nothing of this attempt counts"
+            )
 
     def _holders(self, index: str, kind: Kind, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return id → token, digest and version of stored documents, read by id (never stale)."""

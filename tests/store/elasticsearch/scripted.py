@@ -22,8 +22,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=lambda: dict(PRODUCT))
 
 
-# Takes method, path and body of a request.
-Script = Callable[[str, str, bytes], Reply]
+# Takes method, path and body of a request; None breaks the connection off without an answer.
+Script = Callable[[str, str, bytes], Reply | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ def scripted(script: Script) -> Iterator[Scripted]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             asked.append((self.command, self.path, body))
             reply = script(self.command, self.path, body)
+            if reply is None:
+                self.close_connection = True
+                return
             data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             for name, value in {"Content-Type": "application/json", **reply.headers}.items():

@@ -13,7 +13,7 @@ from secmon.store.elasticsearch.bulk import BulkWriter
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.fields import MAX_TEXT
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
-from secmon.store.elasticsearch.naming import KINDS, PartitionName
+from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName
 from secmon.store.elasticsearch.writing import BatchWriter, loaded
 from tests.contracts.builders import DAY, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on
 
@@ -34,12 +34,11 @@ class Attempt:
         intent = self._writer.batches.open(batch, self._load.ids)
         assert isinstance(intent, Intent)
         self._intent = intent
-        self._new = dict.fromkeys(KINDS, 0)
+        self._new: dict[Kind, int] = dict.fromkeys(KINDS, 0)
 
     def write(self) -> "Attempt":
         """Write everything."""
-        for kind in KINDS:
-            self._new[kind] = self._writer.write(PARTITION, kind, self._load, self._intent)
+        self._new = self._writer.write(PARTITION, self._load, self._intent)
         return self
 
     def commit(self) -> BatchRow:

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.errors import StoreError, StoreUnavailableError
-from secmon.store.elasticsearch.bulk import ATTEMPTS, FIRST_BYTES, MAX_BYTES, MIN_BYTES, BulkWriter, Pace, create
+from secmon.store.elasticsearch.bulk import ATTEMPTS, LONGEST_RETRY_AFTER_S, RESENDS, BulkWriter, create
 from secmon.store.elasticsearch.encode import Item
 from secmon.store.elasticsearch.gateway import Gateway
+from secmon.store.elasticsearch.pace import FIRST_BYTES, MAX_BYTES
 from tests.store.elasticsearch.scripted import PRODUCT, Reply, Scripted, scripted
 
 Verdict = Callable[[str], int]
@@ -53,7 +54,8 @@ def test_all_are_stored_in_requests_of_bounded_size() -> None:
     assert (outcome.taken, outcome.refused) == ([], [])
     assert sorted(one for _, _, body in server.asked for one in ids_of(body)) == [item.id for item in items(600)]
     assert len(server.asked) > 1
-    assert max(len(body) for _, _, body in server.asked) <= FIRST_BYTES
+    assert max(len(body) for _, _, body in server.asked) <= MAX_BYTES
+    assert len(server.asked[0][2]) <= FIRST_BYTES
 
 
 def test_every_document_carries_the_token() -> None:
@@ -96,6 +98,73 @@ def test_a_whole_request_that_is_too_much_now_is_sent_again_later(status: int) -
     assert (outcome.taken, outcome.refused) == ([], [])
     assert len(pauses) == 2
     assert 0 < pauses[0] < pauses[1] * 2
+
+
+@pytest.mark.parametrize(("told", "waited"), [("2", 2.0), ("0", 0.0), ("86400", LONGEST_RETRY_AFTER_S)])
+def test_it_comes_back_when_the_cluster_says(told: str, waited: float) -> None:
+    refusals = iter([Reply(429, headers={**PRODUCT, "Retry-After": told})])
+    pauses: list[float] = []
+    with (
+        scripted(lambda _m, _p, body: next(refusals, answered(body, lambda _: 201))) as server,
+        writer(server, pauses) as bulk,
+    ):
+        bulk.write("i", create(items(3), "k"))
+    assert pauses == [waited]
+
+
+def test_a_request_that_is_more_than_the_cluster_ever_takes_at_once_is_cut() -> None:
+    """As `indexing_pressure.memory.limit` does it: 429 for what is larger than the limit, however idle the cluster."""
+
+    def script(_method: str, _path: str, body: bytes) -> Reply:
+        return Reply(429) if len(body) > 400_000 else answered(body, lambda _: 201)
+
+    with scripted(script) as server, writer(server, []) as bulk:
+        outcome = bulk.write("i", create(items(100, size=20_000), "k"))
+    stored = [one for _, _, body in server.asked if len(body) <= 400_000 for one in ids_of(body)]
+    assert sorted(stored) == [item.id for item in items(100)]
+    assert (outcome.taken, outcome.refused) == ([], [])
+
+
+def test_a_lost_connection_is_no_lost_request_and_no_second_document() -> None:
+    stored: set[str] = set()
+    losses = iter([True, False, True])
+
+    def verdict(one: str) -> int:
+        status = 409 if one in stored else 201
+        stored.add(one)
+        return status
+
+    def script(_method: str, _path: str, body: bytes) -> Reply | None:
+        reply = answered(body, verdict)
+        return None if next(losses, False) else reply
+
+    pauses: list[float] = []
+    with scripted(script) as server, writer(server, pauses) as bulk:
+        outcomes = [bulk.write("i", create(items(3 + number), "k")) for number in range(2)]
+    assert stored == {item.id for item in items(4)}
+    assert sorted(outcomes[0].taken) == [item.id for item in items(3)]  # done, but nobody heard of it
+    assert len(pauses) == 2
+
+
+def test_a_connection_that_is_always_lost_is_unavailable() -> None:
+    pauses: list[float] = []
+    with (
+        scripted(lambda *_: None) as server,
+        writer(server, pauses) as bulk,
+        pytest.raises(StoreUnavailableError, match=r"reached|failed"),
+    ):
+        bulk.write("i", create(items(3), "k"))
+    assert len(pauses) == RESENDS - 1
+
+
+def test_several_indices_are_written_side_by_side_each_with_its_own_outcome() -> None:
+    def script(_method: str, path: str, body: bytes) -> Reply:
+        return answered(body, lambda _: 409 if path.startswith("/taken") else 400)
+
+    with scripted(script) as server, writer(server, []) as bulk:
+        one, other = bulk.write_all([("taken", create(items(2), "k")), ("refused", create(items(3), "k"))])
+    assert (len(one.taken), len(one.refused)) == (2, 0)
+    assert (len(other.taken), len(other.refused)) == (0, 3)
 
 
 def test_a_cluster_that_stays_busy_is_unavailable_in_the_end() -> None:
@@ -174,13 +243,3 @@ def test_an_old_server_is_refused_by_its_version() -> None:
         with pytest.raises(StoreError, match=r"8\.18\.4 is too old"):
             gateway.install()
         gateway.close()
-
-
-def test_the_pace_halves_and_recovers_within_its_bounds() -> None:
-    pace = Pace()
-    for _ in range(20):
-        pace.slower()
-    assert pace.bytes == MIN_BYTES
-    for _ in range(200):
-        pace.faster()
-    assert FIRST_BYTES < pace.bytes <= MAX_BYTES
