@@ -14,7 +14,7 @@ from secmon.model.event import Event, Frame, format_time
 from secmon.model.hit import Hit, Level
 from secmon.model.ids import event_id
 from secmon.pipeline import Classifying, Lane, Matcher, parse_frames
-from secmon.sigma.correlate import Moment, group_hits, moments
+from secmon.sigma.correlate import Moment, group_hits, moments, with_derived
 from secmon.sigma.hits import make_hits
 from secmon.sigma.rule import CorrelationRule, Rule, RuleSet
 
@@ -143,7 +143,9 @@ class Ledger:
     def close(self) -> Iterator[Row]:
         """Evaluate the correlations, and yield the rows that were held, theirs among them."""
         for correlation in self.ruleset.correlations:
-            for group, hits in group_hits(correlation, self._base):
+            if not correlation.generates:
+                continue
+            for group, hits in group_hits(correlation, with_derived(correlation, self._base)):
                 for moment in moments(correlation, hits):
                     place = self._places[moment.event_id]
                     row = self._correlation_row(correlation, group, moment, place)

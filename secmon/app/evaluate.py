@@ -16,16 +16,17 @@ from datetime import datetime
 from itertools import chain
 
 from secmon.app import alerts, rulebook
+from secmon.app.chains import HitReader, Touched
 from secmon.app.installation import Installation
 from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.alert import Alert, AlertContent
 from secmon.model.event import Value
 from secmon.model.hit import Hit
-from secmon.model.ids import alert_id, key_id, window_start
+from secmon.model.ids import alert_id, window_start
 from secmon.model.questions import HitQuery
 from secmon.model.record import Document
-from secmon.sigma.correlate import group_hits, moments
+from secmon.sigma.correlate import moments
 from secmon.sigma.rule import CorrelationRule
 from secmon.triage.card import RuleCard, card_of
 from secmon.triage.content import Draft, lookback, merged, of_correlation, of_rule, touched_range
@@ -152,21 +153,21 @@ class _Tick:
         for fresh in by_alert.values():
             card = book.card(fresh[-1])
             self._fold(card, of_rule(card, fresh), None)
+        reader = HitReader(self.house.log, self.access, self.upto)
         for correlation in book.correlations(hits):
-            for group, fresh in group_hits(correlation, hits):
-                for draft in self._correlated(correlation, group, fresh):
+            for touched in reader.touched(correlation, hits) if correlation.generates else ():
+                for draft in self._correlated(correlation, reader, touched):
                     self._fold(card_of(correlation), draft, correlation)
 
-    def _correlated(self, correlation: CorrelationRule, group: dict[str, Value], fresh: list[Hit]) -> list[Draft]:
-        first, last = min(hit.at for hit in fresh), max(hit.at for hit in fresh)
+    def _correlated(self, correlation: CorrelationRule, reader: HitReader, touched: Touched) -> list[Draft]:
+        group, first, last = touched
         since, until = touched_range((first, last), correlation.timespan, correlation.group_window)
         # Moments before the first touched window would look back over hits that were not read.
         begin = window_start(first, correlation.group_window)
         before = self._goes_on(correlation, group, first, until)
         if before is not None:
             since, begin = lookback(first, correlation.timespan), first
-        query = HitQuery(key=key_id(correlation.id, group), since=since, until=until, upto=self.upto)
-        hits = list(self.house.log.hits(self.access, query))
+        hits = reader.hits(correlation, group, since, until)
         satisfied = [moment for moment in moments(correlation, hits) if moment.at >= begin]
         return of_correlation(correlation, group, satisfied, hits, before=before)
 
@@ -180,7 +181,8 @@ class _Tick:
         """
         start = window_start(first, correlation.group_window)
         later = start + correlation.group_window
-        if not correlation.threshold.is_monotone or until > later + correlation.group_window:
+        # What an inner correlation found may be earlier than what is new: then nothing of it can be gone on from.
+        if not correlation.is_monotone or correlation.inner or until > later + correlation.group_window:
             return None
         if until > later and self._alert(alert_id(correlation.id, group, later)) is not None:
             return None
@@ -226,7 +228,7 @@ class _Tick:
     ) -> AlertContent:
         if correlation is None:
             return self._summed(before, card, draft)
-        if correlation.digest == before.rule_digest and correlation.threshold.is_monotone:
+        if correlation.digest == before.rule_digest and correlation.is_monotone:
             return kept(before.content, draft.content)
         return draft.content
 

@@ -76,7 +76,7 @@ class Rulebook:
         if touched:
             in_force = set(self.house.ruleset.by_id)
             for rule in self._retired():
-                if rule.id not in in_force and touched & set(rule.rule_ids):
+                if rule.id not in in_force and touched & rule.event_rule_ids:
                     in_force.add(rule.id)
                     yield rule
 

@@ -289,7 +289,7 @@ def _refuse_modifiers(key: str, value: Any, line: int) -> None:
     """Refuse what pySigma 1.5 gets wrong without a word."""
     _, *names = key.split("|")
     values = value if isinstance(value, list) else [value]
-    if not values:
+    if names and not values:
         raise RuleError("an empty list", line, hint="null asks for a field without a value")
     if "re" in names and any(each is None for each in values):
         raise RuleError("a regular expression is missing", line)

@@ -1,8 +1,9 @@
 """What a rule is once it is compiled: frozen, free of pySigma, ready to be sent to another process."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from fractions import Fraction
 from typing import Literal
 
 from secmon.model.hit import Level
@@ -131,33 +132,56 @@ class Rule:
     captures: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-CorrelationType = Literal["event_count", "value_count"]
+CorrelationType = Literal[
+    "event_count",
+    "value_count",
+    "temporal",
+    "temporal_ordered",
+    "value_sum",
+    "value_avg",
+    "value_percentile",
+    "value_median",
+]
+
+# Types that count whole things, of which more hits can never be fewer; the others calculate with values.
+COUNTING: frozenset[CorrelationType] = frozenset({"event_count", "value_count", "temporal", "temporal_ordered"})
+
+AND, OR, NOT = "&", "|", "!"
+"""Operators of `CorrelationRule.expression`; no rule id is one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The condition of a correlation: its count compares like this with a number."""
+    """The condition of a correlation: what is measured compares like this with a number.
+
+    Args:
+        operator: how.
+        number: with what.
+        also: a second comparison that must hold as well: the other end of a range.
+    """
 
     operator: Operator
-    number: int
+    number: int | float
+    also: "Threshold | None" = None
 
-    def holds(self, count: int) -> bool:
-        """Tell whether a count satisfies the condition."""
-        return _COMPARE[self.operator](count, self.number)
+    def holds(self, measured: int | Fraction) -> bool:
+        """Tell whether a measure satisfies the condition; fractions and floats compare exactly."""
+        return _COMPARE[self.operator](measured, self.number) and (self.also is None or self.also.holds(measured))
 
     @property
     def is_monotone(self) -> bool:
-        """Whether more hits can never make it false where it was true."""
-        return self.operator in {Operator.GT, Operator.GTE}
+        """Whether a larger measure can never make it false where it was true."""
+        is_lower = self.operator in {Operator.GT, Operator.GTE}
+        return is_lower and (self.also is None or self.also.is_monotone)
 
 
-_COMPARE = {
-    Operator.LT: int.__lt__,
-    Operator.LTE: int.__le__,
-    Operator.GT: int.__gt__,
-    Operator.GTE: int.__ge__,
-    Operator.EQ: int.__eq__,
-    Operator.NEQ: int.__ne__,
+_COMPARE: Mapping[Operator, Callable[[int | Fraction, int | float], bool]] = {
+    Operator.LT: lambda measured, number: measured < number,
+    Operator.LTE: lambda measured, number: measured <= number,
+    Operator.GT: lambda measured, number: measured > number,
+    Operator.GTE: lambda measured, number: measured >= number,
+    Operator.EQ: lambda measured, number: measured == number,
+    Operator.NEQ: lambda measured, number: measured != number,
 }
 
 
@@ -167,13 +191,18 @@ class CorrelationRule:
 
     Args:
         name: its title.
-        type: what is counted in the window.
-        rule_ids: ids of its base rules, sorted.
+        type: what is measured in the window.
+        rule_ids: ids of the rules it refers to, sorted; correlations among them stand in `inner`.
         group_by: names of its group key, as its hits and alerts show them (aliases included).
         timespan: width of its sliding window, half-open: (t − timespan, t].
         threshold: the condition.
-        value_fields: the fields whose distinct values `value_count` counts, as the rule names them.
+        value_fields: the fields whose values it counts or calculates with, as the rule names them.
         generate: its base rules make hits and alerts of their own as well.
+        generates: it makes hits and alerts of its own, as in `Rule`.
+        order: of `temporal_ordered`, the ids in the order in which they must come; a rule may stand in it twice.
+        percentile: of `value_percentile`, which one: 0 … 100.
+        expression: a condition in words, in postfix notation over ids and `AND`, `OR`, `NOT`; empty if it has none.
+        inner: the correlations it refers to (a chain), complete, so that it can be evaluated for as long as it is kept.
     """
 
     id: str
@@ -192,10 +221,27 @@ class CorrelationRule:
     threshold: Threshold
     value_fields: tuple[str, ...] = ()
     generate: bool = False
+    generates: bool = True
     group_window: timedelta = DEFAULT_GROUP_WINDOW
     reason: str = ""
     reason_fields: tuple[str, ...] = ()
     playbook: str = ""
+    order: tuple[str, ...] = ()
+    percentile: float | None = None
+    expression: tuple[str, ...] = ()
+    inner: tuple["CorrelationRule", ...] = ()
+
+    @property
+    def event_rule_ids(self) -> frozenset[str]:
+        """Ids of the rules over single events that it rests on, through every link of a chain."""
+        links = {each.id for each in self.inner}
+        return frozenset(self.rule_ids).difference(links).union(*(each.event_rule_ids for each in self.inner))
+
+    @property
+    def is_monotone(self) -> bool:
+        """Whether more hits can never make it false where it was true."""
+        counts = self.type in COUNTING and self.threshold.is_monotone and not self.expression
+        return counts and all(each.is_monotone for each in self.inner)
 
 
 @dataclass(frozen=True, slots=True)

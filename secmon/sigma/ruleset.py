@@ -1,7 +1,7 @@
 """All rules of a detection run: loaded, linked, and those that do not run with the reason why."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
@@ -10,12 +10,10 @@ from secmon.errors import ContentError
 from secmon.sigma.collections import assembled
 from secmon.sigma.compile import CompiledRule, RuleError, Settings, compile_rule, digest_of, one_line
 from secmon.sigma.conditions import Placeholders
-from secmon.sigma.correlations import compile_correlation
 from secmon.sigma.documents import YamlDocument, documents
 from secmon.sigma.filters import read_filter
-from secmon.sigma.rule import CorrelationRule, KeySpec, ProblemState, Rule, RuleFile, RuleProblem, RuleSet
-
-Captures = tuple[tuple[str, tuple[str, ...]], ...]
+from secmon.sigma.linking import linked, rules_of
+from secmon.sigma.rule import CorrelationRule, ProblemState, Rule, RuleFile, RuleProblem, RuleSet
 
 
 @dataclass(slots=True)
@@ -24,7 +22,7 @@ class _Loader:
     rules: dict[str, CompiledRule] = field(default_factory=dict)
     pending: dict[str, YamlDocument] = field(default_factory=dict)
     filters: dict[str, YamlDocument] = field(default_factory=dict)
-    correlations: dict[str, CorrelationRule] = field(default_factory=dict)
+    linked: tuple[tuple[Rule, ...], tuple[CorrelationRule, ...]] = ((), ())
     problems: list[RuleProblem] = field(default_factory=list)
 
     def read(self, file: RuleFile) -> None:
@@ -95,51 +93,10 @@ class _Loader:
 
     def link(self) -> None:
         """Compile the correlations, now that every rule is there."""
-        bases = dict(self.rules)
-        for compiled in self.rules.values():
-            if compiled.reference:
-                bases.setdefault(compiled.reference, compiled)
-        for document in self.pending.values():
-            try:
-                correlation, specs = compile_correlation(document, bases)
-                self.capture(document, correlation, specs)
-            except RuleError as error:
-                self.report(document, error)
-                self.silence(document, bases)
-            else:
-                self.correlations[correlation.id] = correlation
-
-    def capture(self, document: YamlDocument, correlation: CorrelationRule, specs: Mapping[str, KeySpec]) -> None:
-        """Tell the base rules what their hits must carry."""
-        linked: dict[str, Rule] = {}
-        for base_id, spec in specs.items():
-            rule = self.rules[base_id].rule
-            reasons = tuple((name, (name,)) for name in correlation.reason_fields if name not in dict(spec.group))
-            captures = dict(rule.captures)
-            for name, fields in (*spec.group, *spec.values, *reasons):
-                if captures.setdefault(name, fields) != fields:
-                    problem = f"the name {name} means another field in another correlation over the same rule"
-                    raise RuleError(problem, document.line_of("correlation"), hint="use another alias")
-            linked[base_id] = replace(
-                rule,
-                keys=(*rule.keys, spec),
-                captures=tuple(captures.items()),
-                generates=rule.generates and correlation.generate,
-            )
-        for base_id, rule in linked.items():
-            self.rules[base_id] = replace(self.rules[base_id], rule=rule)
-
-    def silence(self, document: YamlDocument, bases: Mapping[str, CompiledRule]) -> None:
-        """Keep base rules of a broken correlation from crying out on every event: that was never their purpose."""
-        block = document.data["correlation"]
-        if not isinstance(block, dict) or block.get("generate") is True:
-            return
-        named = block.get("rules")
-        for reference in named if isinstance(named, list) else [named]:
-            base = bases.get(str(reference))
-            if base is not None:
-                current = self.rules[base.rule.id]
-                self.rules[base.rule.id] = replace(current, rule=replace(current.rule, generates=False))
+        linker = linked(self.rules, self.pending)
+        for document, error in linker.failed:
+            self.report(document, error)
+        self.linked = rules_of(linker)
 
     def report(self, document: YamlDocument, error: RuleError) -> None:
         data = document.data if isinstance(document.data, dict) else {}
@@ -148,8 +105,7 @@ class _Loader:
         self.problems.append(RuleProblem(document.path, error.line, identity, state, error.problem, error.hint, name))
 
     def result(self) -> RuleSet:
-        rules = tuple(sorted((each.rule for each in self.rules.values()), key=lambda rule: rule.id))
-        correlations = tuple(sorted(self.correlations.values(), key=lambda rule: rule.id))
+        rules, correlations = self.linked
         everything: tuple[Rule | CorrelationRule, ...] = (*rules, *correlations)
         return RuleSet(
             rules=rules,

@@ -14,7 +14,7 @@ from typing import Any
 from secmon.errors import ContentError
 from secmon.model.event import Event, Scalar, format_time, parse_time
 from secmon.model.hit import Hit
-from secmon.sigma.correlate import group_hits, moments
+from secmon.sigma.correlate import group_hits, moments, with_derived
 from secmon.sigma.documents import YamlDocument, documents
 from secmon.sigma.hits import make_hits
 from secmon.sigma.index import Engine
@@ -111,17 +111,18 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
 
 def _untested(rules: Iterable[Rule | CorrelationRule], proven: Mapping[str, set[str]]) -> Iterable[str]:
     for rule in rules:
-        if isinstance(rule, Rule) and not rule.generates:
-            continue  # a base rule is shown by the tests of its correlation
+        if not rule.generates:
+            continue  # what serves a correlation only is shown by the tests of that
         missing = [kind for kind in ("match", "near miss") if kind not in proven.get(rule.id, set())]
         if missing:
             yield f"{rule.path}:{rule.line}: the rule has no {' and no '.join(missing)} case"
 
 
 def _rule_of(ruleset: RuleSet, file: RuleFile) -> Rule | CorrelationRule | None:
-    """Return the rule that a test file is about: of several in one file the correlation."""
+    """Return the rule that a test file is about: of several in one file the correlation that makes hits."""
     path = file.path.removesuffix(".test.yaml") + ".yml"
     found: list[Rule | CorrelationRule] = [rule for rule in ruleset.correlations if rule.path == path]
+    found.sort(key=lambda rule: not rule.generates)
     found += [rule for rule in ruleset.rules if rule.path == path]
     return found[0] if found else None
 
@@ -141,7 +142,7 @@ def run_case(ruleset: RuleSet, rule: Rule | CorrelationRule, case: Case, engine:
 
 
 def _bases(ruleset: RuleSet, rule: Rule | CorrelationRule) -> tuple[Rule, ...]:
-    wanted = {rule.id} if isinstance(rule, Rule) else set(rule.rule_ids)
+    wanted = {rule.id} if isinstance(rule, Rule) else rule.event_rule_ids
     return tuple(each for each in ruleset.rules if each.id in wanted)
 
 
@@ -152,7 +153,7 @@ def _hits(ruleset: RuleSet, events: Sequence[Event], matcher: Engine | Definitio
 def _count(rule: Rule | CorrelationRule, hits: list[Hit]) -> int:
     if isinstance(rule, Rule):
         return len(hits)
-    return sum(len(moments(rule, group)) for _, group in group_hits(rule, hits))
+    return sum(len(moments(rule, group)) for _, group in group_hits(rule, with_derived(rule, hits)))
 
 
 def read_cases(file: RuleFile, parse_lines: ParseLines) -> list[Case]:

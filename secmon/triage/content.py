@@ -261,6 +261,11 @@ def lookback(moment: datetime, timespan: timedelta) -> datetime:
     return _moved(moment, -timespan)
 
 
+def lookahead(moment: datetime, timespan: timedelta) -> datetime:
+    """Return the first moment that is too late to look back on this one."""
+    return _moved(moment, timespan)
+
+
 def _moved(moment: datetime, by: timedelta) -> datetime:
     """Return a moment moved by a span, no further than dates go: a record may claim any of them."""
     try:

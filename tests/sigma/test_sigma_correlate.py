@@ -1,19 +1,25 @@
 """Correlations: true sliding windows by event time, a function of the set of hits."""
 
 import random
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secmon.model.event import Event, Value
+from secmon.model.event import Event, Value, format_time
 from secmon.model.hit import Hit, Level
 from secmon.model.ids import key_id
-from secmon.sigma.correlate import Moment, group_hits, members, moments
+from secmon.sigma.correlate import Moment, group_hits, members, moments, with_derived
 from secmon.sigma.hits import MAX_CAPTURED, captured, make_hits
-from secmon.sigma.rule import CorrelationRule
+from secmon.sigma.match import Definition
+from secmon.sigma.rule import CorrelationRule, RuleSet
+from secmon.sigma.windows import shown
 from tests.sigma.rule_texts import ID, correlation_text, load, login, rule_text
 
 START = datetime(2026, 9, 7, tzinfo=UTC)
@@ -25,11 +31,11 @@ def correlation(block: str = "type: event_count\ncondition: {gte: 3}", *, timesp
     return ruleset.correlations[0]
 
 
-def hit(second: float, event: int, **values: Value) -> Hit:
-    """Return a hit of rule 1 so many seconds after the start; `user_name` is `user.name`."""
+def hit(second: float, event: int, *, rule: int = 1, **values: Value) -> Hit:
+    """Return a hit of a rule so many seconds after the start; `user_name` is `user.name`."""
     return Hit(
         event_id=f"{event:032x}",
-        rule_id=ID.format(1),
+        rule_id=ID.format(rule),
         rule_digest="",
         level=Level.LOW,
         at=START + timedelta(seconds=second),
@@ -110,34 +116,238 @@ def test_no_time_is_too_early() -> None:
     assert moments(correlation("type: event_count\ncondition: {gte: 1}"), [early])[0].event_ids == ("0" * 32,)
 
 
-def brute_force(rule: CorrelationRule, hits: list[Hit]) -> list[tuple[str, int, tuple[str, ...]]]:
+# --- the types of which the number is not that of events ---------------------------------------------------------
+
+THREE = f"[{ID.format(1)}, {ID.format(2)}, {ID.format(3)}]"
+
+
+def over_three(block: str, *, rules: str = THREE, timespan: str = "10s") -> CorrelationRule:
+    """Return a correlation over rules 1 to 3."""
+    texts = [rule_text(f"s: {{user.name: u{n}}}\ncondition: s", number=n, head=f"name: r{n}") for n in (1, 2, 3)]
+    ruleset = load(*texts, correlation_text(block, rules=rules, timespan=timespan))
+    assert ruleset.problems == ()
+    return ruleset.correlations[0]
+
+
+def steps(rules: str, gap: float = 1) -> list[Hit]:
+    """Return hits of these rules, one after the other: "123" is a hit of rule 1, of rule 2, of rule 3."""
+    return [hit(n * gap, n, rule=int(rule)) for n, rule in enumerate(rules)]
+
+
+@pytest.mark.parametrize(
+    ("series", "temporal", "ordered"),
+    [("123", [2], [2]), ("321", [2], []), ("1123", [3], [3]), ("132", [2], []), ("1323", [2, 3], [3]), ("111", [], [])],
+)
+def test_temporal_asks_for_all_rules_and_ordered_for_their_order(
+    series: str, temporal: list[float], ordered: list[float]
+) -> None:
+    assert seconds(moments(over_three("type: temporal"), steps(series))) == temporal
+    assert seconds(moments(over_three("type: temporal_ordered"), steps(series))) == ordered
+
+
+def test_the_order_is_that_of_the_document_and_may_name_a_rule_twice() -> None:
+    rule = over_three("type: temporal_ordered", rules="[r3, r1, r3]")
+    assert seconds(moments(rule, steps("31"))) == []
+    assert seconds(moments(rule, steps("3123"))) == [3]
+    assert seconds(moments(rule, steps("313", gap=5))) == []
+
+
+def test_one_event_is_no_order_however_many_rules_it_satisfies() -> None:
+    both = [hit(0, 1, rule=1), hit(0, 1, rule=2), hit(0, 1, rule=3)]
+    assert seconds(moments(over_three("type: temporal"), both)) == [0]
+    assert moments(over_three("type: temporal_ordered"), both) == []
+
+
+def test_a_threshold_on_a_temporal_correlation_counts_rules() -> None:
+    two = over_three("type: temporal\ncondition: {gte: 2}")
+    assert seconds(moments(two, steps("1121"))) == [2, 3]
+    assert seconds(moments(over_three("type: temporal_ordered\ncondition: {gte: 2}"), steps("3213"))) == [3]
+
+
+@pytest.mark.parametrize(
+    ("words", "series", "expected"),
+    [
+        ("r1 and r2", "12", [1]),
+        ("r1 and not r2", "121", [0]),
+        ("r1 and not r2", "11", [0, 1]),
+        ("r2 or r3 and r1", "312", [1, 2]),
+        ("(r2 or r3) and r1", "312", [1, 2]),
+        ("not (r1 and r2) and r3", "3123", [0, 1]),
+    ],
+)
+def test_a_condition_in_words_holds_over_the_rules_in_the_window(
+    words: str, series: str, expected: list[float]
+) -> None:
+    rule = over_three(f"type: temporal\ncondition: {words}", rules="[" + ", ".join(sorted(set(words.replace("(", " ")
+        .replace(")", " ").split()) & {"r1", "r2", "r3"})) + "]")  # fmt: skip
+    used = [one for one in steps(series) if one.rule_id in rule.rule_ids]
+    assert seconds(moments(rule, used)) == expected
+
+
+def test_a_condition_in_words_may_name_its_rules_alone() -> None:
+    texts = [rule_text(f"s: {{user.name: u{n}}}\ncondition: s", number=n, head=f"name: r{n}") for n in (1, 2)]
+    text = correlation_text("type: temporal_ordered\ncondition: r2 and r1").replace(f"  rules: [{ID.format(1)}]\n", "")
+    ruleset = load(*texts, text)
+    assert ruleset.problems == ()
+    assert ruleset.correlations[0].order == (ID.format(2), ID.format(1))
+    assert not any(rule.generates for rule in ruleset.rules)
+
+
+def calculating(kind: str, condition: str) -> CorrelationRule:
+    return correlation(f"type: {kind}\ncondition: {{field: http.bytes, {condition}}}", timespan="10s")
+
+
+def sizes(*values: Value) -> list[Hit]:
+    return [hit(n, n, http_bytes=value) for n, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition", "expected"),
+    [
+        ("value_sum", "gt: 5", [(2, 6), (3, 10)]),
+        ("value_sum", "eq: 3", [(1, 3)]),
+        ("value_avg", "gte: 2", [(2, 2), (3, 2.5)]),
+        ("value_avg", "gt: 1, lt: 2", [(1, 1.5)]),
+        ("value_percentile", "percentile: 50, gte: 2", [(2, 2), (3, 2)]),
+        ("value_percentile", "percentile: 100, gt: 2.5", [(2, 3), (3, 4)]),
+        ("value_percentile", "percentile: 0, eq: 1", [(0, 1), (1, 1), (2, 1), (3, 1)]),
+        ("value_median", "gte: 2", [(2, 2), (3, 2.5)]),
+    ],
+)
+def test_values_are_added_averaged_and_ranked(kind: str, condition: str, expected: list[tuple[float, float]]) -> None:
+    found = moments(calculating(kind, condition), sizes(1, 2, 3, 4))
+    assert list(zip(seconds(found), (moment.count for moment in found), strict=True)) == expected
+
+
+def test_text_that_is_a_number_counts_and_other_text_does_not() -> None:
+    rule = calculating("value_sum", "gte: 3")
+    assert seconds(moments(rule, sizes("1", "2"))) == [1]
+    assert moments(rule, [*sizes("many", "9e999", "nan", True), hit(5, 9)]) == []
+    assert seconds(moments(rule, sizes(["1", "x", "1", "1"]))) == [0]
+
+
+def test_sums_are_exact_whatever_slid_through_the_window() -> None:
+    rule = calculating("value_sum", "eq: 0.3")
+    hits = [hit(0, 0, http_bytes=10**30), *(hit(11 + n, n + 1, http_bytes=value) for n, value in enumerate([0.3]))]
+    assert [moment.count for moment in moments(rule, hits)] == [0.3]
+
+
+def test_a_range_needs_both_of_its_ends() -> None:
+    rule = correlation("type: event_count\ncondition: {gt: 1, lte: 3}")
+    assert seconds(moments(rule, [hit(n, n) for n in range(5)])) == [1, 2]
+
+
+@pytest.mark.parametrize("measure", [10**400, -(10**400)], ids=["huge", "negative"])
+def test_a_measure_is_shown_as_json_can_say_it(measure: int) -> None:
+    assert abs(shown(measure)) > 1e308
+    assert shown(Fraction(5, 2)) == 2.5
+    assert shown(Fraction(4, 2)) == 2
+
+
+# --- against the sentence of the specification --------------------------------------------------------------------
+
+
+def named(rule: CorrelationRule, one: Hit) -> bool:
+    return not rule.value_fields or bool(list(numbers_of(one)) if rule.type != "value_count" else one.captured)
+
+
+def numbers_of(one: Hit) -> Iterator[Fraction]:
+    value = one.captured.get("user.name")
+    if isinstance(value, int | float):
+        yield Fraction(value)
+
+
+def longest(order: tuple[str, ...], window: list[set[str]]) -> int:
+    """Return the length of the longest common series, the slow way."""
+    best = [[0] * (len(window) + 1) for _ in range(len(order) + 1)]
+    for i, rule_id in enumerate(order):
+        for j, seen in enumerate(window):
+            best[i + 1][j + 1] = max(best[i][j + 1], best[i + 1][j], best[i][j] + (rule_id in seen))
+    return best[-1][-1]
+
+
+def percentile(rule: CorrelationRule, numbers: list[Fraction]) -> Fraction:
+    wanted = Fraction(str(rule.percentile)) / 100
+    return next(n for n in numbers if Fraction(sum(m <= n for m in numbers), len(numbers)) >= wanted)
+
+
+def measured(rule: CorrelationRule, window: list[Hit], seen: dict[str, set[str]]) -> Fraction | int:
+    numbers = sorted(number for one in window for number in numbers_of(one))
+    measures: dict[str, Callable[[], Fraction | int]] = {
+        "event_count": lambda: len(window),
+        "value_count": lambda: len({str(one.captured.get("user.name")) for one in window}),
+        "temporal": lambda: len(set().union(*(seen[one.event_id] for one in window))),
+        "temporal_ordered": lambda: longest(rule.order, [seen[one.event_id] for one in window]),
+        "value_sum": lambda: sum(numbers, Fraction(0)),
+        "value_avg": lambda: sum(numbers, Fraction(0)) / len(numbers),
+        "value_median": lambda: Fraction(statistics.median(numbers)),
+        "value_percentile": lambda: percentile(rule, numbers),
+    }
+    return measures[rule.type]()
+
+
+def brute_force(rule: CorrelationRule, hits: list[Hit]) -> list[tuple[str, float, tuple[str, ...]]]:
     """The sentence of the specification, event by event."""
-    named = {one.event_id: one for one in hits if rule.type == "event_count" or "user.name" in one.captured}
-    ordered = sorted(named.values(), key=lambda one: (one.at, one.event_id))
+    seen: dict[str, set[str]] = {}
+    for one in hits:
+        seen.setdefault(one.event_id, set()).add(one.rule_id)
+    events = {one.event_id: one for one in hits if named(rule, one)}
+    ordered = sorted(events.values(), key=lambda one: (one.at, one.event_id))
     found = []
     for index, one in enumerate(ordered):
         window = [other for other in ordered[: index + 1] if one.at - rule.timespan < other.at <= one.at]
-        values = {str(other.captured.get("user.name")) for other in window}
-        count = len(window) if rule.type == "event_count" else len(values)
+        count = measured(rule, window, seen)
         if rule.threshold.holds(count):
-            found.append((one.event_id, count, tuple(other.event_id for other in window)))
+            found.append((one.event_id, shown(count), tuple(other.event_id for other in window)))
     return found
 
 
-HITS = st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["a", "b", "c", None])), max_size=30).map(
-    lambda rows: [hit(at / 2, n, **({"user_name": name} if name else {})) for n, (at, name) in enumerate(rows)]
-)
+def _hits(rows: Sequence[tuple[int, str | int | float | None, int]]) -> list[Hit]:
+    made = []
+    for n, (at, value, rules) in enumerate(rows):
+        values: dict[str, Value] = {} if value is None else {"user.name": value}
+        made += [replace(hit(at / 2, n, rule=rule), captured=values) for rule in (1, 2, 3) if rules & 1 << rule]
+    return made
+
+
+NAMES = st.sampled_from(["a", "b", "c", None])
+NUMBERS = st.integers(-3, 9) | st.sampled_from([0.1, 0.5, 1e300, 10**40, None])
+SETS = st.integers(1, 7).map(lambda bits: bits << 1)
 RULES = [
-    correlation("type: event_count\ncondition: {gte: 3}", timespan="5s"),
-    correlation("type: value_count\ncondition: {gte: 2, field: user.name}", timespan="5s"),
-    correlation("type: value_count\ncondition: {lt: 3, field: user.name}", timespan="2s"),
+    over_three("type: event_count\ncondition: {gte: 3}", timespan="5s"),
+    over_three("type: event_count\ncondition: {gt: 1, lt: 4}", timespan="5s"),
+    over_three("type: value_count\ncondition: {gte: 2, field: user.name}", timespan="5s"),
+    over_three("type: value_count\ncondition: {lt: 3, field: user.name}", timespan="2s"),
+    over_three("type: temporal", timespan="4s"),
+    over_three("type: temporal\ncondition: {eq: 2}", timespan="4s"),
+    over_three("type: temporal_ordered", timespan="5s"),
+    over_three("type: temporal_ordered\ncondition: {gte: 2}", rules="[r1, r3, r1, r2]", timespan="5s"),
+]
+CALCULATING = [
+    over_three(f"type: {kind}\ncondition: {{{condition}, field: user.name}}", timespan="5s")
+    for kind, condition in [
+        ("value_sum", "gte: 3"),
+        ("value_sum", "neq: 0.5"),
+        ("value_avg", "lt: 2.5"),
+        ("value_median", "gte: 1"),
+        ("value_percentile", "percentile: 90, gte: 2"),
+        ("value_percentile", "percentile: 99.9, lt: 5"),
+        ("value_percentile", "percentile: 0, lt: 1"),
+    ]
 ]
 
 
-@given(hits=HITS, rule=st.sampled_from(RULES), seed=st.integers(0, 9))
+@given(
+    case=st.tuples(st.lists(st.tuples(st.integers(0, 40), NAMES, SETS), max_size=30).map(_hits), st.sampled_from(RULES))
+    | st.tuples(
+        st.lists(st.tuples(st.integers(0, 40), NUMBERS, SETS), max_size=20).map(_hits), st.sampled_from(CALCULATING)
+    ),
+    seed=st.integers(0, 9),
+)
 def test_moments_are_what_the_definition_says_whatever_the_order_of_arrival(
-    hits: list[Hit], rule: CorrelationRule, seed: int
+    case: tuple[list[Hit], CorrelationRule], seed: int
 ) -> None:
+    hits, rule = case
     shuffled = random.Random(seed).sample(hits, len(hits))  # noqa: S311  an order, not a secret
     found = moments(rule, shuffled)
     assert [(moment.event_id, moment.count, moment.event_ids) for moment in found] == brute_force(rule, hits)
@@ -146,6 +356,81 @@ def test_moments_are_what_the_definition_says_whatever_the_order_of_arrival(
         key=[one.event_id for one in sorted(hits, key=lambda one: (one.at, one.event_id))].index,
     )
     assert all(before.last < after.last for before, after in pairwise(found))
+
+
+# --- chains -----------------------------------------------------------------------------------------------------
+
+
+def chain(outer: str, *, inner: str = "", rules: str = "[many, success]") -> RuleSet:
+    """Return the specification's example: many failed logins of a user, then one that succeeds."""
+    failed = rule_text("s: {event.outcome: failure}\ncondition: s", head="name: failed")
+    success = rule_text("s: {event.outcome: success}\ncondition: s", number=2, head="name: success")
+    many = correlation_text(
+        inner or "type: event_count\ngroup-by: [user.name]\ncondition: {gte: 3}",
+        number=8,
+        head="name: many",
+        rules="[failed]",
+    )
+    ruleset = load(failed, success, many, correlation_text(outer, rules=rules))
+    assert ruleset.problems == ()
+    return ruleset
+
+
+LOGINS = "type: temporal_ordered\ngroup-by: [user.name]"
+
+
+def logins(ruleset: RuleSet, *rows: tuple[int, str, str]) -> list[Hit]:
+    """Return the hits of logins: second, user and outcome, and the host "h" or what stands behind the "@"."""
+    hits = []
+    for number, (second, user, outcome) in enumerate(rows):
+        name, _, host = user.partition("@")
+        made = login(user_name=name, host_name=host or "h", event_outcome=outcome) | {
+            "@timestamp": format_time(START + timedelta(seconds=second)),
+            "event.id": f"{number:032x}",
+        }
+        hits += make_hits(ruleset, made, Definition(ruleset.rules).match(made))
+    return hits
+
+
+def chained(ruleset: RuleSet, hits: list[Hit]) -> list[tuple[dict[str, Value], list[float]]]:
+    outer = next(rule for rule in ruleset.correlations if rule.generates)
+    found = [(group, seconds(moments(outer, some))) for group, some in group_hits(outer, with_derived(outer, hits))]
+    return [each for each in found if each[1]]
+
+
+def test_a_chain_goes_on_from_the_event_that_completes_its_link() -> None:
+    ruleset = chain(LOGINS)
+    rows = [(n, "mori", "failure") for n in range(3)]
+    assert chained(ruleset, logins(ruleset, *rows, (9, "mori", "success"))) == [({"user.name": "mori"}, [9])]
+    assert chained(ruleset, logins(ruleset, *rows, (9, "other", "success"))) == []
+    assert chained(ruleset, logins(ruleset, *rows[:2], (9, "mori", "success"))) == []
+    assert chained(ruleset, logins(ruleset, (0, "mori", "success"), *[(n + 1, u, o) for n, u, o in rows])) == []
+
+
+def test_a_chain_groups_by_its_own_fields_whatever_its_link_groups_by() -> None:
+    ruleset = chain(LOGINS, inner="type: event_count\ngroup-by: [host.name]\ncondition: {gte: 3}")
+    rows = [(0, "a@x", "failure"), (1, "b@x", "failure"), (2, "mori@x", "failure"), (3, "mori@y", "success")]
+    assert chained(ruleset, logins(ruleset, *rows)) == [({"user.name": "mori"}, [3])]
+    assert chained(ruleset, logins(ruleset, *[(n, u.replace("b@x", "b@z"), o) for n, u, o in rows])) == []
+
+
+def test_aliases_name_a_link_of_a_chain_or_the_rule_below_it() -> None:
+    for below in ("many", "failed"):
+        aliases = f"aliases: {{who: {{{below}: user.name, success: host.name}}}}"
+        ruleset = chain(f"type: temporal\ngroup-by: [who]\n{aliases}")
+        rows = [(n, "mori@x", "failure") for n in range(3)]
+        assert chained(ruleset, logins(ruleset, *rows, (5, "z@mori", "success"))) == [({"who": "mori"}, [5])]
+
+
+def test_moments_of_a_link_can_be_counted() -> None:
+    ruleset = chain("type: event_count\ncondition: {gte: 2}", rules="[many]")
+    rows = [(n, user, "failure") for n, user in enumerate("aabbab")]
+    assert chained(ruleset, logins(ruleset, *rows)) == [({}, [5])]
+
+
+def test_a_link_makes_hits_of_its_own_only_where_the_chain_says_generate() -> None:
+    assert [rule.generates for rule in chain(LOGINS).correlations] == [False, True]
+    assert [rule.generates for rule in chain(LOGINS + "\ngenerate: true").correlations] == [True, True]
 
 
 # --- hits -------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def test_a_rule_without_extensions_groups_by_host_and_hour() -> None:
         (GOOD + "custom: {secmon: {group_bye: [a]}}\n", 10, "group_bye"),
         (GOOD + "custom:\n  secmon:\n    group_window: soon\n", 12, "group_window"),
         (GOOD + "custom:\n  secmon:\n    reason: '{user.name'\n", 12, "brace"),
-        (GOOD.replace("{user.name: root}", "{user.name: []}"), 8, "empty list"),
+        (GOOD.replace("{user.name: root}", "{user.name|contains: []}"), 8, "empty list"),
         (GOOD + "filter: {rules: any}\n", 10, "one condition"),
         (GOOD + "action: repeat\n", 10, "action"),
         ("- a\n- list\n", 1, "mapping"),
@@ -157,12 +157,34 @@ def test_a_base_rule_is_silent_unless_its_correlation_says_generate() -> None:
 @pytest.mark.parametrize(
     ("block", "line", "problem"),
     [
-        (EVENT_COUNT.replace("event_count", "temporal"), 7, "temporal is not supported yet"),
-        (EVENT_COUNT.replace("event_count", "value_sum").replace("gte: 3", "gte: 3, field: x"), 7, "value_sum"),
-        (EVENT_COUNT.replace("event_count", "evnt_count"), 7, "evnt_count"),
+        (EVENT_COUNT.replace("event_count", "evnt_count"), 7, "unknown"),
+        (EVENT_COUNT.replace("type: event_count\n", ""), 4, "missing"),
+        (EVENT_COUNT.replace("group-by", "group_by"), 8, "unknown key group_by"),
         (EVENT_COUNT.replace("gte: 3", "gte: 2.5"), 9, "whole number"),
-        (EVENT_COUNT.replace("gte: 3", "gte: many"), 9, "many"),
-        (EVENT_COUNT.replace("gte: 3", "gte: 3, lte: 5"), 9, "exactly one"),
+        (EVENT_COUNT.replace("gte: 3", "gte: many"), 9, "not a number"),
+        (EVENT_COUNT.replace("gte: 3", "gte: true"), 9, "not a number"),
+        (EVENT_COUNT.replace("gte: 3", "gt: 3, lt: 4"), 9, "never hold"),
+        (EVENT_COUNT.replace("gte: 3", "lt: 1"), 9, "never hold"),
+        (EVENT_COUNT.replace("gte: 3", "eq: 0"), 9, "never hold"),
+        (EVENT_COUNT.replace("gte: 3", "gte: 3, lte: 5, neq: 4"), 9, "two for a range"),
+        (EVENT_COUNT.replace("gte: 3", "min: 3"), 9, "unknown key min"),
+        (EVENT_COUNT.replace("gte: 3", "gte: 3, field: user.name"), 9, "takes no field"),
+        (EVENT_COUNT.replace("gte: 3", "gte: 3, percentile: 5"), 9, "takes no percentile"),
+        (EVENT_COUNT.replace("condition: {gte: 3}", "generate: false"), 4, "no condition"),
+        (EVENT_COUNT.replace("{gte: 3}", "a and b"), 9, "in words"),
+        (EVENT_COUNT.replace("event_count", "temporal"), 9, "never hold"),
+        (EVENT_COUNT.replace("event_count", "value_sum").replace("gte: 3", "gt: 3, lt: 3, field: x"), 9, "never hold"),
+        (EVENT_COUNT.replace("event_count", "value_sum").replace("gte: 3", "gt: 3, field: [x, y]"), 9, "one field"),
+        (EVENT_COUNT.replace("event_count", "value_percentile").replace("gte: 3", "gt: 3, field: x"), 9, "percentile"),
+        (
+            EVENT_COUNT.replace("event_count", "value_percentile").replace(
+                "gte: 3", "gt: 3, field: x, percentile: 101"
+            ),
+            9,
+            "percentile",
+        ),
+        (EVENT_COUNT.replace("event_count", "temporal").replace("{gte: 3}", "a | b"), 9, "pipe"),
+        (EVENT_COUNT.replace("event_count", "temporal").replace("{gte: 3}", "other and more"), 9, "same rules"),
         (EVENT_COUNT.replace("event_count", "value_count"), 9, "field"),
         (EVENT_COUNT + "\naliases: {who: {other: user.name}}\ngroup-by: [who]", 0, "twice"),
         (EVENT_COUNT.replace("source.ip", "who") + "\naliases: {who: {other: user.name}}", 10, "alias who"),
@@ -177,17 +199,48 @@ def test_a_correlation_that_cannot_run_says_so(block: str, line: int, problem: s
     assert len(ruleset.rules) == 1
 
 
-def test_a_correlation_over_a_missing_or_another_correlation_is_refused() -> None:
-    missing = only_problem(GOOD, correlation_text(EVENT_COUNT, rules="[nobody]"))
-    assert "nobody" in missing.problem
-    chain = load(
-        GOOD, correlation_text(EVENT_COUNT), correlation_text(EVENT_COUNT, number=8, rules=f"[{ID.format(9)}]")
-    )
-    assert [problem.rule_id for problem in chain.problems] == [ID.format(8)]
+def test_a_correlation_over_what_is_not_there_is_refused() -> None:
+    assert "nobody" in only_problem(GOOD, correlation_text(EVENT_COUNT, rules="[nobody]")).problem
+    assert "too long" not in only_problem(GOOD, correlation_text(EVENT_COUNT, rules="[5]")).problem
+    assert "refers to no rule" in only_problem(GOOD, correlation_text(EVENT_COUNT, rules="[]")).problem
+    assert "longer than time" in only_problem(GOOD, correlation_text(EVENT_COUNT, timespan="99999999999999d")).problem
+
+
+def test_correlations_over_correlations_are_linked_whatever_their_order() -> None:
+    inner = correlation_text(EVENT_COUNT)
+    outer = correlation_text(EVENT_COUNT, number=8, rules=f"[{ID.format(9)}]")
+    for texts in ([GOOD, inner, outer], [outer, inner, GOOD]):
+        ruleset = load(*texts)
+        assert ruleset.problems == ()
+        chain, link = ruleset.correlations
+        assert chain.inner[0].digest == link.digest
+        assert (chain.generates, link.generates) == (True, False)
+        assert chain.event_rule_ids == {ID.format(1)}
+        assert {spec.correlation_id for spec in ruleset.rules[0].keys} == {ID.format(8), ID.format(9)}
+
+
+def test_a_chain_that_bites_its_tail_is_refused_on_every_link() -> None:
+    one = correlation_text(EVENT_COUNT, number=8, rules=f"[{ID.format(9)}]")
+    two = correlation_text(EVENT_COUNT, number=9, rules=f"[{ID.format(8)}]")
+    assert {problem.rule_id for problem in load(GOOD, one, two).problems} == {ID.format(8), ID.format(9)}
+    assert "refers to itself" in load(GOOD, one, two).problems[1].problem
+    endless = [correlation_text(EVENT_COUNT, number=n + 1, rules=f"[{ID.format(n)}]") for n in range(1, 12)]
+    assert any("at most 8" in problem.problem for problem in load(GOOD, *endless).problems)
+    deep = [correlation_text(EVENT_COUNT, number=n + 1, rules=f"[{ID.format(n)}]") for n in range(500, 1, -1)]
+    assert len(load(GOOD, *deep).problems) == 499
+
+
+def test_a_name_that_several_rules_have_is_looked_for_in_the_same_file_first() -> None:
+    named = GOOD.replace("title:", "name: twin\ntitle:")
+    other = rule_text("selection: {user.name: admin}\ncondition: selection", number=2, head="name: twin")
+    apart = load(named, other, correlation_text(EVENT_COUNT, rules="[twin]"))
+    assert "several rules have the name twin" in apart.problems[0].problem
+    near = load(named, other + "---\n" + correlation_text(EVENT_COUNT, rules="[twin]"))
+    assert near.correlations[0].rule_ids == (ID.format(2),)
 
 
 def test_the_base_rules_of_a_broken_correlation_do_not_cry_out_instead() -> None:
-    ruleset = load(GOOD, correlation_text(EVENT_COUNT.replace("event_count", "temporal")))
+    ruleset = load(GOOD, correlation_text(EVENT_COUNT.replace("event_count", "temporary")))
     assert [rule.generates for rule in ruleset.rules] == [False]
 
 
