@@ -58,15 +58,15 @@ class _Reader:
     document: YamlDocument
     kind: CorrelationType
 
-    def fail(self, problem: str, *path: str, hint: str = "") -> RuleError:
-        return RuleError(problem, self.document.line_of("correlation", "condition", *path), hint=hint)
+    def line(self, key: str = "") -> int:
+        return self.document.line_of("correlation", "condition", key)
 
     def mapping(self, condition: Any, references: tuple[str, ...]) -> Terms:
         if not isinstance(condition, dict):
-            raise self.fail("the correlation has no condition", hint="such as {gte: 10}")
+            raise RuleError("the correlation has no condition", self.line(), hint="such as {gte: 10}")
         for key in condition:
             if key not in {*_OPERATORS, "field", "percentile"}:
-                raise self.fail(f"unknown key {key} of the condition", key)
+                raise RuleError(f"unknown key {key} of the condition", self.line(key))
         threshold = self.threshold(condition)
         self.refuse_never(threshold, len(references) if self.kind in _TEMPORAL else None)
         return Terms(references, threshold, self.fields(condition), self.percentile(condition))
@@ -75,18 +75,20 @@ class _Reader:
         """Return the comparison; two of them are a range."""
         written = [(name, condition[name]) for name in _OPERATORS if name in condition]
         if not 0 < len(written) <= 2:  # noqa: PLR2004  the two ends of a range
-            raise self.fail(
-                "the condition has one operator, or two for a range", hint="known: " + ", ".join(_OPERATORS)
+            raise RuleError(
+                "the condition has one operator, or two for a range",
+                self.line(),
+                hint="known: " + ", ".join(_OPERATORS),
             )
         result: Threshold | None = None
         for name, number in reversed(written):
             if isinstance(number, bool) or not isinstance(number, int | float):
-                raise self.fail("the threshold is not a number", name)
+                raise RuleError("the threshold is not a number", self.line(name))
             if self.kind in COUNTING and not isinstance(number, int):
-                raise self.fail("the threshold is not a whole number", name)
+                raise RuleError("the threshold is not a whole number", self.line(name))
             result = Threshold(Operator(name), number, result)
         if result is None:
-            raise self.fail("the condition has no operator")
+            raise RuleError("the condition has no operator", self.line())
         return result
 
     def refuse_never(self, threshold: Threshold, most: int | None) -> None:
@@ -101,7 +103,7 @@ class _Reader:
             possible = any(threshold.holds(each) for each in tries)
         if not possible:
             hint = "a correlation is evaluated where an event is: nothing at all is never counted"
-            raise self.fail("the condition can never hold", hint=hint)
+            raise RuleError("the condition can never hold", self.line(), hint=hint)
 
     def fields(self, condition: dict[str, Any]) -> tuple[str, ...]:
         """Return the fields; only distinct values may be those of several."""
@@ -109,12 +111,12 @@ class _Reader:
         named = written if isinstance(written, list) else [written]
         if not self.kind.startswith("value_"):
             if written is not None:
-                raise self.fail(f"a {self.kind} correlation takes no field", "field")
+                raise RuleError(f"a {self.kind} correlation takes no field", self.line("field"))
             return ()
         if not named or not all(isinstance(name, str) and name for name in named):
-            raise self.fail(f"a {self.kind} correlation needs a field", "field")
+            raise RuleError(f"a {self.kind} correlation needs a field", self.line("field"))
         if len(named) > 1 and self.kind != "value_count":
-            raise self.fail(f"a {self.kind} correlation takes one field", "field")
+            raise RuleError(f"a {self.kind} correlation takes one field", self.line("field"))
         return tuple(dict.fromkeys(named))
 
     def percentile(self, condition: dict[str, Any]) -> float | None:
@@ -122,27 +124,29 @@ class _Reader:
         written = condition.get("percentile")
         if self.kind != "value_percentile":
             if written is not None:
-                raise self.fail(f"a {self.kind} correlation takes no percentile", "percentile")
+                raise RuleError(f"a {self.kind} correlation takes no percentile", self.line("percentile"))
             return None
         if isinstance(written, bool) or not isinstance(written, int | float) or not 0 <= written <= _TOP:
-            raise self.fail("the percentile is not a number from 0 to 100", "percentile")
+            raise RuleError("the percentile is not a number from 0 to 100", self.line("percentile"))
         return written
 
     def words(self, condition: str, references: Sequence[str]) -> Terms:
         """Return a condition in words; without `rules` its names are the rules."""
         if self.kind not in _TEMPORAL:
-            raise self.fail(f"a {self.kind} correlation takes no condition in words")
+            raise RuleError(f"a {self.kind} correlation takes no condition in words", self.line())
         try:
             parsed = parse_condition(condition)
         except ConditionError as error:
-            raise self.fail(str(error)) from error
+            raise RuleError(str(error), self.line()) from error
         names = names_in(parsed)
         postfix = tuple(self.postfix(parsed))
         if references and set(references) != set(names):
-            raise self.fail("the condition and `rules` do not name the same rules")
+            raise RuleError("the condition and `rules` do not name the same rules", self.line())
         if self.kind == "temporal_ordered":
             if set(postfix) & {OR, NOT}:
-                raise self.fail("an order knows only `and`", hint="use temporal, or chain two correlations")
+                raise RuleError(
+                    "an order knows only `and`", self.line(), hint="use temporal, or chain two correlations"
+                )
             return Terms(names, Threshold(Operator.GTE, len(names)))
         return Terms(names, Threshold(Operator.GTE, 1), expression=postfix)
 
@@ -158,7 +162,7 @@ class _Reader:
                 if number:
                     yield AND if condition.kind == "and" else OR
         else:
-            raise self.fail("the condition of a correlation names its rules one by one")
+            raise RuleError("the condition of a correlation names its rules one by one", self.line())
 
 
 def _numbers(threshold: Threshold) -> Iterator[int | float]:
