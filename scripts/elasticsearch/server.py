@@ -59,7 +59,8 @@ class Options:
         security: whether users must log in; the password of `elastic` is made anew.
         heap: Java heap of each node.
         settings: further lines of elasticsearch.yml.
-        files: name → content of further files of each node's configuration folder, such as certificates.
+        files: name → content of further files of each node's configuration folder, such as certificates or roles.yml.
+        users: name → role of users of the file realm; all have the password of `elastic`.
         ca: CA file that the waiting trusts, where HTTP runs over TLS.
     """
 
@@ -69,6 +70,7 @@ class Options:
     heap: str = "512m"
     settings: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
     ca: Path | None = None
 
 
@@ -230,13 +232,35 @@ def _launch(home: Path, java: Path, options: Options, number: int, password: str
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, NOBODY, NOBODY)
-    if password:
-        for arguments, told in ((["create"], ""), (["add", "-x", "bootstrap.password"], password)):
-            process = _run([home / "bin" / "elasticsearch-keystore", *arguments], environment, folder)
-            process.communicate(told.encode())
-            if process.returncode:
-                raise ServerError(f"the keystore cannot be made: {_last_lines(folder)}")
+    for command, told in _preparations(home, options, password):
+        process = _run(command, environment, folder)
+        process.communicate(told.encode())
+        if process.returncode:
+            raise ServerError(f"security cannot be set up: {_last_lines(folder)}")
+    _add_users(config, options.users if password else {})
     return _run([home / "bin" / "elasticsearch", "-d", "-p", folder / "pid"], environment, folder)
+
+
+def _preparations(home: Path, options: Options, password: str) -> list[tuple[list[Path | str], str]]:
+    """Return the commands that set up security before a node starts, each with what it reads."""
+    if not password:
+        return []
+    keystore = home / "bin" / "elasticsearch-keystore"
+    users = home / "bin" / "elasticsearch-users"
+    return [
+        ([keystore, "create"], ""),
+        ([keystore, "add", "-x", "bootstrap.password"], password),
+        *(([users, "useradd", name, "-r", role, "-p", password], "") for name, role in [*options.users.items()][:1]),
+    ]
+
+
+def _add_users(config: Path, users: Mapping[str, str]) -> None:
+    """Give all users the password hash of the first: each run of the server's own program takes seconds."""
+    first, *others = users or [""]
+    if others:
+        digest = (config / "users").read_text().strip().removeprefix(f"{first}:")
+        (config / "users").write_text("".join(f"{name}:{digest}\n" for name in users))
+        (config / "users_roles").write_text("".join(f"{role}:{name}\n" for name, role in users.items()))
 
 
 def _run(command: Sequence[Path | str], environment: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:

@@ -1,8 +1,10 @@
 """Failures of the cluster as our own errors: one clear sentence each, never a value from a record."""
 
+import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from elastic_transport import ConnectionError as NoConnectionError
 from elastic_transport import ConnectionTimeout, SerializationError, TlsError, TransportError
@@ -18,6 +20,11 @@ TOO_MANY = 429
 _UNAUTHENTICATED, _FORBIDDEN, _SERVER_FAILED = 401, 403, 500
 
 _BLOCKED = "cluster_block_exception"
+# The only part of a reason that is told: names out of Elasticsearch's own list of privileges, the least one first.
+_LACKING: Final = re.compile(r"granted by the (?:cluster|index) privileges \[([a-z_]{1,40})[,\]]")
+# OpenSSL's X509_V_ERR_…: what `verify_code` means (openssl verify(1)).
+_EXPIRED: Final = frozenset((9, 10))
+_OTHER_NAME: Final = frozenset((62, 64))
 
 
 class LostError(StoreUnavailableError):
@@ -39,10 +46,9 @@ def store_errors(url: str) -> Iterator[None]:
             "this server is not Elasticsearch", where=url, hint="check store.elasticsearch.urls"
         ) from error
     except ApiError as error:
-        raise api_failure(url, error.meta.status, error_of(error.body)) from error
+        raise api_failure(url, error.meta.status, error_of(error.body), right=_lacking(error.body)) from error
     except TlsError as error:
-        problem = "the certificate of the server is not trusted, or it does not speak TLS"
-        raise StoreUnavailableError(problem, where=url, hint="check store.elasticsearch.ca and the url") from error
+        raise _tls_failure(url, error) from error
     except ConnectionTimeout as error:
         raise StoreUnavailableError(
             "the server does not answer in time", where=url, hint="see `secmon doctor`"
@@ -58,13 +64,59 @@ def store_errors(url: str) -> Iterator[None]:
         raise LostError("the connection failed", where=url, hint="see `secmon doctor`") from error
 
 
-def api_failure(url: str, status: int, kind: str) -> StoreError:
+def _tls_failure(url: str, error: TlsError) -> StoreUnavailableError:
+    code = _verify_code(error)
+    if code in _EXPIRED:
+        problem = "the certificate of the server has expired or is not valid yet"
+        hint = "renew it, or set the clocks"
+    elif code in _OTHER_NAME:
+        problem = "the certificate of the server is made for another name"
+        hint = "store.elasticsearch.urls has to use a name or address that stands in the certificate"
+    elif code is not None:
+        problem = "the certificate of the server is signed by an authority that is not trusted"
+        hint = "store.elasticsearch.ca has to be the authority of the cluster"
+    else:
+        problem = "the server does not speak TLS, or not a version that is safe"
+        hint = "check store.elasticsearch.urls"
+    return StoreUnavailableError(problem, where=url, hint=hint)
+
+
+def _verify_code(error: BaseException) -> int | None:
+    """Return why a certificate was refused, from wherever it is wrapped."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_code
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _lacking(body: Any) -> str:
+    """Return the privilege that an answer says is missing, "" if it does not say."""
+    error = body.get("error") if isinstance(body, dict) else None
+    reason = error.get("reason") if isinstance(error, dict) else None
+    found = _LACKING.search(reason) if isinstance(reason, str) else None
+    return found[1] if found else ""
+
+
+def lacking_rights(url: str, rights: str) -> StoreUnavailableError:
+    """Return the error for credentials that lack rights; `rights` are Elasticsearch's own names."""
+    return StoreUnavailableError(
+        "the credentials lack the right {right}",
+        where=url,
+        hint="docs/elasticsearch.md lists the rights of each role",
+        values={"right": rights},
+    )
+
+
+def api_failure(url: str, status: int, kind: str, *, right: str = "") -> StoreError:
     """Return the error for an answer that is none of the expected ones.
 
     Args:
         url: the server.
         status: HTTP status, of the answer or of one item in it.
         kind: Elasticsearch's name of the error, such as "cluster_block_exception".
+        right: the privilege that is missing, if the answer names it.
     """
     if status == _UNAUTHENTICATED:
         return StoreUnavailableError(
@@ -74,9 +126,11 @@ def api_failure(url: str, status: int, kind: str) -> StoreError:
         return StoreUnavailableError(
             "the cluster is read-only or full", where=url, hint="free disk space, then remove the block of the index"
         )
+    if status == _FORBIDDEN and right:
+        return lacking_rights(url, right)
     if status == _FORBIDDEN:
         return StoreUnavailableError(
-            "the credentials lack a right", where=url, hint="docs/elasticsearch.md lists the rights of the role"
+            "the credentials lack a right", where=url, hint="docs/elasticsearch.md lists the rights of each role"
         )
     if status == TOO_MANY or status >= _SERVER_FAILED:
         return StoreUnavailableError(

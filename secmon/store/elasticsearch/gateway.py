@@ -1,55 +1,35 @@
 """The way to the cluster: every request goes through here, with a time-out, and its failures become our own errors."""
 
-import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Final, NamedTuple
 
 from elasticsearch import ApiError, Elasticsearch
-from elasticsearch.serializer import OrjsonSerializer
 
-from secmon.errors import ConfigError, StoreError, StoreUnavailableError
-from secmon.store.elasticsearch.failures import BAD_REQUEST, NOT_FOUND, error_of, store_errors
-from secmon.store.elasticsearch.mapping import IndexSettings, single_index, template
+from secmon.errors import StoreError, StoreUnavailableError
+from secmon.store.elasticsearch.connection import ElasticsearchSettings, client_of, without_secrets
+from secmon.store.elasticsearch.failures import BAD_REQUEST, NOT_FOUND, error_of, lacking_rights, store_errors
+from secmon.store.elasticsearch.mapping import single_index, template
 from secmon.store.elasticsearch.naming import KINDS, Kind, Names, PartitionName, names_of
 
 MINIMUM_SERVER = (8, 19)
-CONNECTIONS = 10
 _READ_ATTEMPTS = 2
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 _LINES = {"Accept": "application/json", "Content-Type": "application/x-ndjson"}
 _EXISTS = "resource_already_exists_exception"
+# Rights on our indices without which requests that name several of them pass over those that are forbidden, in silence:
+# a search would find too little, a removal would remove nothing. They are asked for beforehand.
+READING: Final = ("read", "maintenance", "monitor")
+WRITING: Final = (*READING, "write", "create_index", "delete_index")
+# What a server whose security is switched off answers when it is asked about rights.
+_NO_SECURITY: Final = (BAD_REQUEST, NOT_FOUND, 405, 500)
 
 Body = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ElasticsearchSettings:
-    """Where the cluster is, and how to speak to it.
-
-    Args:
-        urls: its nodes, such as "https://127.0.0.1:9200".
-        prefix: first part of the names of all indices.
-        ca: file of the certificate authority that signed the nodes' certificates; the system's own are not asked.
-        api_key: credentials, encoded as Elasticsearch prints them; or
-        user, password: a user and their password.
-        timeout_s: how long one request may take.
-        indices: how the indices of partitions are made.
-    """
-
-    urls: tuple[str, ...]
-    prefix: str = "secmon"
-    ca: Path | None = None
-    api_key: str = ""
-    user: str = ""
-    password: str = ""
-    timeout_s: float = 30.0
-    indices: IndexSettings = field(default_factory=IndexSettings)
+__all__ = ["READING", "WRITING", "Answer", "Body", "ElasticsearchSettings", "Gateway"]
 
 
 class Answer(NamedTuple):
@@ -81,14 +61,15 @@ class Gateway:
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self.names: Names = names_of(settings.prefix)
-        self.url = ", ".join(map(_without_secrets, settings.urls))
+        self.url = ", ".join(map(without_secrets, settings.urls))
         self.timeout_s = settings.timeout_s
         self._settings = settings
-        self._client = _client(settings)
+        self._client = client_of(settings)
         self._reader = self._client.options(max_retries=_READ_ATTEMPTS)
         self._lock = threading.Lock()
         self._version_known = False
         self._made: set[str] = set()
+        self._granted: set[str] = set()
 
     def close(self) -> None:
         """Close all connections."""
@@ -120,6 +101,7 @@ class Gateway:
 
     def refresh(self, *indices: str) -> None:
         """Make what was written to these indices or aliases visible to searches; costs nothing if nothing was."""
+        self.check_rights(READING)
         self.read("POST", f"/{','.join(indices)}/_refresh", ignore_unavailable="true")
 
     def wait_for(self, index: str) -> None:
@@ -130,13 +112,23 @@ class Gateway:
         """Make the indices of a partition that this process has not seen yet."""
         missing = [index for kind in kinds if (index := self.names.index(kind, partition)) not in self._made]
         if missing:
-            self.install()
+            self.prepare_writing()
             _at_once([partial(self._make, index, {}) for index in missing])
 
     def forget_partition(self, partition: PartitionName) -> None:
         """Look again whether a partition's indices are there before the next write."""
         with self._lock:
             self._made.difference_update(self.names.index(kind, partition) for kind in KINDS)
+
+    def prepare_writing(self) -> None:
+        """Make sure that this process may write, and has where to.
+
+        Raises:
+            StoreUnavailableError: a right is missing.
+            StoreError: the server is too old.
+        """
+        self.check_rights(WRITING)
+        self.install()
 
     def install(self) -> None:
         """Bring the templates and the two single indices up to date, once in the life of this process.
@@ -158,7 +150,11 @@ class Gateway:
         )
 
     def _put_template(self, kind: Kind, body: Body) -> None:
-        self.write("PUT", f"/_index_template/{self.names.alias(kind)}", body)
+        """Install a template, unless it is there as it should be: then the right to do so is not needed."""
+        path = f"/_index_template/{self.names.alias(kind)}"
+        answer = self.read("GET", path, expect=(NOT_FOUND,), filter_path="index_templates.index_template._meta")
+        if [{"index_template": {"_meta": body["_meta"]}}] != answer.body.get("index_templates"):
+            self.write("PUT", path, body)
 
     def holds_anything(self) -> bool:
         """Tell whether there is any index of this prefix."""
@@ -193,6 +189,25 @@ class Gateway:
                     values={"version": version},
                 )
         self._version_known = True
+
+    def check_rights(self, rights: Sequence[str]) -> None:
+        """Refuse credentials that lack a right on our indices; each is asked for once in the life of this process.
+
+        Raises:
+            StoreUnavailableError: it names what is missing.
+        """
+        if not self._settings.has_credentials or self._granted.issuperset(rights):
+            return
+        pattern = f"{self.names.prefix}-*"
+        body: Body = {"cluster": ["monitor"], "index": [{"names": [pattern], "privileges": list(rights)}]}
+        answer = self.read("POST", "/_security/user/_has_privileges", body, expect=_NO_SECURITY)
+        if answer.status not in _NO_SECURITY:
+            granted = answer.body["index"][pattern]
+            missing = [right for right in rights if not granted[right]]
+            missing += [] if answer.body["cluster"]["monitor"] else ["cluster:monitor"]
+            if missing:
+                raise lacking_rights(self.url, ", ".join(missing))
+        self._granted.update(rights)
 
     def _make(self, index: str, body: Body) -> None:
         answer = self.write("PUT", f"/{index}", body, expect=(BAD_REQUEST,))
@@ -257,37 +272,6 @@ def _at_once(changes: Sequence[Callable[[], None]]) -> None:
         list(threads.map(lambda change: change(), changes))
 
 
-def _client(settings: ElasticsearchSettings) -> Elasticsearch:
-    chosen: dict[str, Any] = {}
-    if settings.api_key:
-        chosen["api_key"] = settings.api_key
-    elif settings.user:
-        chosen["basic_auth"] = (settings.user, settings.password)
-    json = OrjsonSerializer()
-    try:
-        if settings.ca is not None:  # read now: a file that is missing or no certificate is told at the start
-            chosen["ssl_context"] = ssl.create_default_context(cafile=settings.ca)
-        return Elasticsearch(
-            list(settings.urls),
-            request_timeout=settings.timeout_s,
-            max_retries=0,
-            retry_on_timeout=False,
-            connections_per_node=CONNECTIONS,
-            serializers={"application/json": json, "application/vnd.elasticsearch+json": json},
-            **chosen,
-        )
-    except (ValueError, TypeError, OSError) as error:
-        raise ConfigError(
-            "the cluster's address or certificate cannot be used", where="store.elasticsearch", hint="check urls and ca"
-        ) from error
-
-
 def _seconds(text: str | None) -> float | None:
     """Return the seconds of a Retry-After (RFC 9110 §10.2.3); its other form, a date, rests on two clocks."""
     return float(text) if text is not None and text.isdecimal() else None
-
-
-def _without_secrets(url: str) -> str:
-    """Return a url without the credentials that may stand in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -4,8 +4,11 @@
 for one name. No scripts, no ingest pipelines, no lifecycle policies; retention deletes whole indices.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from secmon.store.elasticsearch.fields import ADDRESSES, LONG_TEXTS, NUMBERS, TIMESTAMP, WORDS
 from secmon.store.elasticsearch.naming import KINDS, Kind, Names
@@ -116,12 +119,14 @@ def template(names: Names, kind: Kind, settings: IndexSettings) -> Json:
         "refresh_interval": settings.refresh_interval,
         "codec": settings.codec,
     }
-    return {
+    made: Json = {
         "index_patterns": [f"{names.alias(kind)}-*"],
         "priority": 500,
         "template": {"settings": {"index": index}, "mappings": mapping, "aliases": {names.alias(kind): {}}},
-        "_meta": {"secmon": VERSION},
     }
+    # The digest tells whether what is installed is exactly this, whatever the server adds when it shows a template.
+    digest = hashlib.sha256(orjson.dumps(made, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return {**made, "_meta": {"secmon": VERSION, "digest": digest}}
 
 
 def single_index(names: Names, index: str, settings: IndexSettings) -> Json:

@@ -257,7 +257,7 @@ class ElasticsearchRecords:
     def _prepare(self) -> None:
         if not self._writable:
             raise StoreError("the store was opened for reading", where=self._gateway.url, hint="take the writer lock")
-        self._gateway.install()
+        self._gateway.prepare_writing()
 
 
 def _id(kind: str, id_: str) -> str:

@@ -1,116 +1,248 @@
-"""TLS and credentials against a server with security switched on: a cluster of this test's own."""
+"""A server with security switched on: TLS, credentials, and the documented roles, right by right."""
 
-import os
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from scripts.elasticsearch.server import Options, running_cluster
-from secmon.errors import ConfigError, StoreUnavailableError
-from secmon.model.questions import EventQuery
+from secmon.errors import StoreUnavailableError
+from secmon.model.record import Document, RecordQuery
+from secmon.ports import EventQuery, FindingQuery, HitQuery
+from secmon.store.elasticsearch.connection import ElasticsearchSettings
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
-from secmon.store.elasticsearch.gateway import ElasticsearchSettings
-from secmon.store.elasticsearch.mapping import IndexSettings
-from tests.contracts.builders import ROOT_ACCESS, batch_of, event_at
+from secmon.store.elasticsearch.gateway import READING, Gateway
+from secmon.store.elasticsearch.records import ElasticsearchRecords
+from tests.contracts.builders import DAY, NOON, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on
+from tests.store.elasticsearch.certificates import new_authority
+from tests.store.elasticsearch.secured import Secured, daemon_rights, role_without
 
-# A second server beside the one of SECMON_ES_URL: only where it is asked for.
-pytestmark = [
-    pytest.mark.elasticsearch,
-    pytest.mark.slow,
-    pytest.mark.skipif(not os.environ.get("SECMON_ES_SECURITY"), reason="SECMON_ES_SECURITY is not set"),
-]
+pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
 
-
-def _certificate() -> tuple[bytes, bytes]:
-    """Return a self-signed certificate for the loopback and its key, both PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "secmon test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return made.public_bytes(pem), private
+DAEMON, SETUP, READER = "secmon_daemon", "secmon_setup", "secmon_reader"
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElasticsearchSettings]:
-    certificate, key = _certificate()
-    ca = tmp_path_factory.mktemp("ca") / "ca.pem"
-    ca.write_bytes(certificate)
-    tls = "xpack.security.http.ssl"
-    lines = {f"{tls}.enabled": "true", f"{tls}.certificate": "node.pem", f"{tls}.key": "node.key"}
-    options = Options(port=9383, security=True, settings=lines, files={"node.pem": certificate, "node.key": key}, ca=ca)
-    with running_cluster(options) as cluster:
-        yield ElasticsearchSettings(
-            urls=cluster.urls,
-            ca=ca,
-            user="elastic",
-            password=cluster.password,
-            indices=IndexSettings(replicas=0),
-        )
-
-
-def first_commit(settings: ElasticsearchSettings) -> int:
-    """Commit an event and return how many are there."""
-    log = ElasticsearchEventLog(settings, writable=True)
+@contextmanager
+def gateway_of(settings: ElasticsearchSettings) -> Iterator[Gateway]:
+    gateway = Gateway(settings)
     try:
-        log.commit(ROOT_ACCESS, batch_of([event_at(1)]))
-        return log.count(ROOT_ACCESS, EventQuery())[""]
+        yield gateway
+    finally:
+        gateway.close()
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest, secured: Secured) -> Iterator[str]:
+    """A prefix of the test's own that the documented roles cover; everything below it is removed."""
+    name = f"secmon-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]}"
+    yield name
+    with gateway_of(replace(secured.root, prefix=name)) as gateway:
+        gateway.remove_everything()
+
+
+@pytest.fixture
+def set_up(secured: Secured, prefix: str) -> str:
+    """The prefix, after somebody with the set-up role installed templates there."""
+    with gateway_of(secured.as_user(SETUP, prefix)) as gateway:
+        gateway.install()
+    return prefix
+
+
+def work(settings: ElasticsearchSettings) -> None:
+    """Do what the daemon does with its store, and find everything again."""
+    log = ElasticsearchEventLog(settings, writable=True)
+    records = ElasticsearchRecords(settings, writable=True)
+    try:
+        _work_on_events(log)
+        _work_on_records(records)
+    finally:
+        log.close()
+        records.close()
+
+
+def _work_on_events(log: ElasticsearchEventLog) -> None:
+    events = [event_at(number, NOON + timedelta(seconds=number), user_name="mori") for number in range(3)]
+    batch = batch_of(events, hits=list(map(hit_on, events)), findings=list(map(finding_in, events)))
+    row = log.commit(ROOT_ACCESS, batch)
+    assert log.commit(ROOT_ACCESS, batch) == row
+    assert log.batch(ROOT_ACCESS, day=DAY, retention="security", stream=batch.stream, number=1) == row
+    assert list(log.batches(ROOT_ACCESS)) == list(log.batches_of(ROOT_ACCESS, batch.stream)) == [row]
+    assert list(log.events(ROOT_ACCESS, EventQuery(text="mori"))) == events
+    ids = [str(event["event.id"]) for event in events]
+    assert log.events_by_id(ROOT_ACCESS, ids) == events
+    assert len(log.digests(ROOT_ACCESS, ids)) == 3
+    assert log.count(ROOT_ACCESS, EventQuery(), by="user.name") == {"mori": 3}
+    assert log.profile(ROOT_ACCESS, EventQuery(), by="message").count == 3
+    assert len(list(log.hits(ROOT_ACCESS, HitQuery()))) == len(log.hits_since(ROOT_ACCESS, "")[0]) == 3
+    assert len(list(log.findings(ROOT_ACCESS, FindingQuery()))) == 3
+    assert log.count_findings(ROOT_ACCESS, FindingQuery()) == {"cn_id18": 3}
+    assert [one.events for one in log.partitions(ROOT_ACCESS)] == [3]
+    assert log.check(ROOT_ACCESS, deep=True) == []
+    assert set(log.digest(ROOT_ACCESS)) == {"events", "hits", "findings"}
+    log.drop_partition(ROOT_ACCESS, DAY, "security")
+    assert log.count(ROOT_ACCESS, EventQuery()) == {"": 0}
+    assert log.partitions(ROOT_ACCESS) == []
+
+
+def _work_on_records(records: ElasticsearchRecords) -> None:
+    made = records.create(ROOT_ACCESS, Document(kind="session", id="a", body={}, keys={"state": "new"}))
+    changed = records.replace(ROOT_ACCESS, replace(made, keys={"state": "old"}))
+    assert records.get(ROOT_ACCESS, "session", "a") == changed
+    assert records.create_all(ROOT_ACCESS, [Document(kind="session", id=one, body={}) for one in "ab"]) == 1
+    assert len(records.find(ROOT_ACCESS, RecordQuery(kind="session")).documents) == 2
+    assert records.count(ROOT_ACCESS, RecordQuery(kind="session"), by="state") == {"old": 1, "": 1}
+    records.delete(ROOT_ACCESS, "session", "a")
+    assert records.get(ROOT_ACCESS, "session", "a") is None
+    assert records.check(ROOT_ACCESS, deep=True) == []
+
+
+def status_of(settings: ElasticsearchSettings, method: str, path: str, body: dict[str, Any] | None = None) -> int:
+    """Ask the server something and return the status of its answer."""
+    with gateway_of(settings) as gateway:
+        return gateway.write(method, path, body, expect=(403,)).status
+
+
+def test_the_superuser_can_do_everything(secured: Secured, prefix: str) -> None:
+    work(replace(secured.root, prefix=prefix))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"password": "wr0ng"}, {"user": "nobody"}, {"user": "", "password": "", "api_key": "d3Jvbmc6d3Jvbmc="}],
+    ids=["password", "user", "key"],
+)
+def test_wrong_credentials_are_one_clear_sentence(secured: Secured, wrong: dict[str, Any]) -> None:
+    with pytest.raises(StoreUnavailableError, match="does not accept the credentials") as told:
+        work(replace(secured.root, **wrong))
+    assert not any(value and value in str(told.value) for value in wrong.values())
+
+
+def test_a_cluster_of_another_authority_is_not_spoken_to(secured: Secured, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(new_authority().pem)
+    for ca in (other, None):
+        with pytest.raises(StoreUnavailableError, match="signed by an authority that is not trusted"):
+            work(replace(secured.root, ca=ca))
+
+
+def test_plain_http_to_a_cluster_with_tls_is_one_clear_sentence(secured: Secured) -> None:
+    plain = tuple(url.replace("https://", "http://") for url in secured.root.urls)
+    with pytest.raises(StoreUnavailableError, match=r"connection failed|cannot be reached"):
+        work(replace(secured.root, urls=plain))
+
+
+def test_the_daemon_s_role_can_do_all_that_the_product_does(secured: Secured, set_up: str) -> None:
+    work(secured.as_user(DAEMON, set_up))
+
+
+def test_without_templates_the_daemon_says_which_right_is_missing_to_install_them(
+    secured: Secured, prefix: str
+) -> None:
+    with pytest.raises(StoreUnavailableError, match="lack the right manage_index_templates"):
+        work(secured.as_user(DAEMON, prefix))
+
+
+def test_the_set_up_role_sees_and_writes_no_content(secured: Secured, set_up: str) -> None:
+    work_of_root = replace(secured.root, prefix=set_up)
+    work(work_of_root)
+    setup = secured.as_user(SETUP, set_up)
+    assert status_of(setup, "POST", f"/{set_up}-records/_search") == 403
+    assert status_of(setup, "PUT", f"/{set_up}-records/_doc/1", {}) == 403
+    assert status_of(setup, "DELETE", f"/{set_up}-records") == 403
+    with pytest.raises(StoreUnavailableError, match="lack the right read, maintenance, write, delete_index"):
+        work(setup)
+
+
+def test_the_reader_s_role_sees_events_and_no_records(secured: Secured) -> None:
+    work(replace(secured.root, prefix="secmon"))
+    log = ElasticsearchEventLog(replace(secured.root, prefix="secmon"), writable=True)
+    log.commit(ROOT_ACCESS, batch_of([event_at(1)]))
+    log.count(ROOT_ACCESS, EventQuery())  # makes it visible
+    log.close()
+    reader = secured.as_user(READER, "secmon")
+    with gateway_of(reader) as gateway:
+        assert len(gateway.read("POST", "/secmon-events/_search").body["hits"]["hits"]) == 1
+    assert status_of(reader, "POST", "/secmon-records/_search") == 403
+    assert status_of(reader, "POST", "/secmon-events/_doc", {}) == 403
+    assert status_of(reader, "DELETE", "/secmon-batches") == 403
+    with gateway_of(replace(secured.root, prefix="secmon")) as gateway:
+        gateway.remove_everything()
+
+
+@pytest.mark.parametrize("user", [DAEMON, SETUP, READER])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/other-index/_search", None),
+        ("PUT", "/other-index/_doc/1", {}),
+        ("PUT", "/other-made", None),
+        ("DELETE", "/other-index", None),
+        ("PUT", "/_cluster/settings", {"persistent": {"cluster.routing.allocation.enable": "none"}}),
+        ("POST", "/_security/api_key", {"name": "more"}),
+        ("GET", "/_security/user", None),
+    ],
+)
+def test_no_role_reaches_beyond_secmon(
+    secured: Secured, user: str, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    with gateway_of(secured.root) as root:
+        root.write("PUT", "/other-index", expect=(400,))
+    assert status_of(secured.as_user(user, "secmon"), method, path, body) == 403
+
+
+def test_only_the_set_up_role_changes_templates(secured: Secured) -> None:
+    template = {"index_patterns": ["secmon-nothing-*"]}
+    for user, status in ((DAEMON, 403), (READER, 403), (SETUP, 200)):
+        assert status_of(secured.as_user(user, "secmon"), "PUT", "/_index_template/secmon-nothing", template) == status
+    assert status_of(secured.as_user(SETUP, "secmon"), "DELETE", "/_index_template/secmon-nothing") == 200
+
+
+@pytest.mark.parametrize(("where", "right"), daemon_rights(), ids=lambda part: part)
+def test_without_a_single_right_the_daemon_names_it(secured: Secured, set_up: str, where: str, right: str) -> None:
+    user, _ = role_without(where, right)
+    with pytest.raises(StoreUnavailableError) as told:
+        work(secured.as_user(user, set_up))
+    assert str(told.value).startswith(secured.root.urls[0])
+    name = right if where == "indices" else f"cluster:{right}"
+    assert f"the credentials lack the right {name} (docs/elasticsearch.md" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+READS: dict[str, Callable[[ElasticsearchEventLog], object]] = {
+    "events": lambda log: list(log.events(ROOT_ACCESS, EventQuery())),
+    "count": lambda log: log.count(ROOT_ACCESS, EventQuery()),
+    "hits": lambda log: list(log.hits(ROOT_ACCESS, HitQuery())),
+    "partitions": lambda log: log.partitions(ROOT_ACCESS),
+    "batches": lambda log: list(log.batches(ROOT_ACCESS)),
+}
+
+
+@pytest.mark.parametrize("right", READING)
+@pytest.mark.parametrize("ask", READS.values(), ids=READS)
+def test_a_reader_without_a_right_is_told_and_never_finds_too_little(
+    secured: Secured, set_up: str, ask: Callable[[ElasticsearchEventLog], object], right: str
+) -> None:
+    user, _ = role_without("indices", right)
+    log = ElasticsearchEventLog(secured.as_user(user, set_up), writable=False)
+    try:
+        with pytest.raises(StoreUnavailableError, match=f"lack the right {right}"):
+            ask(log)
     finally:
         log.close()
 
 
-def test_with_the_right_certificate_and_password_everything_works(settings: ElasticsearchSettings) -> None:
-    assert first_commit(settings) == 1
-
-
-def test_a_wrong_password_is_one_clear_sentence(settings: ElasticsearchSettings) -> None:
-    with pytest.raises(StoreUnavailableError, match="does not accept the credentials") as told:
-        first_commit(replace(settings, password="wrong"))
-    assert "wrong" not in str(told.value)
-
-
-def test_a_wrong_key_is_one_clear_sentence(settings: ElasticsearchSettings) -> None:
-    with pytest.raises(StoreUnavailableError, match="does not accept the credentials"):
-        first_commit(replace(settings, user="", api_key="d3Jvbmc6d3Jvbmc="))
-
-
-def test_a_server_of_another_authority_is_not_spoken_to(settings: ElasticsearchSettings, tmp_path: Path) -> None:
-    other = tmp_path / "other.pem"
-    other.write_bytes(_certificate()[0])
-    with pytest.raises(StoreUnavailableError, match="certificate"):
-        first_commit(replace(settings, ca=other))
-
-
-def test_without_a_pinned_authority_an_unknown_certificate_is_refused(settings: ElasticsearchSettings) -> None:
-    with pytest.raises(StoreUnavailableError, match="certificate"):
-        first_commit(replace(settings, ca=None))
-
-
-def test_plain_http_to_a_tls_port_is_one_clear_sentence(settings: ElasticsearchSettings) -> None:
-    plain = tuple(url.replace("https://", "http://") for url in settings.urls)
-    with pytest.raises(StoreUnavailableError):
-        first_commit(replace(settings, urls=plain, ca=None))
-
-
-def test_a_certificate_file_that_is_not_there_is_a_setting_that_is_wrong(settings: ElasticsearchSettings) -> None:
-    with pytest.raises(ConfigError):
-        first_commit(replace(settings, ca=Path("/nonexistent/ca.pem")))
+def test_a_partition_is_not_forgotten_where_it_cannot_be_removed(secured: Secured, set_up: str) -> None:
+    log = ElasticsearchEventLog(secured.as_user(DAEMON, set_up), writable=True)
+    log.commit(ROOT_ACCESS, batch_of([event_at(1)]))
+    user, _ = role_without("indices", "delete_index")
+    other = ElasticsearchEventLog(secured.as_user(user, set_up), writable=True)
+    with pytest.raises(StoreUnavailableError, match="lack the right delete_index"):
+        other.drop_partition(ROOT_ACCESS, DAY, "security")
+    other.close()
+    assert [one.events for one in log.partitions(ROOT_ACCESS)] == [1]
+    assert log.check(ROOT_ACCESS, deep=True) == []
+    log.close()
