@@ -146,7 +146,8 @@ class EventLog(Protocol):
     def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
         """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them.
 
-        `mark` is the adapter's own; "" stands before everything. With no new batch the same mark comes back.
+        `mark` is the adapter's own; "" stands before everything. With no new batch the same mark comes back. For the
+        root only: where a page ends tells how many hits all units have.
         """
         ...
 

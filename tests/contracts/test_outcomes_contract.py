@@ -210,13 +210,3 @@ def test_a_foreign_mark_is_refused(log: EventLog, mark: str) -> None:
     log.commit(ROOT_ACCESS, batch_of([event_at(0)]))
     with pytest.raises(StoreError):
         log.hits_since(ROOT_ACCESS, mark)
-
-
-def test_marks_skip_what_is_out_of_scope_but_not_what_comes_later(log: EventLog) -> None:
-    access = Access(ROOT_ACCESS.principal, Scope(frozenset({"unit-a"})))
-    for number, unit in enumerate(("unit-b", "unit-a"), start=1):
-        event = event_at(number, unit_id=unit)
-        log.commit(ROOT_ACCESS, batch_of([event], number=number, hits=[hit_on(event)]))
-    fresh, mark = log.hits_since(access, "", limit=1)
-    assert fresh == []
-    assert [hit.unit_id for hit in log.hits_since(access, mark)[0]] == ["unit-a"]

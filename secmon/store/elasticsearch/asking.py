@@ -26,7 +26,7 @@ SCOPE_FIELDS: Final = {"events": "unit.id", "hits": "unit", "findings": "unit", 
 """The field that names an object's units, by kind of object."""
 
 _LAST_TEXT: Final = "\U0010ffff" * 8
-_MAX_SCAN_NAME: Final = 256
+_MAX_NAME: Final = 256
 
 
 def within(scope: Scope, kind: str, conditions: Sequence[Query], *, without: Sequence[str] = ()) -> Query:
@@ -40,7 +40,8 @@ def within(scope: Scope, kind: str, conditions: Sequence[Query], *, without: Seq
     """
     filters = list(conditions)
     if scope.units is not None:
-        units = sorted(filter(is_storable, scope.units))
+        # What is longer stands in no index, and Lucene refuses such terms.
+        units = sorted(unit for unit in scope.units if len(unit) <= MAX_TEXT and is_storable(unit))
         filters.append({"terms": {SCOPE_FIELDS[kind]: units}} if units else NOTHING)
     query: Query = {"filter": filters}
     if without:
@@ -97,7 +98,7 @@ class Question:
         return {"terms": {"store.scan": sorted(self.scanned)}}
 
     def _scan(self, name: str) -> None:
-        self.scanned.add(name[:_MAX_SCAN_NAME])
+        self.scanned.add(name[:_MAX_NAME])
 
     def value(self, name: str, accepted: Sequence[str]) -> None:
         """A field has one of these texts."""
@@ -185,9 +186,9 @@ def ids_condition(ids: Sequence[str]) -> Query:
 
 def record_conditions(query: RecordQuery) -> list[Query]:
     """Return the conditions of a query over documents; the words of a text are those of candidates only."""
-    found = [_terms("kind", (query.kind,))]
+    found = [_terms("kind", (_cut(query.kind),))]
     for name, accepted in query.equals.items():
-        found.append(_terms(f"keys.{name}", accepted) if is_key(name) else NOTHING)
+        found.append(_terms(f"keys.{name}", [_cut(text) for text in accepted]) if is_key(name) else NOTHING)
     for name, (low, high) in query.ranges.items():
         found.append(_range(name, low, high))
     if query.text:
@@ -198,7 +199,12 @@ def record_conditions(query: RecordQuery) -> list[Query]:
 
 def is_key(name: str) -> bool:
     """Tell whether a name can be a key of a document."""
-    return bool(name) and is_storable(name) and "*" not in name and "\0" not in name
+    return 0 < len(name) <= _MAX_NAME and is_storable(name) and "*" not in name and "\0" not in name
+
+
+def _cut(text: str) -> str:
+    """Return a text that compares with all that a key can hold as this one does: longer terms are refused by Lucene."""
+    return text[: MAX_TEXT + 1]
 
 
 def _range(name: str, low: str | None, high: str | None) -> Query:
@@ -207,8 +213,8 @@ def _range(name: str, low: str | None, high: str | None) -> Query:
     if low is None and high is None:
         return {"exists": {"field": f"keys.{name}"}}
     # A keyed range wants both ends.
-    upper: Mapping[str, str] = {"lte": _LAST_TEXT} if high is None else {"lt": high}
-    return {"range": {f"keys.{name}": {"gte": low or "", **upper}}}
+    upper: Mapping[str, str] = {"lte": _LAST_TEXT} if high is None else {"lt": _cut(high)}
+    return {"range": {f"keys.{name}": {"gte": _cut(low or ""), **upper}}}
 
 
 def _terms(name: str, accepted: Sequence[str]) -> Query:

@@ -147,6 +147,7 @@ class ElasticsearchEventLog:
 
     def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
         """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them."""
+        _root_only(access)  # where a page ends tells how many hits all units have
         after = _commit_of(mark)
         upto = self._batches.checkpoint()
         if after > upto:

@@ -147,6 +147,14 @@ def api_failure(url: str, status: int, kind: str, *, right: str = "") -> StoreEr
     )
 
 
+def is_answer_lost(error: StoreError) -> bool:
+    """Tell whether a request may have been done although it failed: its answer never came, or it half failed."""
+    cause = error.__cause__
+    if isinstance(cause, ApiError):
+        return int(cause.meta.status) >= _SERVER_FAILED
+    return isinstance(cause, NoConnectionError | ConnectionTimeout) and not isinstance(cause, TlsError)
+
+
 def is_blocked(status: int, kind: str) -> bool:
     """Tell whether an index was made read-only, by an operator or because its disk is full.
 

@@ -9,20 +9,19 @@ from typing import Final
 
 # Exact text.
 _WORDS = """
-account agent.type agent.version asset.id data.classes data.level data.minor data.token.student_no_national
-destination.address destination.domain dll.hash.md5 dll.name dll.path dns.answers.data dns.answers.name
-dns.answers.type dns.id dns.question.name dns.question.type dns.response_code dns.type ecs.version edu.records
-email.from.address email.to.address event.action event.category event.code event.dataset event.hash event.id
-event.kind event.module event.outcome event.provider event.reason event.type file.directory file.hash.md5
-file.hash.sha256 file.name file.path group.domain group.id group.name host.name host.os.family http.request.method
-http.request.referrer http.response.mime_type http.version log.file.path log.flags log.level log.syslog.appname
-log.syslog.facility.name log.syslog.hostname log.syslog.msgid log.syslog.procid log.syslog.severity.name
-log.syslog.version network.community_id network.direction network.protocol network.transport
-observer.ingress.interface.name process.command_line process.entity_id process.executable process.hash.md5
-process.hash.sha1 process.hash.sha256 process.name process.parent.command_line process.parent.entity_id
-process.parent.executable process.parent.name process.pe.imphash process.pe.original_file_name
-process.working_directory registry.data.strings registry.hive registry.key registry.path rule.category rule.id
-rule.level rule.name rule.version secmon.encoding server.address service.name source.address source.domain
+agent.type agent.version asset.id data.classes data.level data.minor data.token.student_no_national destination.domain
+dll.hash.md5 dll.name dll.path dns.answers.data dns.answers.name dns.answers.type dns.id dns.question.name
+dns.question.type dns.response_code dns.type ecs.version edu.records email.from.address email.to.address event.action
+event.category event.code event.dataset event.hash event.id event.kind event.module event.outcome event.provider
+event.reason event.type file.directory file.hash.md5 file.hash.sha256 file.name file.path group.domain group.id
+group.name host.name host.os.family http.request.method http.request.referrer http.response.mime_type http.version
+log.file.path log.level log.syslog.appname log.syslog.facility.name log.syslog.hostname log.syslog.msgid
+log.syslog.procid log.syslog.severity.name log.syslog.version network.community_id network.direction network.protocol
+network.transport observer.ingress.interface.name process.command_line process.entity_id process.executable
+process.hash.md5 process.hash.sha1 process.hash.sha256 process.name process.parent.command_line
+process.parent.entity_id process.parent.executable process.parent.name process.pe.imphash
+process.pe.original_file_name process.working_directory registry.data.strings registry.hive registry.key registry.path
+rule.category rule.id rule.name rule.version secmon.encoding server.address service.name source.address source.domain
 suricata.eve.event_type suricata.eve.flow.state suricata.eve.ftp.command suricata.eve.ftp.command_data
 suricata.eve.ftp.completion_code system.auth.ssh.method system.auth.ssh.signature system.auth.su.tty
 system.auth.sudo.tty tags threat.indicator.name threat.tactic.id threat.technique.id tls.client.ja3
@@ -34,9 +33,9 @@ winlog.computer_name winlog.event_data.AuditPolicyChanges winlog.event_data.Comm
 winlog.event_data.GrantedAccess winlog.event_data.Image winlog.event_data.ImagePath winlog.event_data.IpAddress
 winlog.event_data.LogonType winlog.event_data.NewProcessName winlog.event_data.ParentCommandLine
 winlog.event_data.ParentImage winlog.event_data.ParentProcessName winlog.event_data.SourceImage
-winlog.event_data.SubStatus winlog.event_data.TargetImage winlog.event_data.TargetSid
-winlog.event_data.TargetUserName winlog.keywords winlog.level winlog.opcode winlog.provider_guid
-winlog.provider_name winlog.record_id winlog.task winlog.user.identifier winlog.version
+winlog.event_data.SubStatus winlog.event_data.TargetImage winlog.event_data.TargetSid winlog.event_data.TargetUserName
+winlog.keywords winlog.level winlog.opcode winlog.provider_guid winlog.provider_name winlog.record_id winlog.task
+winlog.user.identifier winlog.version
 """
 # Exact text, and as an address too: ranges and networks (subfield `ip`).
 _ADDRESSES = "destination.ip dns.resolved_ip host.ip network.forwarded_ip server.ip source.ip"

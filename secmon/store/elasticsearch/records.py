@@ -20,6 +20,7 @@ from secmon.model.record import REMOVABLE_KINDS, Document, Page, RecordQuery
 from secmon.model.text import words
 from secmon.store.elasticsearch.asking import is_key, record_conditions, within
 from secmon.store.elasticsearch.bulk import Action, BulkWriter, refuse_poison
+from secmon.store.elasticsearch.changes import Changes
 from secmon.store.elasticsearch.encode import is_storable
 from secmon.store.elasticsearch.failures import CONFLICT, NOT_FOUND
 from secmon.store.elasticsearch.fields import MAX_TEXT
@@ -40,6 +41,7 @@ class _Read(NamedTuple):
     document: Document
     seq_no: int
     primary_term: int
+    token: str
 
     @property
     def condition(self) -> dict[str, Any]:
@@ -58,6 +60,7 @@ class ElasticsearchRecords:
         self._gateway = Gateway(settings)
         self._bulk = BulkWriter(self._gateway)
         self._index = self._gateway.names.records
+        self._changes = Changes(self._gateway, self._index)
         self._writable = writable
 
     def close(self) -> None:
@@ -75,8 +78,7 @@ class ElasticsearchRecords:
         del access  # whoever may call a use case may add what it adds; reading is what the scope bounds
         self._prepare()
         created, body = _stored(document, 1)
-        path = f"/{self._index}/_create/{_id(document.kind, document.id)}"
-        if self._gateway.write("PUT", path, body, expect=(CONFLICT,)).status == CONFLICT:
+        if not self._changes.put(_id(document.kind, document.id), body, op_type="create"):
             raise ConflictError("there is such a {kind} already", hint="read it", values={"kind": document.kind})
         return created
 
@@ -122,15 +124,16 @@ class ElasticsearchRecords:
         found = self._read(access.scope, document.kind, document.id)
         if found is None:
             raise NotFoundError("there is no such {kind}", values={"kind": document.kind})
-        if found.document.version != document.version or not self._put(document, body, found):
+        identity = _id(document.kind, document.id)
+        if found.document.version == document.version:
+            done = self._changes.put(identity, body, **found.condition)
+        else:
+            done = self._changes.was_done(identity, body, found.token)
+        if not done:
             raise ConflictError(
                 "the {kind} was changed meanwhile", hint="read it again", values={"kind": document.kind}
             )
         return replaced
-
-    def _put(self, document: Document, body: Source, found: _Read) -> bool:
-        path = f"/{self._index}/_doc/{_id(document.kind, document.id)}"
-        return self._gateway.write("PUT", path, body, expect=(CONFLICT,), **found.condition).status != CONFLICT
 
     def delete(self, access: Access, kind: str, id: str) -> None:  # noqa: A002
         """Remove a document; nothing happens if it is not there. Only `REMOVABLE_KINDS` are removed.
@@ -252,7 +255,8 @@ class ElasticsearchRecords:
         document = _document(answer.body["_source"])
         if scope.units is not None and scope.units.isdisjoint(document.unit_ids):
             return None
-        return _Read(document, answer.body["_seq_no"], answer.body["_primary_term"])
+        token = answer.body["_source"].get("token", "")
+        return _Read(document, answer.body["_seq_no"], answer.body["_primary_term"], token)
 
     def _prepare(self) -> None:
         if not self._writable:

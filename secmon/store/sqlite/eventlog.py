@@ -182,6 +182,7 @@ class SqliteEventLog:
 
     def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
         """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them."""
+        _root_only(access)  # where a page ends tells how many hits all units have
         after = commit_of(mark)
         # Commits are numbered in their order: whatever is not above this number is visible in every partition that
         # is opened from now on. Without the bound a reader could see a late commit and miss an earlier one.

@@ -1,4 +1,7 @@
-"""No way around the scope: every search that leaves a port for somebody with units carries them, and only them."""
+"""Every search that leaves a port for somebody with units carries them, and only them.
+
+What comes back is the subject of tests/contracts/test_scope_contract.py, which knows every method of the ports.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +22,7 @@ pytestmark = pytest.mark.elasticsearch
 
 MINE = access_to("unit-a")
 
-# Every method of the ports that returns something of a unit.
+# What returns something of a unit.
 LOG_READS: dict[str, Callable[[EventLog, Access], object]] = {
     "events": lambda log, access: list(log.events(access, EventQuery())),
     "events by text": lambda log, access: list(log.events(access, EventQuery(text="secret"))),
@@ -30,7 +33,6 @@ LOG_READS: dict[str, Callable[[EventLog, Access], object]] = {
     "count by what is read": lambda log, access: log.count(access, EventQuery(), by="message"),
     "profile": lambda log, access: log.profile(access, EventQuery(), by="unit.id").count,
     "hits": lambda log, access: list(log.hits(access, HitQuery())),
-    "hits_since": lambda log, access: log.hits_since(access, "")[0],
     "findings": lambda log, access: list(log.findings(access, FindingQuery())),
     "count_findings": lambda log, access: log.count_findings(access, FindingQuery()),
     "batches": lambda log, access: list(log.batches(access)),
@@ -103,12 +105,3 @@ def test_nothing_of_another_unit_leaves_the_records(
     assert not ask(es_records, MINE)
     assert not ask(es_records, access_to())
     assert all(bounded(body) or {"match_none": {}} in body["query"]["bool"]["filter"] for _, body in searches)
-
-
-def test_the_list_above_names_every_method_that_reads() -> None:
-    not_reading = {"commit", "drop_partition", "digest", "check", "close"}  # for the root only; test_commit_contract
-    methods = {name for name in vars(ElasticsearchEventLog) if not name.startswith("_")} - not_reading
-    assert methods == {name.partition(" ")[0] for name in LOG_READS}
-    changing = {"create", "create_all", "replace", "delete", "check", "close"}  # check tells counts only
-    methods = {name for name in vars(ElasticsearchRecords) if not name.startswith("_")} - changing
-    assert methods == {name.partition(" ")[0] for name in RECORD_READS}

@@ -1,0 +1,413 @@
+"""No way around the scope: to somebody with one unit, it makes no difference what the others have.
+
+Two stores differ only in data of other units and of no unit. Whatever anybody but the root asks, by whatever method of
+a port, has the same outcome on both: documents, counts, ids, aggregates, cursors and the texts of errors.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secmon.errors import AccessError, ConflictError, SecmonError
+from secmon.model.access import Access, Scope
+from secmon.model.batch import BatchRow
+from secmon.model.event import Event
+from secmon.model.record import Document, RecordQuery
+from secmon.ports import EventLog, EventQuery, FindingQuery, HitQuery, Records
+from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
+from secmon.store.elasticsearch.records import ElasticsearchRecords
+from secmon.store.sqlite.eventlog import SqliteEventLog
+from secmon.store.sqlite.records import SqliteRecords
+from tests.contracts.backends import Opened, empty_store
+from tests.contracts.builders import (
+    DAY,
+    NOON,
+    ROOT_ACCESS,
+    access_to,
+    batch_of,
+    event_at,
+    finding_in,
+    hit_on,
+    identity,
+)
+from tests.contracts.oracle import counted, found
+
+NEXT_DAY = date(2026, 11, 22)
+SECRET = "geheim 机密"
+# (number, day, unit): what unit-a has, what others have, what nobody has; the second partition is foreign as a whole.
+OWN = [(1, DAY, "unit-a"), (4, DAY, "unit-a")]
+FOREIGN = [(2, DAY, "unit-b"), (3, DAY, None), (5, NEXT_DAY, "unit-b"), (6, NEXT_DAY, None)]
+ASKERS = {"one unit": access_to("unit-a"), "a unit without data": access_to("unit-z"), "no unit": access_to()}
+
+
+def event_of(number: int, day: date, unit: str | None) -> Event:
+    mapped: dict[str, Any] = {} if unit is None else {"unit_id": unit, "asset_id": f"asset of {unit}"}
+    own = unit == "unit-a"
+    name, text = ("mori", "own 机密") if own else (f"user of {unit}", SECRET)
+    at = NOON + timedelta(seconds=number)
+    return event_at(number, at, day=day, user_name=name, message=text, x_field=name, **mapped)
+
+
+def document_of(id_: str, *units: str, kind: str = "alert") -> Document:
+    text = "own 机密" if "unit-a" in units else SECRET
+    return Document(kind=kind, id=id_, body={"text": text}, keys={"state": text, "at": id_}, unit_ids=units)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Two stores, and what the root learned in the first: a row, a mark and cursors that point at foreign data."""
+
+    full: Opened
+    own: Opened
+    row: BatchRow
+    mark: str
+    cursors: tuple[str, ...]
+
+
+def fill(store: Opened, *, foreign: bool) -> None:
+    """Commit the same batches; those of others are empty unless they are to be there."""
+    for number, day, unit in sorted([*OWN, *FOREIGN], key=lambda one: one[0]):
+        event = event_of(number, day, unit)
+        there = [event] if unit == "unit-a" or foreign else []
+        batch = batch_of(
+            there,
+            number=number,
+            source=f"source {number}",
+            day=day,
+            hits=[hit_on(one, rule=f"rule of {unit}", keys=(f"key of {unit}",)) for one in there],
+            findings=[finding_in(one, data_class=f"class of {unit}") for one in there],
+        )
+        store.log.commit(ROOT_ACCESS, batch)
+    mine = [document_of("b", "unit-a"), document_of("d", "unit-a", "unit-b"), document_of("f", "unit-a")]
+    theirs = [document_of("a", "unit-b"), document_of("c"), document_of("e", "unit-b"), document_of("g")]
+    hidden = [document_of("s", "unit-b", kind="session"), document_of("k", kind="foreign kind")]
+    store.records.create_all(ROOT_ACCESS, [*mine, *(theirs if foreign else ()), *(hidden if foreign else ())])
+
+
+@pytest.fixture(scope="module")
+def world(backend: str) -> Iterator[World]:
+    with ExitStack() as stack:
+        full, own = (stack.enter_context(empty_store(backend)) for _ in range(2))
+        fill(full, foreign=True)
+        fill(own, foreign=False)
+        row = full.log.batch(ROOT_ACCESS, day=DAY, retention="security", stream=_stream(2), number=2)
+        assert row is not None
+        _, mark = full.log.hits_since(ROOT_ACCESS, "", limit=2)
+        cursors = []
+        for query in RECORD_QUERIES:
+            page = full.records.find(ROOT_ACCESS, replace(query, limit=1))
+            cursors.append(page.cursor)
+        yield World(full, own, row, mark, tuple(cursors))
+
+
+def _stream(number: int) -> str:
+    return batch_of(source=f"source {number}").stream
+
+
+EVENT_QUERIES = [
+    EventQuery(),
+    EventQuery(ascending=False, limit=2),
+    EventQuery(since=NOON + timedelta(seconds=2), until=NOON + timedelta(seconds=6)),
+    EventQuery(equals={"user.name": ("user of unit-b", "user of None", "mori")}),
+    EventQuery(equals={"unit.id": ("unit-b", "unit-a")}),
+    EventQuery(equals={"x.field": ("user of unit-b",)}),
+    EventQuery(present=("event.dataset",)),
+    EventQuery(present=("message",), text="机密"),
+    EventQuery(text=SECRET),
+]
+HIT_QUERIES = [
+    HitQuery(),
+    HitQuery(limit=2),
+    HitQuery(rule_ids=("rule of unit-b", "rule of unit-a")),
+    HitQuery(key="key of unit-b"),
+    HitQuery(asset_id="asset of unit-b"),
+    HitQuery(since=NOON, until=NOON + timedelta(seconds=5)),
+    HitQuery(alert_id=hit_on(event_of(2, DAY, "unit-b"), rule="rule of unit-b").alert_id or ""),
+]
+FINDING_QUERIES = [
+    FindingQuery(),
+    FindingQuery(data_class="class of unit-b"),
+    FindingQuery(asset_id="asset of unit-b"),
+    FindingQuery(event_ids=(identity(2), identity(3), identity(1))),
+    FindingQuery(since=NOON, until=NOON + timedelta(seconds=5), limit=3),
+]
+RECORD_QUERIES = [
+    RecordQuery(kind="alert", limit=2),
+    RecordQuery(kind="alert", order="at", descending=True, limit=2),
+    RecordQuery(kind="alert", order="state", limit=2),
+    RecordQuery(kind="alert", equals={"state": (SECRET, "own 机密")}),
+    RecordQuery(kind="alert", ranges={"at": ("a", "f")}, limit=2),
+    RecordQuery(kind="alert", text="机密"),
+]
+_IDS = [identity(number, day=day) for number, day, _ in (*OWN, *FOREIGN)]
+_BYS = ("", "unit.id", "user.name", "x.field", "message", "asset.id")
+
+LogCall = Callable[[EventLog, Access, World], object]
+RecordsCall = Callable[[Records, Access, World], object]
+
+# Every method of the port that reads, with arguments that aim at what others have.
+LOG_CALLS: dict[str, LogCall] = {
+    "events": lambda log, access, _: [list(log.events(access, query)) for query in EVENT_QUERIES],
+    "events_by_id": lambda log, access, _: (
+        [log.events_by_id(access, [one]) for one in _IDS] + [log.events_by_id(access, _IDS)]
+    ),
+    "digests": lambda log, access, _: log.digests(access, _IDS),
+    "count": lambda log, access, _: [log.count(access, query, by=by) for query in EVENT_QUERIES for by in _BYS],
+    "profile": lambda log, access, _: [log.profile(access, query, by=by) for query in EVENT_QUERIES for by in _BYS],
+    "hits": lambda log, access, world: [
+        list(log.hits(access, replace(query, upto=upto))) for query in HIT_QUERIES for upto in ("", world.mark)
+    ],
+    "findings": lambda log, access, _: [list(log.findings(access, query)) for query in FINDING_QUERIES],
+    "count_findings": lambda log, access, _: [log.count_findings(access, query) for query in FINDING_QUERIES],
+}
+# What belongs to no unit: nothing of it is told to anybody but the root.
+LOG_ROOT_SEES: dict[str, LogCall] = {
+    "batch": lambda log, access, _: log.batch(access, day=DAY, retention="security", stream=_stream(2), number=2),
+    "batches": lambda log, access, _: list(log.batches(access)),
+    "batches_of": lambda log, access, _: list(log.batches_of(access, _stream(2))),
+    "partitions": lambda log, access, _: log.partitions(access),
+}
+# Refused to anybody but the root.
+LOG_ROOT_MAY: dict[str, LogCall] = {
+    "commit": lambda log, access, _: log.commit(access, batch_of([event_at(9)], number=9)),
+    "fence": lambda log, access, _: log.fence(
+        access, day=DAY, retention="security", stream=_stream(2), number=7, epoch=9
+    ),
+    "hits_since": lambda log, access, world: log.hits_since(access, world.mark, limit=1),
+    "commits": lambda log, access, _: list(log.commits(access)),
+    "contents": lambda log, access, world: log.contents(access, world.row),
+    "drop_partition": lambda log, access, _: log.drop_partition(access, NEXT_DAY, "security"),
+    "digest": lambda log, access, _: log.digest(access),
+    "check": lambda log, access, _: log.check(access, deep=True),
+}
+RECORD_CALLS: dict[str, RecordsCall] = {
+    "get": lambda records, access, _: [records.get(access, "alert", one) for one in "abcdefgx"],
+    "find": lambda records, access, world: [
+        records.find(access, replace(query, after=after))
+        for query, cursor in zip(RECORD_QUERIES, world.cursors, strict=True)
+        for after in ("", cursor)
+    ],
+    "count": lambda records, access, _: [
+        records.count(access, query, by=by) for query in RECORD_QUERIES for by in ("", "state", "at")
+    ],
+    "replace": lambda records, access, _: [_stolen(records, access, one) for one in "aceg"],
+    "delete": lambda records, access, _: records.delete(access, "session", "s"),
+    "check": lambda records, access, _: records.check(access, deep=True),
+}
+RECORD_ROOT_SEES: dict[str, RecordsCall] = {"kinds": lambda records, access, _: records.kinds(access)}
+# Ids are taken in the whole installation: that one is taken is told, and nothing else.
+RECORD_ADDS: dict[str, Callable[[Records, Access], object]] = {
+    "create": lambda records, access: records.create(access, document_of("a", "unit-a")),
+    "create_all": lambda records, access: records.create_all(access, [document_of("a", "unit-a")]),
+    "restore": lambda records, access: records.restore(access, [document_of("a", "unit-a")]),
+}
+# Parameters of each method and fields of each query that the calls above try. A new one needs a call that aims it at
+# what others have; then it is added here.
+PARAMETERS: dict[type, dict[str, set[str]]] = {
+    EventLog: {
+        "commit": {"batch"}, "batch": {"day", "retention", "stream", "number"}, "batches": {"since"},
+        "fence": {"day", "retention", "stream", "number", "epoch"}, "batches_of": {"stream"}, "digests": {"ids"},
+        "events": {"query"}, "events_by_id": {"ids"}, "count": {"query", "by"},
+        "profile": {"query", "by", "utc_offset_s", "ids"}, "hits": {"query"}, "hits_since": {"mark", "limit"},
+        "commits": {"after", "upto"}, "contents": {"row"}, "findings": {"query"}, "count_findings": {"query"},
+        "partitions": set(), "drop_partition": {"day", "retention"}, "digest": set(), "check": {"deep"},
+    },
+    Records: {
+        "get": {"kind", "id"}, "create": {"document"}, "create_all": {"documents"}, "kinds": set(),
+        "restore": {"documents"}, "replace": {"document"}, "delete": {"kind", "id"}, "find": {"query"},
+        "count": {"query", "by"}, "check": {"deep"},
+    },
+}  # fmt: skip
+QUERY_FIELDS: dict[type, set[str]] = {
+    EventQuery: {"since", "until", "equals", "present", "text", "ascending", "limit"},
+    HitQuery: {"since", "until", "upto", "rule_ids", "alert_id", "key", "asset_id", "limit"},
+    FindingQuery: {"since", "until", "data_class", "asset_id", "event_ids", "limit"},
+    RecordQuery: {"kind", "equals", "ranges", "text", "order", "descending", "limit", "after"},
+}
+
+
+def _stolen(records: Records, access: Access, id_: str) -> object:
+    changed = Document(kind="alert", id=id_, version=1, body={"text": "stolen"}, unit_ids=("unit-a",))
+    return _told(lambda: records.replace(access, changed))
+
+
+def _told(ask: Callable[[], object]) -> object:
+    """Return what a call answers, an error as its class and text."""
+    try:
+        return ask()
+    except SecmonError as error:
+        return type(error).__name__, error.problem, error.hint, tuple(map(str, error.values.values()))
+
+
+def public(adapter: type) -> dict[str, set[str]]:
+    """Return the public methods of an adapter or port, each with its parameters after the access."""
+    return {
+        name: set(inspect.signature(method).parameters) - {"self", "access"}
+        for name, method in inspect.getmembers(adapter, callable)
+        if not name.startswith("_") and name != "close"
+    }
+
+
+@pytest.mark.parametrize(
+    ("port", "adapter"),
+    [
+        (EventLog, EventLog), (EventLog, SqliteEventLog), (EventLog, ElasticsearchEventLog),
+        (Records, Records), (Records, SqliteRecords), (Records, ElasticsearchRecords),
+    ],
+    ids=lambda one: one.__name__,
+)  # fmt: skip
+def test_no_method_of_an_adapter_is_unknown_here(port: type, adapter: type) -> None:
+    assert public(adapter) == PARAMETERS[port], (
+        "add a call that aims the new method or parameter at another unit's data"
+    )
+
+
+def test_no_method_is_without_a_call_that_tries_it() -> None:
+    assert {*LOG_CALLS, *LOG_ROOT_SEES, *LOG_ROOT_MAY} == set(PARAMETERS[EventLog])
+    assert {*RECORD_CALLS, *RECORD_ROOT_SEES, *RECORD_ADDS} == set(PARAMETERS[Records])
+
+
+@pytest.mark.parametrize("query", QUERY_FIELDS, ids=lambda one: one.__name__)
+def test_no_field_of_a_query_is_unknown_here(query: type) -> None:
+    assert {one.name for one in fields(query)} == QUERY_FIELDS[query], "add a query that aims it at another unit's data"
+
+
+@pytest.mark.parametrize("access", ASKERS.values(), ids=ASKERS)
+@pytest.mark.parametrize("ask", LOG_CALLS.values(), ids=LOG_CALLS)
+def test_what_others_have_makes_no_difference_to_a_reader_of_the_event_log(
+    world: World, ask: LogCall, access: Access
+) -> None:
+    assert ask(world.full.log, ROOT_ACCESS, world) != ask(world.own.log, ROOT_ACCESS, world)
+    assert ask(world.full.log, access, world) == ask(world.own.log, access, world)
+
+
+@pytest.mark.parametrize("access", ASKERS.values(), ids=ASKERS)
+@pytest.mark.parametrize("ask", LOG_ROOT_SEES.values(), ids=LOG_ROOT_SEES)
+def test_what_belongs_to_no_unit_is_told_to_the_root_only(world: World, ask: LogCall, access: Access) -> None:
+    assert ask(world.full.log, ROOT_ACCESS, world)
+    assert not ask(world.full.log, access, world)
+
+
+@pytest.mark.parametrize("access", ASKERS.values(), ids=ASKERS)
+@pytest.mark.parametrize("ask", LOG_ROOT_MAY.values(), ids=LOG_ROOT_MAY)
+def test_what_concerns_everybody_is_refused_to_all_but_the_root(world: World, ask: LogCall, access: Access) -> None:
+    with pytest.raises(AccessError):
+        ask(world.full.log, access, world)
+    assert len(world.full.log.partitions(ROOT_ACCESS)) == 2
+
+
+@pytest.mark.parametrize("access", ASKERS.values(), ids=ASKERS)
+@pytest.mark.parametrize("ask", RECORD_CALLS.values(), ids=RECORD_CALLS)
+def test_what_others_have_makes_no_difference_to_somebody_at_the_records(
+    world: World, ask: RecordsCall, access: Access
+) -> None:
+    before = [world.full.records.get(ROOT_ACCESS, "alert", one) for one in "aceg"]
+    assert ask(world.full.records, access, world) == ask(world.own.records, access, world)
+    assert [world.full.records.get(ROOT_ACCESS, "alert", one) for one in "aceg"] == before
+    assert world.full.records.get(ROOT_ACCESS, "session", "s") is not None
+
+
+@pytest.mark.parametrize("name", ["get", "find", "count"])
+def test_the_root_sees_what_the_others_have_in_the_records(world: World, name: str) -> None:
+    ask = RECORD_CALLS[name]
+    assert ask(world.full.records, ROOT_ACCESS, world) != ask(world.own.records, ROOT_ACCESS, world)
+
+
+@pytest.mark.parametrize("access", ASKERS.values(), ids=ASKERS)
+def test_kinds_of_documents_are_told_to_the_root_only(world: World, access: Access) -> None:
+    assert "foreign kind" in world.full.records.kinds(ROOT_ACCESS)
+    assert world.full.records.kinds(access) == ()
+
+
+@pytest.mark.parametrize("ask", RECORD_ADDS.values(), ids=RECORD_ADDS)
+def test_of_a_taken_id_nothing_is_told_but_that(world: World, ask: Callable[[Records, Access], object]) -> None:
+    told = _told(lambda: ask(world.full.records, access_to("unit-a")))
+    assert told in (0, (ConflictError.__name__, "there is such a {kind} already", "read it", ("alert",)))
+    assert world.full.records.get(access_to("unit-a"), "alert", "a") is None
+
+
+# Unit ids and values that break careless query builders; 3,900 characters is what an index still holds exactly.
+HOSTILE = [
+    "unit-a", "unit-a*", "*", "?", "unit-?", 'a"b', "a'b", "' OR 1=1 --", '{"match_all":{}}', "a\\b", "a\0b", "%", "_",
+    "unit-a OR unit-b", "unit-a,unit-b", "学校", "\u202eunit", " unit-a", "UNIT-A", "null", "[]", "../unit-a", "a\nb",
+    "", "\U0001f393", "unit-a\u200b", "x" * 3_900, "<script>", "${jndi:x}", "unit.id:*", "/.*/", "\ufeff", "0", "-1",
+    "True",
+]  # fmt: skip
+_VALUES = st.sampled_from([*HOSTILE, "\ud800", "unit-a\udfff", "学" * 11_000]) | st.text(max_size=20)
+
+
+def hostile_events() -> list[Event]:
+    mapped = [event_at(n, NOON, unit_id=unit, user_name=unit, x_field=unit) for n, unit in enumerate(HOSTILE, start=1)]
+    return [*mapped, event_at(0, NOON, user_name="of nobody")]
+
+
+@pytest.fixture(scope="module")
+def hostile(backend: str) -> Iterator[Opened]:
+    events = hostile_events()
+    with empty_store(backend) as store:
+        hits = [hit_on(event, keys=(str(event["user.name"]),)) for event in events]
+        store.log.commit(ROOT_ACCESS, batch_of(events, hits=hits, findings=list(map(finding_in, events))))
+        documents = [
+            Document(kind="alert", id=f"{number}", body={}, keys={"k": unit}, unit_ids=(unit,))
+            for number, unit in enumerate(HOSTILE)
+            if "\0" not in unit
+        ]
+        store.records.create_all(ROOT_ACCESS, [*documents, Document(kind="alert", id="nobody's", body={})])
+        yield store
+
+
+@settings(max_examples=25)
+@given(
+    units=st.frozensets(_VALUES, max_size=4),
+    field=st.sampled_from(["user.name", "x.field", "unit.id"]),
+    values=st.lists(_VALUES, min_size=1, max_size=3).map(tuple[str, ...]),
+)
+def test_hostile_unit_ids_and_values_open_nothing(
+    hostile: Opened, units: frozenset[str], field: str, values: tuple[str, ...]
+) -> None:
+    events, access, log = hostile_events(), access_to(*units), hostile.log
+    scope = Scope(units)
+    query = EventQuery(equals={field: values})
+    assert list(log.events(access, query)) == found(events, query, scope)
+    assert log.count(access, query, by="unit.id") == counted(events, query, scope, "unit.id")
+    assert list(log.events(access, EventQuery())) == found(events, EventQuery(), scope)
+    mine = {str(event["event.id"]) for event in events if scope.sees(_unit(event))}
+    assert {hit.event_id for hit in log.hits(access, HitQuery())} == mine
+    assert {one.event_id for one in log.findings(access, FindingQuery())} == mine
+    by_key = {str(event["event.id"]) for event in events if event["user.name"] == values[0]}
+    assert {hit.event_id for hit in log.hits(access, HitQuery(key=values[0]))} == (mine & by_key if values[0] else mine)
+
+
+@settings(max_examples=25)
+@given(units=st.frozensets(_VALUES, max_size=4), value=_VALUES)
+def test_hostile_unit_ids_and_values_open_no_document(hostile: Opened, units: frozenset[str], value: str) -> None:
+    access = access_to(*units)
+    mine = {str(number) for number, unit in enumerate(HOSTILE) if unit in units and "\0" not in unit}
+    keyed = {str(number) for number, unit in enumerate(HOSTILE) if unit == value}
+    every = hostile.records.find(access, RecordQuery(kind="alert"))
+    assert {one.id for one in every.documents} == mine
+    chosen = RecordQuery(kind="alert", equals={"k": (value,)})
+    assert {one.id for one in hostile.records.find(access, chosen).documents} == mine & keyed
+    assert hostile.records.count(access, chosen) == {"": len(mine & keyed)}
+    behind = RecordQuery(kind="alert", ranges={"k": (value, None)})
+    after = {str(number) for number, unit in enumerate(HOSTILE) if _is_text(value) and unit >= value}
+    assert {one.id for one in hostile.records.find(access, behind).documents} == mine & after
+    assert {one for one in map(str, range(len(HOSTILE))) if hostile.records.get(access, "alert", one)} == mine
+    assert hostile.records.get(access, "alert", value) is None or value in mine
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether a value can stand in a store at all."""
+    return not any(0xD800 <= ord(one) <= 0xDFFF for one in value)
+
+
+def _unit(event: Event) -> str | None:
+    unit = event.get("unit.id")
+    return None if unit is None else str(unit)
