@@ -19,8 +19,11 @@ from secmon.errors import AccessError, ConflictError, SecmonError
 from secmon.model.access import Access, Scope
 from secmon.model.batch import BatchRow
 from secmon.model.event import Event
+from secmon.model.query import ANY_TEXT, AllOf, AnyOf, Equals, Exists, Holds, Like, Not, Says
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import Document, RecordQuery
-from secmon.ports import EventLog, EventQuery, FindingQuery, HitQuery, Records
+from secmon.model.search import Budget
+from secmon.ports import EventLog, Records
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.records import ElasticsearchRecords
 from secmon.store.sqlite.eventlog import SqliteEventLog
@@ -121,6 +124,10 @@ EVENT_QUERIES = [
     EventQuery(present=("event.dataset",)),
     EventQuery(present=("message",), text="机密"),
     EventQuery(text=SECRET),
+    EventQuery(where=AnyOf((Equals("user.name", "user of unit-b"), Not(Says("message", ("own",))), Exists("unit.id")))),
+    EventQuery(where=AllOf((Like("x.field", "user*"), Not(Holds(ANY_TEXT, "own"))))),
+    EventQuery(where=Not(Exists("unit.id"))),
+    EventQuery(after=(NOON + timedelta(seconds=2), identity(2)), limit=2),
 ]
 HIT_QUERIES = [
     HitQuery(),
@@ -149,12 +156,26 @@ RECORD_QUERIES = [
 _IDS = [identity(number, day=day) for number, day, _ in (*OWN, *FOREIGN)]
 _BYS = ("", "unit.id", "user.name", "x.field", "message", "asset.id")
 
+
+def _budget() -> Budget:
+    return Budget(clock=lambda: 0.0, seconds=1)
+
+
+def _read(log: EventLog, access: Access, query: EventQuery) -> object:
+    """Return events, and what a budget tells of how they were found."""
+    budget = _budget()
+    return list(log.events(access, query, budget=budget)), budget.read, budget.reached
+
+
 LogCall = Callable[[EventLog, Access, World], object]
 RecordsCall = Callable[[Records, Access, World], object]
 
 # Every method of the port that reads, with arguments that aim at what others have.
 LOG_CALLS: dict[str, LogCall] = {
-    "events": lambda log, access, _: [list(log.events(access, query)) for query in EVENT_QUERIES],
+    "events": lambda log, access, _: [_read(log, access, query) for query in EVENT_QUERIES],
+    "survey": lambda log, access, _: [
+        log.survey(access, query, interval_s=3_600, fields=_BYS[1:], budget=_budget()) for query in EVENT_QUERIES
+    ],
     "events_by_id": lambda log, access, _: (
         [log.events_by_id(access, [one]) for one in _IDS] + [log.events_by_id(access, _IDS)]
     ),
@@ -166,6 +187,10 @@ LOG_CALLS: dict[str, LogCall] = {
     ],
     "findings": lambda log, access, _: [list(log.findings(access, query)) for query in FINDING_QUERIES],
     "count_findings": lambda log, access, _: [log.count_findings(access, query) for query in FINDING_QUERIES],
+}
+# What depends on the question alone.
+LOG_SAME: dict[str, LogCall] = {
+    "unindexed": lambda log, access, _: [log.unindexed(access, query, fields=_BYS[1:]) for query in EVENT_QUERIES],
 }
 # What belongs to no unit: nothing of it is told to anybody but the root.
 LOG_ROOT_SEES: dict[str, LogCall] = {
@@ -214,7 +239,9 @@ PARAMETERS: dict[type, dict[str, set[str]]] = {
     EventLog: {
         "commit": {"batch"}, "batch": {"day", "retention", "stream", "number"}, "batches": {"since"},
         "fence": {"day", "retention", "stream", "number", "epoch"}, "batches_of": {"stream"}, "digests": {"ids"},
-        "events": {"query"}, "events_by_id": {"ids"}, "count": {"query", "by"},
+        "events": {"query", "budget"}, "unindexed": {"query", "fields"},
+        "survey": {"query", "interval_s", "utc_offset_s", "fields", "size", "budget"},
+        "events_by_id": {"ids"}, "count": {"query", "by"},
         "profile": {"query", "by", "utc_offset_s", "ids"}, "hits": {"query"}, "hits_since": {"mark", "limit"},
         "commits": {"after", "upto"}, "contents": {"row"}, "findings": {"query"}, "count_findings": {"query"},
         "partitions": set(), "drop_partition": {"day", "retention"}, "digest": set(), "check": {"deep"},
@@ -226,7 +253,7 @@ PARAMETERS: dict[type, dict[str, set[str]]] = {
     },
 }  # fmt: skip
 QUERY_FIELDS: dict[type, set[str]] = {
-    EventQuery: {"since", "until", "equals", "present", "text", "ascending", "limit"},
+    EventQuery: {"since", "until", "equals", "present", "text", "where", "after", "ascending", "limit"},
     HitQuery: {"since", "until", "upto", "rule_ids", "alert_id", "key", "asset_id", "limit"},
     FindingQuery: {"since", "until", "data_class", "asset_id", "event_ids", "limit"},
     RecordQuery: {"kind", "equals", "ranges", "text", "order", "descending", "limit", "after"},
@@ -270,7 +297,7 @@ def test_no_method_of_an_adapter_is_unknown_here(port: type, adapter: type) -> N
 
 
 def test_no_method_is_without_a_call_that_tries_it() -> None:
-    assert {*LOG_CALLS, *LOG_ROOT_SEES, *LOG_ROOT_MAY} == set(PARAMETERS[EventLog])
+    assert {*LOG_CALLS, *LOG_SAME, *LOG_ROOT_SEES, *LOG_ROOT_MAY} == set(PARAMETERS[EventLog])
     assert {*RECORD_CALLS, *RECORD_ROOT_SEES, *RECORD_ADDS} == set(PARAMETERS[Records])
 
 
@@ -286,6 +313,11 @@ def test_what_others_have_makes_no_difference_to_a_reader_of_the_event_log(
 ) -> None:
     assert ask(world.full.log, ROOT_ACCESS, world) != ask(world.own.log, ROOT_ACCESS, world)
     assert ask(world.full.log, access, world) == ask(world.own.log, access, world)
+
+
+@pytest.mark.parametrize("ask", LOG_SAME.values(), ids=LOG_SAME)
+def test_what_depends_on_the_question_alone_is_the_same_for_everybody(world: World, ask: LogCall) -> None:
+    assert ask(world.full.log, ROOT_ACCESS, world) == ask(world.own.log, access_to(), world)
 
 
 @pytest.mark.parametrize("access", ASKERS.values(), ids=ASKERS)

@@ -27,6 +27,8 @@ SCOPE_FIELDS: Final = {"events": "unit.id", "hits": "unit", "findings": "unit", 
 
 _LAST_TEXT: Final = "\U0010ffff" * 8
 _MAX_NAME: Final = 256
+_MAX_TERM_BYTES: Final = 32_766
+"""Longest term that Lucene stores; a question for a longer one it refuses, and nothing can be there."""
 
 
 def within(scope: Scope, kind: str, conditions: Sequence[Query], *, without: Sequence[str] = ()) -> Query:
@@ -218,7 +220,7 @@ def _range(name: str, low: str | None, high: str | None) -> Query:
 
 
 def _terms(name: str, accepted: Sequence[str]) -> Query:
-    texts = [text for text in accepted if is_storable(text)]
+    texts = [text for text in accepted if is_storable(text) and len(text.encode()) <= _MAX_TERM_BYTES]
     return {"terms": {name: texts}} if texts else NOTHING
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from secmon.errors import StoreUnavailableError
+from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import Document, RecordQuery
-from secmon.ports import EventQuery, FindingQuery, HitQuery
 from secmon.store.elasticsearch.connection import ElasticsearchSettings
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import READING, Gateway
