@@ -6,13 +6,9 @@ What is asked costs the cluster little, so that /readyz may ask it every few sec
 from datetime import date
 from typing import Any
 
-from secmon.errors import StoreUnavailableError
-from secmon.store.elasticsearch.failures import BAD_REQUEST, api_failure
+from secmon.store.elasticsearch.failures import api_failure
 from secmon.store.elasticsearch.gateway import Gateway
 
-CLUSTER_RIGHTS = ("monitor", "manage_index_templates")
-INDEX_RIGHTS = ("read", "write", "create_index", "delete_index", "maintenance", "view_index_metadata", "monitor")
-"""What a daemon needs on `<prefix>-*`; docs/elasticsearch.md says what for."""
 _BLOCKED = ("read_only", "read_only_allow_delete", "write", "read")
 _FORBIDDEN = 403
 
@@ -29,24 +25,8 @@ def require_ready(gateway: Gateway, day: date) -> None:
         StoreError: the server is of another product, or too old.
     """
     gateway.check_version()
-    _require_rights(gateway)
+    gateway.require_all_rights()
     _require_no_block(gateway, day)
-
-
-def _require_rights(gateway: Gateway) -> None:
-    pattern = f"{gateway.names.prefix}-*"
-    asked = {"cluster": CLUSTER_RIGHTS, "index": [{"names": [pattern], "privileges": INDEX_RIGHTS}]}
-    # Without security the server does not know this path.
-    answer = gateway.read("POST", "/_security/user/_has_privileges", asked, expect=(BAD_REQUEST, 404, 405))
-    held = {**answer.body.get("cluster", {}), **answer.body.get("index", {}).get(pattern, {})}
-    missing = [name for name in (*CLUSTER_RIGHTS, *INDEX_RIGHTS) if held.get(name) is False]
-    if missing:
-        raise StoreUnavailableError(
-            "the credentials lack these rights: {rights}",
-            where=gateway.url,
-            hint="docs/elasticsearch.md lists the rights of the role",
-            values={"rights": ", ".join(missing)},
-        )
 
 
 def _require_no_block(gateway: Gateway, day: date) -> None:

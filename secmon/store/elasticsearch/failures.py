@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -99,13 +99,13 @@ def _lacking(body: Any) -> str:
     return found[1] if found else ""
 
 
-def lacking_rights(url: str, rights: str) -> StoreUnavailableError:
+def lacking_rights(url: str, rights: Sequence[str]) -> StoreUnavailableError:
     """Return the error for credentials that lack rights; `rights` are Elasticsearch's own names."""
     return StoreUnavailableError(
-        "the credentials lack the right {right}",
+        "the credentials lack these rights: {rights}",
         where=url,
         hint="docs/elasticsearch.md lists the rights of each role",
-        values={"right": rights},
+        values={"rights": ", ".join(rights)},
     )
 
 
@@ -127,7 +127,7 @@ def api_failure(url: str, status: int, kind: str, *, right: str = "") -> StoreEr
             "the cluster is read-only or full", where=url, hint="free disk space, then remove the block of the index"
         )
     if status == _FORBIDDEN and right:
-        return lacking_rights(url, right)
+        return lacking_rights(url, [right])
     if status == _FORBIDDEN:
         return StoreUnavailableError(
             "the credentials lack a right", where=url, hint="docs/elasticsearch.md lists the rights of each role"

@@ -21,7 +21,7 @@ _LINES = {"Accept": "application/json", "Content-Type": "application/x-ndjson"}
 _EXISTS = "resource_already_exists_exception"
 # Rights on our indices without which requests that name several of them pass over those that are forbidden, in silence:
 # a search would find too little, a removal would remove nothing. They are asked for beforehand.
-READING: Final = ("read", "maintenance", "monitor")
+READING: Final = ("read", "maintenance", "monitor", "view_index_metadata")
 WRITING: Final = (*READING, "write", "create_index", "delete_index")
 # What a server whose security is switched off answers when it is asked about rights.
 _NO_SECURITY: Final = (BAD_REQUEST, NOT_FOUND, 405, 500)
@@ -151,10 +151,13 @@ class Gateway:
 
     def _put_template(self, kind: Kind, body: Body) -> None:
         """Install a template, unless it is there as it should be: then the right to do so is not needed."""
+        if not self._is_installed(kind, body):
+            self.write("PUT", f"/_index_template/{self.names.alias(kind)}", body)
+
+    def _is_installed(self, kind: Kind, body: Body) -> bool:
         path = f"/_index_template/{self.names.alias(kind)}"
         answer = self.read("GET", path, expect=(NOT_FOUND,), filter_path="index_templates.index_template._meta")
-        if [{"index_template": {"_meta": body["_meta"]}}] != answer.body.get("index_templates"):
-            self.write("PUT", path, body)
+        return [{"index_template": {"_meta": body["_meta"]}}] == answer.body.get("index_templates")
 
     def holds_anything(self) -> bool:
         """Tell whether there is any index of this prefix."""
@@ -196,18 +199,32 @@ class Gateway:
         Raises:
             StoreUnavailableError: it names what is missing.
         """
-        if not self._settings.has_credentials or self._granted.issuperset(rights):
-            return
+        if self._settings.has_credentials and not self._granted.issuperset(rights):
+            self._require(["monitor"], rights)
+            self._granted.update(rights)
+
+    def require_all_rights(self) -> None:
+        """Refuse credentials that lack, at this moment, a right that writing needs.
+
+        Raises:
+            StoreUnavailableError: it names what is missing.
+        """
+        if self._settings.has_credentials:
+            self._require(["monitor"], WRITING)
+            chosen = self._settings.indices
+            if not all(self._is_installed(kind, template(self.names, kind, chosen)) for kind in KINDS):
+                self._require(["manage_index_templates"], ["create_index"])
+
+    def _require(self, cluster: Sequence[str], rights: Sequence[str]) -> None:
         pattern = f"{self.names.prefix}-*"
-        body: Body = {"cluster": ["monitor"], "index": [{"names": [pattern], "privileges": list(rights)}]}
+        body: Body = {"cluster": list(cluster), "index": [{"names": [pattern], "privileges": list(rights)}]}
         answer = self.read("POST", "/_security/user/_has_privileges", body, expect=_NO_SECURITY)
-        if answer.status not in _NO_SECURITY:
-            granted = answer.body["index"][pattern]
-            missing = [right for right in rights if not granted[right]]
-            missing += [] if answer.body["cluster"]["monitor"] else ["cluster:monitor"]
-            if missing:
-                raise lacking_rights(self.url, ", ".join(missing))
-        self._granted.update(rights)
+        if answer.status in _NO_SECURITY:
+            return
+        missing = [right for right in rights if not answer.body["index"][pattern][right]]
+        missing += [f"cluster:{right}" for right in cluster if not answer.body["cluster"][right]]
+        if missing:
+            raise lacking_rights(self.url, missing)
 
     def _make(self, index: str, body: Body) -> None:
         answer = self.write("PUT", f"/{index}", body, expect=(BAD_REQUEST,))

@@ -14,6 +14,7 @@ from secmon.errors import StoreUnavailableError
 from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import Document, RecordQuery
 from secmon.store.elasticsearch.connection import ElasticsearchSettings
+from secmon.store.elasticsearch.diagnosis import require_ready
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import READING, Gateway
 from secmon.store.elasticsearch.records import ElasticsearchRecords
@@ -139,10 +140,25 @@ def test_the_daemon_s_role_can_do_all_that_the_product_does(secured: Secured, se
     work(secured.as_user(DAEMON, set_up))
 
 
+def test_the_diagnosis_names_what_is_missing_now(secured: Secured, prefix: str) -> None:
+    with gateway_of(secured.as_user(DAEMON, prefix)) as daemon:
+        with pytest.raises(StoreUnavailableError, match="lack these rights: cluster:manage_index_templates"):
+            require_ready(daemon, DAY)
+        with gateway_of(secured.as_user(SETUP, prefix)) as setup:
+            setup.install()
+        require_ready(daemon, DAY)
+    user, _ = role_without("indices", "write")
+    with (
+        gateway_of(secured.as_user(user, prefix)) as lacking,
+        pytest.raises(StoreUnavailableError, match="lack these rights: write"),
+    ):
+        require_ready(lacking, DAY)
+
+
 def test_without_templates_the_daemon_says_which_right_is_missing_to_install_them(
     secured: Secured, prefix: str
 ) -> None:
-    with pytest.raises(StoreUnavailableError, match="lack the right manage_index_templates"):
+    with pytest.raises(StoreUnavailableError, match="lack these rights: manage_index_templates"):
         work(secured.as_user(DAEMON, prefix))
 
 
@@ -153,7 +169,7 @@ def test_the_set_up_role_sees_and_writes_no_content(secured: Secured, set_up: st
     assert status_of(setup, "POST", f"/{set_up}-records/_search") == 403
     assert status_of(setup, "PUT", f"/{set_up}-records/_doc/1", {}) == 403
     assert status_of(setup, "DELETE", f"/{set_up}-records") == 403
-    with pytest.raises(StoreUnavailableError, match="lack the right read, maintenance, write, delete_index"):
+    with pytest.raises(StoreUnavailableError, match="lack these rights: read, maintenance, write, delete_index"):
         work(setup)
 
 
@@ -208,7 +224,7 @@ def test_without_a_single_right_the_daemon_names_it(secured: Secured, set_up: st
         work(secured.as_user(user, set_up))
     assert str(told.value).startswith(secured.root.urls[0])
     name = right if where == "indices" else f"cluster:{right}"
-    assert f"the credentials lack the right {name} (docs/elasticsearch.md" in str(told.value)
+    assert f"the credentials lack these rights: {name} (docs/elasticsearch.md" in str(told.value)
     assert "\n" not in str(told.value)
 
 
@@ -229,7 +245,7 @@ def test_a_reader_without_a_right_is_told_and_never_finds_too_little(
     user, _ = role_without("indices", right)
     log = ElasticsearchEventLog(secured.as_user(user, set_up), writable=False)
     try:
-        with pytest.raises(StoreUnavailableError, match=f"lack the right {right}"):
+        with pytest.raises(StoreUnavailableError, match=f"lack these rights: {right}"):
             ask(log)
     finally:
         log.close()
@@ -240,7 +256,7 @@ def test_a_partition_is_not_forgotten_where_it_cannot_be_removed(secured: Secure
     log.commit(ROOT_ACCESS, batch_of([event_at(1)]))
     user, _ = role_without("indices", "delete_index")
     other = ElasticsearchEventLog(secured.as_user(user, set_up), writable=True)
-    with pytest.raises(StoreUnavailableError, match="lack the right delete_index"):
+    with pytest.raises(StoreUnavailableError, match="lack these rights: delete_index"):
         other.drop_partition(ROOT_ACCESS, DAY, "security")
     other.close()
     assert [one.events for one in log.partitions(ROOT_ACCESS)] == [1]
