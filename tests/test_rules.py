@@ -168,6 +168,20 @@ def test_the_playbooks_that_rules_offer_exist() -> None:
     assert {rule.playbook for rule in alerting() if rule.playbook} <= known
 
 
+WITHOUT_PLAYBOOK: dict[str, str] = {}
+"""Rule that offers no playbook → why not."""
+
+
+def test_every_alerting_rule_offers_a_playbook_or_says_why_not() -> None:
+    assert {stem(rule) for rule in alerting() if not rule.playbook} == set(WITHOUT_PLAYBOOK)
+    assert all(WITHOUT_PLAYBOOK.values())
+
+
+def test_every_playbook_is_offered_by_a_rule() -> None:
+    known = {yaml.safe_load(text)["id"] for _, text in playbook_files()[0]}
+    assert known == {rule.playbook for rule in alerting() if rule.playbook}
+
+
 def needed(rule: AnyRule) -> str:
     """Say what log source a rule reads."""
     rules = shipped().by_id

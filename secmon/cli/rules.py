@@ -10,7 +10,7 @@ import click
 
 from secmon.cli.output import complain, flush, words, write_json, write_table
 from secmon.cli.shared import color, shared
-from secmon.content import read_files, shipped
+from secmon.content import playbook_files, read_files, shipped
 from secmon.errors import ContentError
 from secmon.model.event import Event, Frame
 from secmon.parse.registry import KINDS
@@ -18,6 +18,7 @@ from secmon.pipeline import Lane, parse_frames
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
 from secmon.sigma.testing import Outcome, run_tests
+from secmon.triage.playbook import load_playbook
 
 EXIT_FAILED, EXIT_NOT_READY = 1, 4
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -74,10 +75,12 @@ def _print_table(ctx: click.Context, ruleset: RuleSet, rows: list[dict[str, Any]
 @rules.command("test")
 @click.argument("paths", nargs=-1, metavar="[PATH...]", type=_PATH)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines (the default).")
-def test(paths: tuple[Path, ...], *, as_json: bool) -> int:
+@click.pass_context
+def test(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
     """Run the tests beside the rules in PATH... (default: the shipped rules), one case a line.
 
-    Exit status 1 if a case fails, 4 if a rule is broken or has no match or no near-miss case.
+    Exit status 1 if a case fails, 4 if a rule is broken, has no match or no near-miss case, or offers a playbook that
+    is not there.
 
     Example: secmon rules test rules/cas/cas_spraying.yml
     """
@@ -91,9 +94,12 @@ def test(paths: tuple[Path, ...], *, as_json: bool) -> int:
     flush()
     complaints = [*map(str, errors), *map(str, more), *(problem.text for problem in ruleset.problems), *tested.untested]
     complaints += [f"{each.where}: {each.problem}" for each in tested.outcomes if each.problem]
+    astray = _astray(ctx, ruleset)
     for complaint in complaints:
         complain(complaint)
-    if errors or more or ruleset.problems or tested.untested:
+    for error in astray:
+        complain(error)
+    if errors or more or ruleset.problems or tested.untested or astray:
         return EXIT_NOT_READY
     return 0 if all(outcome.ok for outcome in tested.outcomes) else EXIT_FAILED
 
@@ -112,6 +118,27 @@ def parse_lines(kind: str, lines: Sequence[str]) -> list[Event]:
     for _, _, error in parsed.malformed:
         raise ContentError("a line of the test is malformed: " + error.problem)
     return [event for event, _, _ in parsed.events]
+
+
+def _astray(ctx: click.Context, ruleset: RuleSet) -> list[ContentError]:
+    """Return an error for each rule that offers a playbook that is not there."""
+    offered = {rule.playbook for rule in ruleset.by_id.values() if rule.playbook}
+    known = _playbook_ids(())
+    if offered - known:
+        from secmon.cli.session import session  # noqa: PLC0415  lazily: only own playbooks need the settings
+
+        known |= _playbook_ids(session(ctx).settings["content.playbooks"])
+    hint = "see playbooks/, or add one to a folder of [content] playbooks"
+    return [
+        ContentError("the rule offers a playbook that is not there", where=f"{rule.path}:{rule.line}", hint=hint)
+        for rule in ruleset.by_id.values()
+        if rule.playbook and rule.playbook not in known
+    ]
+
+
+def _playbook_ids(overlays: Sequence[Path]) -> set[str]:
+    books = (load_playbook(path, text)[0] for path, text in playbook_files(overlays)[0])
+    return {book.id for book in books if book is not None}
 
 
 def _folders(ctx: click.Context, paths: tuple[Path, ...]) -> list[Path]:

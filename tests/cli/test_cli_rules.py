@@ -95,3 +95,13 @@ def test_raw_lines_go_through_the_registered_parser(folder: Path) -> None:
     )
     status, rows, said = run("test", str(folder / "web.yml"))
     assert (status, [row["ok"] for row in rows]) == (0, [True, True]), said
+
+
+def test_a_playbook_that_is_not_there_is_four(folder: Path) -> None:
+    rule = folder / "one.yml"
+    rule.write_text(f"{CAS}custom: {{secmon: {{playbook: nowhere}}}}\n", "utf-8")
+    status, _, said = run("test", str(folder))
+    assert status == 4
+    assert f"{rule}:1: the rule offers a playbook that is not there" in said
+    rule.write_text(f"{CAS}custom: {{secmon: {{playbook: web-attack}}}}\n", "utf-8")
+    assert run("test", str(folder))[0] == 0

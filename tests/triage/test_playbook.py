@@ -42,9 +42,10 @@ def shipped(path: Path) -> Playbook:
     return playbook
 
 
-def test_five_playbooks_are_shipped() -> None:
+def test_these_playbooks_are_shipped() -> None:
     assert [path.stem for path in FILES] == [
-        "account-brute-force", "bulk-student-data-export", "dark-link", "log-clearing", "web-shell",
+        "account-brute-force", "account-misuse", "bulk-student-data-export", "crypto-mining", "dark-link", "exposure",
+        "log-clearing", "malware", "ransomware-precursor", "record-tampering", "web-attack", "web-shell",
     ]  # fmt: skip
 
 
