@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from secmon.sigma.rule import LogSource
+from secmon.sigma.sources import IDS, LINUX, SENT, WEB, Table
 
 FieldMap = Callable[[str], tuple[str, ...]]
 
@@ -59,58 +60,6 @@ _AUDIT: Mapping[str, Mapping[str, str]] = {
 
 _HUMPS = re.compile("(?<=[a-z])(?=[A-Z])")
 
-_WEB: Mapping[str, tuple[str, ...]] = {
-    "c-ip": ("source.ip",),
-    "c-uri": ("url.original",),
-    "cs-uri": ("url.original",),
-    "c-uri-extension": ("url.extension",),
-    "c-uri-query": ("url.query",),
-    "c-uri-stem": ("url.path",),
-    "c-useragent": ("user_agent.original",),
-    "cs-bytes": ("http.request.bytes",),
-    "cs-content-type": ("http.request.mime_type",),
-    "cs-host": ("url.domain",),
-    "cs-method": ("http.request.method",),
-    "cs-referer": ("http.request.referrer",),
-    "cs-referrer": ("http.request.referrer",),
-    "cs-uri-query": ("url.query",),
-    "cs-uri-stem": ("url.path",),
-    "cs-user-agent": ("user_agent.original",),
-    "cs-username": ("user.name",),
-    "cs-version": ("http.version",),
-    "sc-bytes": ("http.response.body.bytes", "http.response.bytes"),
-    "sc-status": ("http.response.status_code",),
-    "src_ip": ("source.ip",),
-    "dst_ip": ("destination.ip",),
-}
-
-_DNS: Mapping[str, tuple[str, ...]] = {
-    "query": ("dns.question.name",),
-    "QueryName": ("dns.question.name",),
-    "record_type": ("dns.question.type",),
-    "answer": ("dns.answers.data", "dns.resolved_ip"),
-    "src_ip": ("source.ip",),
-    "dst_ip": ("destination.ip",),
-}
-
-_IDS: Mapping[str, tuple[str, ...]] = {
-    "src_ip": ("source.ip",),
-    "src_port": ("source.port",),
-    "dst_ip": ("destination.ip",),
-    "dst_port": ("destination.port",),
-    "proto": ("network.transport",),
-    "signature": ("rule.name",),
-    "signature_id": ("rule.id",),
-}
-
-_LINUX: Mapping[str, tuple[str, ...]] = {
-    "USER": ("user.effective.name",),
-    "TTY": ("system.auth.sudo.tty", "system.auth.su.tty"),
-    "PWD": ("process.working_directory",),
-    "COMMAND": ("process.command_line",),
-    "src_ip": ("source.ip",),
-}
-
 
 def field_map(source: LogSource, taxonomy: str) -> FieldMap:
     """Return the function from a rule's field name to event fields.
@@ -122,11 +71,13 @@ def field_map(source: LogSource, taxonomy: str) -> FieldMap:
         return _as_it_stands
     if source.product == "windows":
         return _windows(source)
+    sent = SENT.get(source)
     table = _table(source)
 
     def mapped(name: str) -> tuple[str, ...]:
-        if name in table:
-            return table[name]
+        found = sent.names(name) if sent is not None else table.get(name)
+        if found:
+            return found
         if "." in name or name in {"message", "@timestamp"}:
             return (name,)
         raise UnknownFieldError(name)
@@ -138,14 +89,12 @@ def _as_it_stands(name: str) -> tuple[str, ...]:
     return (name,)
 
 
-def _table(source: LogSource) -> Mapping[str, tuple[str, ...]]:
+def _table(source: LogSource) -> Table:
     if source.category == "webserver":
-        return _WEB
-    if source.category == "dns":
-        return _DNS
+        return WEB
     if source.category == "ids":
-        return _IDS
-    return _LINUX if source.product == "linux" else {}
+        return IDS
+    return LINUX if source.product == "linux" else {}
 
 
 def _windows(source: LogSource) -> FieldMap:

@@ -5,7 +5,7 @@ fields with accepted values. It is computed once per log source, and asked once 
 fields in it. A log source without a route is "unroutable": its rules are listed, never silently dead.
 
 Sources: Sigma's log source guides (Sysmon event ids, Windows audit event ids, channels of Windows services) and,
-for our own, the fields that `secmon.parse` sets.
+for our own, the fields that `secmon.parse` sets; what others send as ECS stands in `sources.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,8 @@ from functools import lru_cache
 
 from secmon.model.event import Event
 from secmon.sigma.rule import LogSource
+from secmon.sigma.sources import SENT, Alternative, fits
 from secmon.sigma.values import texts_of
-
-# Field → accepted values in lower case; an empty set accepts any value, but one must be there.
-Alternative = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +60,6 @@ def _by_dataset(options: tuple[Alternative, ...]) -> tuple[Alternative, ...]:
     return (*options, *more)
 
 
-def _is(**fields: str | tuple[str, ...]) -> Alternative:
-    """Return events whose fields (`__` for the dot) have one of these values."""
-    return {
-        name.replace("__", "."): frozenset((values,) if isinstance(values, str) else values)
-        for name, values in fields.items()
-    }
-
-
 _SYSMON = "Microsoft-Windows-Sysmon/Operational"
 _SECURITY = "Security"
 _POWERSHELL = ("Microsoft-Windows-PowerShell/Operational", "PowerShellCore/Operational")
@@ -110,11 +100,15 @@ _WINDOWS_CATEGORIES: Mapping[str, tuple[Alternative, ...]] = {
     "ps_classic_start": (_on(_POWERSHELL_CLASSIC, 400),),
     "ps_classic_provider_start": (_on(_POWERSHELL_CLASSIC, 600),),
     "ps_classic_script": (_on(_POWERSHELL_CLASSIC, 800),),
-    "authentication": (_is(event__category="authentication"),),
+    "authentication": (fits(event__category="authentication"),),
 }
 
 _WINDOWS_SERVICES: Mapping[str, tuple[str, ...]] = {
     "application": ("Application",),
+    "application-experience": (
+        "Microsoft-Windows-Application-Experience/Program-Telemetry",
+        "Microsoft-Windows-Application-Experience/Program-Compatibility-Assistant",
+    ),
     "applocker": (
         "Microsoft-Windows-AppLocker/MSI and Script",
         "Microsoft-Windows-AppLocker/EXE and DLL",
@@ -178,7 +172,7 @@ _WINDOWS_SERVICES: Mapping[str, tuple[str, ...]] = {
     "wmi": ("Microsoft-Windows-WMI-Activity/Operational",),
 }
 
-_WINDOWS: tuple[Alternative, ...] = ({"winlog.channel": frozenset()}, _is(event__module=("windows", "sysmon")))
+_WINDOWS: tuple[Alternative, ...] = ({"winlog.channel": frozenset()}, fits(event__module=("windows", "sysmon")))
 
 # What our parsers call the logs of these channels even where an export names only the provider.
 _DATASETS = {_SYSMON: "windows.sysmon", _SECURITY: "windows.security", "System": "windows.system"}
@@ -198,28 +192,29 @@ _LINUX_SERVICES: Mapping[str, tuple[str, ...]] = {
     "guacamole": ("guacd",),
     "clamav": ("clamd", "freshclam", "clamav"),
 }
-_SYSLOG = (_is(event__dataset=("syslog", "sshd", "sudo", "su")),)
+_SYSLOG = (fits(event__dataset=("syslog", "sshd", "sudo", "su")),)
 
-_WEBSERVER = (_is(event__dataset=("nginx.access", "apache.access")),)
+_WEBSERVER = (fits(event__dataset=("nginx.access", "apache.access")),)
 
 # (product, category, service) of everything else that we read.
 _OWN: Mapping[LogSource, tuple[Alternative, ...]] = {
-    LogSource(product="cas", service="audit"): (_is(event__dataset="cas.audit"),),
-    LogSource(product="cas"): (_is(event__dataset="cas.audit"),),
-    LogSource(product="education", service="audit"): (_is(event__dataset="education.audit"),),
+    LogSource(product="cas", service="audit"): (fits(event__dataset="cas.audit"),),
+    LogSource(product="cas"): (fits(event__dataset="cas.audit"),),
+    LogSource(product="education", service="audit"): (fits(event__dataset="education.audit"),),
     LogSource(category="webserver"): _WEBSERVER,
-    LogSource(product="nginx", category="webserver"): (_is(event__dataset="nginx.access"),),
-    LogSource(product="apache", category="webserver"): (_is(event__dataset="apache.access"),),
-    LogSource(category="ids"): (_is(event__module="suricata"),),
-    LogSource(product="suricata", category="ids"): (_is(event__module="suricata"),),
-    LogSource(category="dns"): ({**_is(event__module="suricata"), "dns.question.name": frozenset()},),
-    LogSource(category="authentication"): (_is(event__category="authentication"),),
+    LogSource(product="nginx", category="webserver"): (fits(event__dataset="nginx.access"),),
+    LogSource(product="apache", category="webserver"): (fits(event__dataset="apache.access"),),
+    LogSource(category="ids"): (fits(event__module="suricata"),),
+    LogSource(product="suricata", category="ids"): (fits(event__module="suricata"),),
+    LogSource(category="authentication"): (fits(event__category="authentication"),),
 }
 
 
 @lru_cache(maxsize=1024)
 def route(source: LogSource) -> Route | None:
-    """Return the route of a log source, None if no source of ours has such a log."""
+    """Return the route of a log source, None if nobody has such a log."""
+    if source in SENT:
+        return Route((SENT[source].options,))
     if source.product == "windows":
         return _windows(source)
     if source.product == "linux":
@@ -243,19 +238,20 @@ def _windows(source: LogSource) -> Route | None:
 
 def _linux(source: LogSource) -> Route | None:
     if source.category == "authentication":
-        return Route((_SYSLOG, (_is(event__category="authentication"),)))
+        return Route((_SYSLOG, (fits(event__category="authentication"),)))
     if source.category:
         return None
     if source.service in {"", "syslog"}:
         return Route((_SYSLOG,))
     if source.service in _LINUX_SERVICES:
-        return Route((_SYSLOG, (_is(process__name=_LINUX_SERVICES[source.service]),)))
+        return Route((_SYSLOG, (fits(process__name=_LINUX_SERVICES[source.service]),)))
     return None
 
 
 def known_sources() -> Iterable[LogSource]:
     """Yield every log source that has a route, for documentation and for hints."""
     yield from _OWN
+    yield from SENT
     yield from (LogSource("linux", service=service) for service in _LINUX_SERVICES)
     yield LogSource("linux")
     yield LogSource("windows")

@@ -47,6 +47,7 @@ from secmon.sigma.tree import (
     fields_of,
 )
 
+PLACEHOLDER = re.compile(r"%([^%]+)%")
 YAML_ID = re.compile(r"- id: ([0-9a-f-]{36})")
 
 # Few fields and few characters, so that things meet: the awkward ones of every kind among them.
@@ -225,17 +226,15 @@ def test_the_engine_agrees_with_the_definition_on_real_events(public_rules: Rule
 
 @pytest.mark.public_rules
 @pytest.mark.slow
-def test_public_rules_load_but_for_placeholders_and_foreign_log_sources() -> None:
-    folder = Path(os.environ["SECMON_PUBLIC_RULES"])
-    paths = [
-        path
-        for name in ("rules", "rules-threat-hunting", "rules-compliance")
-        for path in folder.glob(f"{name}/**/*.yml")
-    ]
-    ruleset = load_rules([RuleFile(str(path), path.read_text("utf-8")) for path in paths])
-    broken = [problem.text for problem in ruleset.problems if problem.state == "broken"]
-    assert broken == []
-    assert len(ruleset.rules) + len(ruleset.problems) == len(paths)
+def test_public_rules_load_but_for_placeholders_that_only_their_user_can_fill(public_rules: RuleSet) -> None:
+    paths = list(Path(os.environ["SECMON_PUBLIC_RULES"]).glob("rules*/**/*.yml"))
+    assert [problem.text for problem in public_rules.problems if "the placeholder" not in problem.problem] == []
+    assert len(public_rules.rules) + len(public_rules.problems) == len(paths)
+    names = {found[1] for problem in public_rules.problems if (found := PLACEHOLDER.search(problem.problem))}
+    filled = load_rules(
+        [RuleFile(str(path), path.read_text("utf-8")) for path in paths], placeholders=dict.fromkeys(names, ("x",))
+    )
+    assert len(filled.rules) == len(paths)
 
 
 @pytest.mark.public_rules
@@ -251,19 +250,21 @@ def test_a_random_choice_of_public_rules_agrees_on_events_made_of_their_own_word
 
 @pytest.mark.public_rules
 @pytest.mark.slow
-def test_every_published_positive_sample_is_found_by_its_rule() -> None:
+def test_every_published_positive_sample_is_found_by_its_rule(public_rules: RuleSet) -> None:
     folder = Path(os.environ["SECMON_PUBLIC_RULES"])
-    paths = sorted(folder.glob("rules*/**/*.yml"))
-    engine = Engine(load_rules([RuleFile(str(path), path.read_text("utf-8")) for path in paths]))
-    missed = []
+    engine = Engine(public_rules)
+    missed: list[tuple[str, str]] = []
+    samples = 0
     for sample in sorted((folder / "regression_data").glob("**/*.evtx")):
         reading = open_reading(str(sample), source="windows.evtx", zone=UTC)
         parsed = [parse_frames(frames, reading.lane, now=datetime.now(UTC)) for frames in reading.frames]
         events = [event for block in parsed for event, _, _ in block.events]
         wanted = YAML_ID.findall((sample.parent / "info.yml").read_text("utf-8").partition("rule_metadata")[2])
         found = {rule.id for event in events for rule in engine.match(event)}
+        samples += 1
         missed += [(sample.name, rule_id) for rule_id in wanted if rule_id not in found]
-    assert missed == []
+    assert samples > 50
+    assert missed == []  # no rule is excused: one that were would stand here with its reason
 
 
 def _events_of_words(rules: list[Rule], dice: random.Random) -> Iterator[Event]:

@@ -93,9 +93,9 @@ def test_what_is_wrong_is_told_with_its_line_and_the_others_go_on(text: str, lin
 
 
 def test_a_rule_that_nobody_can_feed_is_unroutable_not_silent() -> None:
-    problem = only_problem(rule_text(logsource="product: zeek\nservice: dns"))
+    problem = only_problem(rule_text(logsource="product: nobody\nservice: dns"))
     assert (problem.state, problem.line, problem.rule_id) == ("unroutable", 5, ID.format(1))
-    assert "product zeek, service dns" in problem.text
+    assert "product nobody, service dns" in problem.text
 
 
 def test_a_broken_document_leaves_the_other_documents_of_its_file_alone() -> None:
