@@ -5,7 +5,7 @@ Only digests of tokens are stored: who reads the database cannot log in with wha
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ from secmon.app.installation import Installation
 from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
 from secmon.model.access import ROOT, Access, Principal, Role, Scope, job_access
 from secmon.model.event import format_time, parse_time
-from secmon.model.record import Document, RecordQuery
+from secmon.model.record import Body, Document, RecordQuery
 
 INVITATION_VALID = timedelta(minutes=15)
 SESSION_VALID = timedelta(hours=8)
@@ -97,19 +97,7 @@ def accept_invitation(house: Installation, token: str, name: str, password: str)
     _use_up(house, access, token)
     if has_users(house, access):
         raise AccessError("there is an administrator already")
-    body = {
-        "name": name,
-        "password": _HASHER.hash(_bytes(password)),
-        "roles": sorted(Role),
-        "units": None,
-        "created": format_time(house.clock.now()),
-        "failures": 0,
-        "locked_until": None,
-    }
-    try:
-        house.records.create(access, Document(kind="user", id=name, body=body))
-    except ConflictError:
-        raise SecmonError("the name is taken") from None
+    _create(house, access, name, password, roles=Role, units=None)
     audit.append(house, access, "user.create", name, {"roles": sorted(Role)})
 
 
@@ -145,9 +133,23 @@ def add_user(
         raise SecmonError("a user needs a role")
     if any(unit not in house.tree.units for unit in units or ()):
         raise NotFoundError("no such unit", hint="see units.yaml in [registers]")
-    body = {
+    _create(house, access, name, password, roles=roles, units=units)
+    seen = None if units is None else sorted(units)
+    audit.append(house, access, "user.create", name, {"roles": sorted(roles), "units": seen})
+
+
+def _create(
+    house: Installation,
+    access: Access,
+    name: str,
+    password: str,
+    *,
+    roles: Iterable[Role],
+    units: Iterable[str] | None,
+) -> None:
+    body: Body = {
         "name": name,
-        "password": _HASHER.hash(password),
+        "password": _HASHER.hash(_bytes(password)),
         "roles": sorted(roles),
         "units": None if units is None else sorted(units),
         "created": format_time(house.clock.now()),
@@ -158,7 +160,6 @@ def add_user(
         house.records.create(access, Document(kind="user", id=name, body=body))
     except ConflictError:
         raise SecmonError("the name is taken") from None
-    audit.append(house, access, "user.create", name, {"roles": sorted(roles), "units": body["units"]})
 
 
 def _use_up(house: Installation, access: Access, token: str) -> None:

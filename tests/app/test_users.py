@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from secmon.app import audit, users
 from secmon.app.installation import Installation
 from secmon.errors import AccessError, SecmonError
-from secmon.model.access import ROOT, Role
+from secmon.model.access import ROOT, Access, Principal, Role
 from secmon.model.record import Document, RecordQuery
 from tests.app.houses import NOON, OPERATOR, SetClock, opened_house
+
+ALL_ROLES = Access(Principal("user:admin", frozenset(Role)), ROOT)
 
 PASSWORD = "Kreide-4711-Tafel"
 
@@ -174,6 +176,14 @@ def test_weak_or_endless_passwords_are_refused(house: Installation, password: st
 def test_three_kinds_of_characters_are_enough(house: Installation, password: str) -> None:
     users.accept_invitation(house, users.invite_first(house) or "", "mori", password)
     assert users.log_in(house, "mori", password)
+
+
+def test_any_text_may_be_the_password_of_a_user_that_somebody_adds(house: Installation) -> None:
+    password = "Tafel-4711-\ud800"  # typed into a terminal whose encoding is another one
+    users.add_user(house, ALL_ROLES, "kurz", password, roles=[Role.READER], units=None)
+    assert users.log_in(house, "kurz", password)
+    with pytest.raises(SecmonError, match="the name is taken"):
+        users.add_user(house, ALL_ROLES, "kurz", password, roles=[Role.READER], units=None)
 
 
 def test_a_password_is_compared_as_a_whole(house: Installation) -> None:
