@@ -110,3 +110,54 @@ def _progress(here: Session) -> "Tell":
         told = (progress.step, tenth)
 
     return tell
+
+
+@store.command("backup")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (the default).")
+@click.pass_context
+def backup(ctx: click.Context, *, folder: Path, as_json: bool) -> None:
+    """Copy the store into a new backup below FOLDER, while it is in use. Keys are not copied: keep them apart.
+
+    Of a cluster this is a snapshot; all nodes need FOLDER below their path.repo.
+
+    Example: secmon store backup /backup/secmon
+    """
+    del as_json
+    from secmon.clock import SystemClock  # noqa: PLC0415  lazily: commands start fast
+    from secmon.wiring.upkeep import backup_store  # noqa: PLC0415
+
+    write_json(backup_store(session(ctx).settings, folder.absolute(), SystemClock().now()))
+    flush()
+
+
+@store.command("restore")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Which backup; the newest if not given.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (the default).")
+@click.pass_context
+def restore(ctx: click.Context, *, folder: Path, name: str, as_json: bool) -> None:
+    """Bring a backup below FOLDER back, where nothing is stored yet. Its keys have to be there.
+
+    Example: secmon store restore /backup/secmon
+    """
+    del as_json
+    from secmon.wiring.upkeep import restore_store  # noqa: PLC0415  lazily: commands start fast
+
+    write_json(restore_store(session(ctx).settings, folder.absolute(), name))
+    flush()
+
+
+@store.command("migrate")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (the default).")
+@click.pass_context
+def migrate(ctx: click.Context, *, as_json: bool) -> None:
+    """Bring the store to the schema of this program; `secmon up` does it by itself.
+
+    Example: secmon store migrate
+    """
+    del as_json
+    from secmon.wiring.upkeep import migrate_store  # noqa: PLC0415  lazily: commands start fast
+
+    write_json(migrate_store(session(ctx).settings))
+    flush()

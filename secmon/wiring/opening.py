@@ -56,7 +56,7 @@ def opened(
     state = settings.state
     with ExitStack() as stack:
         if writable:
-            _make_state(state)
+            make_state(state)
             stack.enter_context(WriterLock(state / "writer.lock"))
         is_made = _is_made(settings, patient=writable and patient)
         if is_made:
@@ -99,6 +99,7 @@ def opened(
 def _admit(settings: Settings, store: Store, clock: Clock, *, writable: bool, unfinished: bool) -> None:
     if writable:
         store.require_ready(clock.now().date())
+    store.require_known()
     check_keys(settings, store.records, writable=writable)
     if not unfinished:
         refuse_unfinished(store.records, job_access("wiring"))
@@ -122,7 +123,12 @@ def _is_made(settings: Settings, *, patient: bool) -> bool | None:
         return None
 
 
-def _make_state(state: Path) -> None:
+def make_state(state: Path) -> None:
+    """Make the state folder, for its owner only.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -30,11 +30,13 @@ class Store:
         log: events, hits and findings.
         records: documents.
         require_ready: raises what keeps it from taking what arrives on a day.
+        require_known: refuses a store of a newer secmon, where opening it does not tell.
     """
 
     log: EventLog
     records: Records
     require_ready: Callable[[date], None] = lambda _day: None
+    require_known: Callable[[], None] = lambda: None
 
 
 def is_cluster(settings: Settings) -> bool:
@@ -83,9 +85,12 @@ def opened_store(settings: Settings, *, writable: bool) -> Iterator[Store]:
 
 @contextmanager
 def _embedded(settings: Settings, writable: bool) -> Iterator[Store]:  # noqa: FBT001  one of two private twins
-    from secmon.store.sqlite.eventlog import SqliteEventLog  # noqa: PLC0415  see above
+    from secmon.store.sqlite.backup import migrate  # noqa: PLC0415  see above
+    from secmon.store.sqlite.eventlog import SqliteEventLog  # noqa: PLC0415
     from secmon.store.sqlite.records import SqliteRecords  # noqa: PLC0415
 
+    if writable:
+        migrate(settings.state)
     with (
         closing(SqliteEventLog(settings.state / "events", writable=writable)) as log,
         closing(SqliteRecords(settings.state / "control.db", writable=writable)) as records,
@@ -100,13 +105,14 @@ def _cluster(settings: Settings, *, writable: bool) -> Iterator[Store]:
     from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog  # noqa: PLC0415  see above
     from secmon.store.elasticsearch.gateway import Gateway  # noqa: PLC0415
     from secmon.store.elasticsearch.records import ElasticsearchRecords  # noqa: PLC0415
+    from secmon.store.elasticsearch.schema import require_known  # noqa: PLC0415
 
     with (
         closing(ElasticsearchEventLog(chosen, writable=writable)) as log,
         closing(ElasticsearchRecords(chosen, writable=writable)) as records,
         closing(Gateway(chosen)) as gateway,
     ):
-        yield Store(log, records, partial(require_ready, gateway))
+        yield Store(log, records, partial(require_ready, gateway), partial(require_known, gateway))
 
 
 def elasticsearch_settings(settings: Settings) -> "ElasticsearchSettings":

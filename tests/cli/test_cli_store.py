@@ -151,3 +151,36 @@ def test_a_store_that_a_process_writes_is_not_moved(config: Path) -> None:
     assert done.status == 4
     assert "is writing this store" in done.err
     assert not (config.parent / "moved" / "control.db").exists()
+
+
+def test_a_backup_comes_back_in_an_empty_folder(config: Path, tmp_path: Path) -> None:
+    digest = secmon("--config", config, "store", "digest").row
+    taken = secmon("--config", config, "store", "backup", tmp_path / "backups")
+    assert taken.status == 0
+    target = target_of(config, state="restored")
+    done = secmon("--config", target, "store", "restore", tmp_path / "backups")
+    assert (done.status, done.row["restored"]) == (0, taken.row["backup"])
+    assert secmon("--config", target, "store", "digest").row == digest
+    assert secmon("--config", target, "store", "check", "--deep").row["ok"]
+    again = secmon("--lang", "en", "--config", target, "store", "restore", tmp_path / "backups")
+    assert again.status == 1
+    assert "the target holds something else" in again.err
+
+
+def test_a_backup_that_is_not_there_is_told(config: Path, tmp_path: Path) -> None:
+    target = target_of(config, state="restored")
+    done = secmon("--lang", "en", "--config", target, "store", "restore", tmp_path, "--name", "secmon-1")
+    assert done.status == 1
+    assert "there is no such backup" in done.err
+
+
+def test_a_current_store_needs_no_migration(config: Path) -> None:
+    assert secmon("--config", config, "store", "migrate").row == {"migrated": []}
+
+
+def test_retention_is_shown_and_the_clock_confirmed(config: Path) -> None:
+    found = secmon("--config", config, "store", "retention").row
+    (row,) = found["classes"]
+    assert (row["retention"], row["days"], row["ceiling"], row["due"]) == ("security", 183, 1095, 0)
+    assert not found["waits"]
+    assert secmon("--config", config, "store", "retention", "--confirm-clock").row == found

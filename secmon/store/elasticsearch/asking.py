@@ -143,7 +143,7 @@ def question(query: EventQuery) -> Question:
     asked.superset.append(where.may)
     asked.sure.append(where.must)
     asked.doubtful = not where.exact
-    asked.reading = bool(unindexed(query.where))
+    asked.reading |= bool(unindexed(query.where))  # a field of `equals` may want it already
     if query.text:
         asked.reading = True
         phrase = words(query.text)

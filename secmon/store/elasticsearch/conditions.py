@@ -68,7 +68,7 @@ def is_indexed(leaf: Leaf) -> bool:
     if isinstance(leaf, Exists | Equals):
         return indexed_as(leaf.field) is not None
     kinds: dict[type, frozenset[str]] = {Like: INDEXED, Numbers: NUMBERS, Addresses: ADDRESSES}
-    return leaf.field in kinds.get(type(leaf), frozenset())
+    return leaf.field in kinds.get(type(leaf), frozenset()) and indexed_as(leaf.field) is not None
 
 
 def unindexed(query: Query) -> tuple[str, ...]:

@@ -61,6 +61,9 @@ INDEXED: Final = WORDS | ADDRESSES | NUMBERS
 """Fields whose values can be asked and counted by themselves."""
 KNOWN: Final = INDEXED | LONG_TEXTS
 """Fields that stand at the top of a document; all others are below `store.rest`."""
+ADDED: frozenset[str] = frozenset()
+"""Fields of the table that came to it with the latest `mapping.VERSION`s: older documents have them below `store.rest`.
+They are decided by reading, slowly and never wrongly, until no partition of an older version is left."""
 
 # Fields whose names their sources make up; they are never in the table as a whole.
 OPEN_FAMILIES: Final = (
@@ -77,6 +80,8 @@ which would leave it out in silence, and below Lucene's 32,766 bytes, which woul
 
 def indexed_as(name: str) -> str | None:
     """Return the field of the index that holds a field's value texts; None if only reading tells."""
+    if name in ADDED:
+        return None
     if name in INDEXED:
         return name
     if name in LONG_TEXTS or not is_plain(name):

@@ -13,6 +13,7 @@ from secmon.store.elasticsearch.connection import ElasticsearchSettings, client_
 from secmon.store.elasticsearch.failures import BAD_REQUEST, NOT_FOUND, error_of, lacking_rights, store_errors
 from secmon.store.elasticsearch.mapping import single_index, template
 from secmon.store.elasticsearch.naming import KINDS, Kind, Names, PartitionName, names_of
+from secmon.store.elasticsearch.schema import bring_forward
 
 MINIMUM_SERVER = (8, 19)
 _READ_ATTEMPTS = 2
@@ -140,6 +141,7 @@ class Gateway:
         with self._lock:
             if self.names.batches in self._made:
                 return
+        bring_forward(self)
         chosen = self._settings.indices
         single = (self.names.records, self.names.batches)
         _at_once(
@@ -148,6 +150,16 @@ class Gateway:
                 *(partial(self._make, index, single_index(self.names, index, chosen)) for index in single),
             ]
         )
+
+    def install_templates(self) -> None:
+        """Put the templates of partition indices as this program makes them."""
+        for kind in KINDS:
+            self._put_template(kind, template(self.names, kind, self._settings.indices))
+
+    @property
+    def replicas(self) -> int:
+        """Copies beside each primary shard."""
+        return self._settings.indices.replicas
 
     def _put_template(self, kind: Kind, body: Body) -> None:
         """Install a template, unless it is there as it should be: then the right to do so is not needed."""

@@ -80,7 +80,7 @@ def _place(properties: Json, dotted: str, kind: Json) -> None:
 
 
 def _mapping(properties: Json) -> Json:
-    return {"dynamic": False, "date_detection": False, "_meta": {"secmon": VERSION}, "properties": properties}
+    return {"dynamic": False, "date_detection": False, "properties": properties}
 
 
 _HITS = _mapping(
@@ -110,9 +110,25 @@ _RECORDS = _mapping(
 )  # fmt: skip
 
 
+def mapping_of(kind: str) -> Json:
+    """Return the current mapping of an index: of a `Kind`, of "batches" or of "records"."""
+    fixed = {"hits": _HITS, "findings": _FINDINGS, "batches": _BATCHES, "records": _RECORDS}
+    return {**(event_mapping() if kind == "events" else fixed[kind]), "_meta": _meta()}
+
+
+def _meta() -> Json:
+    return {"secmon": {"schema": VERSION}}
+
+
+def schema_of(meta: Json | None) -> int:
+    """Return the version that a mapping's `_meta` tells; 0 if it tells none."""
+    own = (meta or {}).get("secmon")
+    found = own.get("schema") if isinstance(own, dict) else own
+    return found if isinstance(found, int) else 0
+
+
 def template(names: Names, kind: Kind, settings: IndexSettings) -> Json:
     """Return the index template of one kind of partition indices."""
-    mapping = {"events": event_mapping(), "hits": _HITS, "findings": _FINDINGS}[kind]
     index: Json = {
         "number_of_shards": settings.shards if kind == "events" else 1,
         "number_of_replicas": settings.replicas,
@@ -122,7 +138,7 @@ def template(names: Names, kind: Kind, settings: IndexSettings) -> Json:
     made: Json = {
         "index_patterns": [f"{names.alias(kind)}-*"],
         "priority": 500,
-        "template": {"settings": {"index": index}, "mappings": mapping, "aliases": {names.alias(kind): {}}},
+        "template": {"settings": {"index": index}, "mappings": mapping_of(kind), "aliases": {names.alias(kind): {}}},
     }
     # The digest tells whether what is installed is exactly this, whatever the server adds when it shows a template.
     digest = hashlib.sha256(orjson.dumps(made, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
@@ -131,7 +147,7 @@ def template(names: Names, kind: Kind, settings: IndexSettings) -> Json:
 
 def single_index(names: Names, index: str, settings: IndexSettings) -> Json:
     """Return the body that makes the index of batches or of documents: one shard each."""
-    mapping = _BATCHES if index == names.batches else _RECORDS
+    mapping = mapping_of("batches" if index == names.batches else "records")
     chosen = {
         "number_of_shards": 1,
         "number_of_replicas": settings.replicas,
