@@ -100,3 +100,53 @@ def test_keeping_a_class_unmasked_needs_a_reason(tmp_path: Path) -> None:
 
 def test_every_setting_is_explained() -> None:
     assert all(setting.doc.endswith(".") for setting in (*SETTINGS, *SOURCE_SETTINGS))
+
+
+CLUSTER = '[store]\nkind = "elasticsearch"\n[store.elasticsearch]\n'
+NODE = 'urls = ["https://es.example.edu.cn:9200"]\n'
+
+
+def test_a_cluster_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, CLUSTER + NODE + 'api_key_file = "/etc/es.key"\nprefix = "edu"\ntimeout = "5s"\n')
+    settings = load_settings(path, environ={"HOME": str(tmp_path)})
+    assert settings["store.elasticsearch.urls"] == ("https://es.example.edu.cn:9200",)
+    assert settings["store.elasticsearch.api_key_file"] == Path("/etc/es.key")
+    assert settings["store.elasticsearch.timeout"] == timedelta(seconds=5)
+    assert settings.origins["store.elasticsearch.prefix"] == f"{path}:6"
+
+
+def test_nodes_in_a_variable_stand_between_commas(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "SECMON_STORE__ELASTICSEARCH__URLS": "http://192.0.2.1:9200,http://[2001:db8::1]"}
+    settings = load_settings(environ=environ)
+    assert settings["store.elasticsearch.urls"] == ("http://192.0.2.1:9200", "http://[2001:db8::1]:9200")
+
+
+def test_the_three_keys_may_lie_elsewhere(tmp_path: Path) -> None:
+    path = write(tmp_path, f'[secmon]\nstate = "{tmp_path}"\n[keys]\nrecord_file = "/shared/record.key"\n')
+    settings = load_settings(path, environ={"HOME": str(tmp_path)})
+    assert settings["keys.record_file"] == Path("/shared/record.key")
+    assert settings["keys.pii_file"] == tmp_path / "keys" / "pii.key"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[store]\nkind = "elasticsearch"\n', "2: the cluster has no address"),
+        (CLUSTER + 'urls = ["es.example.edu.cn"]\n', "4: store.elasticsearch.urls must be a list of addresses"),
+        (CLUSTER + 'urls = ["http://a:b@192.0.2.1"]\n', "4: store.elasticsearch.urls must be without credentials"),
+        (CLUSTER + 'urls = ["http://192.0.2.1:99999"]\n', "4: store.elasticsearch.urls must be a list of addresses"),
+        (CLUSTER + NODE + 'prefix = "Edu*"\n', "5: store.elasticsearch.prefix must be a lower-case word"),
+        (CLUSTER + NODE + "shards = 0\n", "5: store.elasticsearch.shards must be 1 to 64"),
+        (CLUSTER + NODE + 'refresh_interval = "often"\n', "5: store.elasticsearch.refresh_interval must be a time"),
+        (CLUSTER + NODE + 'timeout = "0s"\n', "5: store.elasticsearch.timeout must be 1s to 10m"),
+        (CLUSTER + NODE + 'user = "secmon"\n', "5: a user needs a password_file"),
+        (CLUSTER + NODE + 'password_file = "/p"\n', "5: a user needs a password_file"),
+        (CLUSTER + NODE + 'user = "u"\npassword_file = "/p"\napi_key_file = "/k"\n', "7: name either a user or an"),
+        (CLUSTER + NODE + 'apikey_file = "/k"\n', "5: unknown key store.elasticsearch.apikey_file (did you mean"),
+        ("[store]\nelasticsearch = {shards = 0}\n", "2: store.elasticsearch.shards must be 1 to 64"),
+    ],
+)
+def test_a_wrong_line_of_a_cluster_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    found = problems(write(tmp_path, text))
+    assert found[0].startswith(problem)
+    assert "a:b" not in found[0]

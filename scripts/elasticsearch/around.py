@@ -22,7 +22,8 @@ from server import Options, ServerError, running_cluster
 
 _TRANSPORT = 100
 """Transport ports lie this far above those of HTTP (server.py)."""
-_TRIES = 100
+_PORTS = range(19_200, 19_900)
+"""Where a free one is looked for: below those that the system hands out by itself."""
 _STOP_SECONDS = 60
 
 
@@ -73,13 +74,13 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 def _free_port() -> int:
     """Return a port that is free now, the one above it for the nodes' own talk as well."""
-    for _ in range(_TRIES):
+    first = os.getpid() % len(_PORTS)  # two runs that start at once do not look at the same
+    for port in (*_PORTS[first:], *_PORTS[:first]):
         with socket.socket() as http, socket.socket() as transport:
-            http.bind(("127.0.0.1", 0))
-            port: int = http.getsockname()[1]
             try:
+                http.bind(("127.0.0.1", port))
                 transport.bind(("127.0.0.1", port + _TRANSPORT))
-            except (OSError, OverflowError):
+            except OSError:
                 continue
             return port
     raise ServerError("no two free ports on the loopback")

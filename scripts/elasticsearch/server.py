@@ -33,11 +33,24 @@ from pathlib import Path
 
 VERSION = "8.19.21"
 ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
-BUILD = Path(__file__).resolve().parent.parent.parent / "build" / "elasticsearch"
+NOBODY = 65_534
+
+
+def _build_folder() -> Path:
+    """Return where the server lies: below build/, or, where root works in a folder closed to others, in /var/tmp.
+
+    As root the server runs as another user, who must be able to enter the folder.
+    """
+    folder = Path(__file__).resolve().parent.parent.parent / "build" / "elasticsearch"
+    if os.geteuid() == 0 and not all(path.stat().st_mode & 0o001 for path in folder.parents if path.exists()):
+        return Path("/var/tmp/secmon-elasticsearch")  # noqa: S108  `fetch` refuses it if it is not ours
+    return folder
+
+
+BUILD = _build_folder()
 # Where the nodes keep configuration, data and logs; in memory (/dev/shm/…) the contract suite is several times as fast.
 RUN = Path(os.environ.get("SECMON_ES_RUN") or BUILD / "run")
 HOME = BUILD / f"elasticsearch-{VERSION}"
-NOBODY = 65_534
 MIN_JAVA = 17
 START_SECONDS = 180
 STOP_SECONDS = 30
@@ -118,6 +131,8 @@ def fetch() -> Path:
     Raises:
         ServerError: Maven is missing or could not bring it.
     """
+    if BUILD.exists() and BUILD.stat().st_uid not in {os.geteuid(), 0}:
+        raise ServerError(f"{BUILD} belongs to somebody else")
     if (HOME / "bin" / "elasticsearch").exists():
         return HOME
     archive = BUILD / f"elasticsearch-{VERSION}.zip"
@@ -125,7 +140,7 @@ def fetch() -> Path:
         maven = shutil.which("mvn")
         if maven is None:
             raise ServerError("there is no Maven (Debian: apt install maven)")
-        BUILD.mkdir(parents=True, exist_ok=True)
+        BUILD.mkdir(mode=0o755, parents=True, exist_ok=True)
         copy = [maven, "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={BUILD}"]
         done = subprocess.run(copy, cwd=BUILD, stdout=sys.stderr, check=False)
         if done.returncode or not archive.exists():

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -71,6 +71,9 @@ def opened(
         admit = partial(_admit, settings, store, ours, writable=writable, unfinished=unfinished)
         if not (writable and patient):
             admit()
+        elif is_made:
+            with suppress(StoreError):  # it went away meanwhile
+                check_keys(settings, store.records, writable=False)  # before content is loaded with other keys
         loaded = load_content(settings) if content else load_registers_only(settings)
         vault = open_vault(settings["keys.vault_file"])
         yield Installation(

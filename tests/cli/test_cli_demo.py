@@ -1,12 +1,17 @@
 """`secmon demo`: the main job once; the same numbers at every run, and nobody else's folder is touched."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from secmon.store.elasticsearch.gateway import Gateway
+from secmon.wiring import elasticsearch_settings
 from tests.cli.program import Done, process, secmon
+from tests.wiring.stores import remove, settings_of
 
 SOURCE = {"source", "kind", "received", "stored", "duplicate", "dead_lettered", "dropped", "in_flight"}
 SUMMARY = {"store", "sources", "hits", "alerts", "findings", "controls", "files", "open"}
@@ -74,3 +79,42 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [("--store", "paper"), ("--out", __file__), ("extra",)])
 def test_bad_usage_is_two(arguments: tuple[str, ...]) -> None:
     assert secmon("demo", *arguments).status == 2
+
+
+@pytest.mark.elasticsearch
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_numbers_and_the_same_digest(run: tuple[Done, Path], tmp_path: Path) -> None:
+    done, first = run
+    out = tmp_path / "out"
+    shutil.copytree(first, out)  # with its keys: digests are keyed
+    before = secmon("--config", first / "secmon.toml", "store", "digest").row
+    url = os.environ["SECMON_ES_URL"]
+    try:
+        again = process("demo", "--out", out, "--store", "elasticsearch", "--json", home=tmp_path, SECMON_ES_URL=url)
+        assert again.status == 0, again.err
+        same = {"store": "elasticsearch", "files": again.row["files"], "open": again.row["open"]}
+        assert again.row == done.row | same
+        assert secmon("--config", out / "secmon.toml", "store", "digest").row == before
+        assert secmon("--config", out / "secmon.toml", "store", "check").row["ok"] is True
+        assert not (out / "state" / "control.db").exists()
+        _take_the_marker_away(out / "secmon.toml")
+        refused = process("demo", "--out", out, "--store", "elasticsearch", home=tmp_path, SECMON_ES_URL=url)
+        assert (refused.status, refused.out) == (4, b"")
+        assert "不是演示" in refused.err
+    finally:
+        remove(out / "secmon.toml")
+
+
+def _take_the_marker_away(config: Path) -> None:
+    gateway = Gateway(elasticsearch_settings(settings_of(config)))
+    found = {"query": {"bool": {"filter": [{"term": {"kind": "installation"}}, {"term": {"id": "demo"}}]}}}
+    gateway.refresh(gateway.names.records)
+    gateway.write("POST", f"/{gateway.names.records}/_delete_by_query", found, refresh="true")
+    gateway.close()
+
+
+def test_without_a_cluster_the_remedy_is_told(tmp_path: Path) -> None:
+    done = process("demo", "--out", tmp_path / "out", "--store", "elasticsearch", "--lang", "en", home=tmp_path)
+    assert (done.status, done.out) == (4, b"")
+    assert done.err.startswith("SECMON_ES_URL: no cluster is named (")
+    assert not (tmp_path / "out").exists()
