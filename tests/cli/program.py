@@ -87,7 +87,7 @@ def process(*arguments: str | Path, home: Path, data: bytes = b"", **more: str) 
     """Run the command as a process of its own."""
     command = [sys.executable, "-m", "secmon", *map(str, arguments)]
     done = subprocess.run(
-        command, input=data, capture_output=True, check=False, timeout=120, env=environment(home, **more)
+        command, input=data, capture_output=True, check=False, timeout=600, env=environment(home, **more)
     )
     return Done(done.returncode, done.stdout, done.stderr.decode())
 

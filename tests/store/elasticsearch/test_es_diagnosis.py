@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from secmon.errors import SecmonError, StoreError, StoreUnavailableError
-from secmon.store.elasticsearch.diagnosis import CLUSTER_RIGHTS, INDEX_RIGHTS, require_ready
+from secmon.store.elasticsearch.diagnosis import require_ready
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
 from tests.contracts.builders import ROOT_ACCESS, batch_of, event_at
@@ -63,12 +63,14 @@ def test_another_product_is_told(body: Any) -> None:
 def test_missing_rights_are_named() -> None:
     held = {
         "has_all_requested": False,
-        "cluster": {**dict.fromkeys(CLUSTER_RIGHTS, True), "manage_index_templates": False},
-        "index": {"t-*": {**dict.fromkeys(INDEX_RIGHTS, True), "write": False}},
+        "cluster": {"monitor": True, "manage_index_templates": False},
+        "index": {"t-*": {"read": True, "write": False}},
     }
     error = told(answering(_has_privileges=Reply(200, held)))
     assert isinstance(error, StoreUnavailableError)
-    assert "the credentials lack these rights: manage_index_templates, write (" in str(error)
+    assert "the credentials lack these rights: " in str(error)
+    assert "manage_index_templates" in str(error)
+    assert "write" in str(error)
 
 
 @pytest.mark.parametrize("status", [401, 403])
