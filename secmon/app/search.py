@@ -69,7 +69,7 @@ class Found:
         scanning: what the store's indices could not answer (`ports.EventLog.unindexed`): events were read for it.
         read: how many were read.
         complete: False if the time was up before everything was looked at; then there may be more.
-        reached: how far back the search for events came, if it is not complete.
+        reached: how far back the search came, if it is not complete: for events, else for the survey.
     """
 
     events: tuple[Event, ...] = ()
@@ -92,11 +92,11 @@ def search(house: Installation, access: Access, wanted: Search) -> Found:
     scanning = house.log.unindexed(access, query, fields=wanted.fields)
     budget = Budget(house.clock.monotonic_s, wanted.seconds, wanted.abandoned)
     events, complete = _page(house, access, query, budget) if wanted.limit else ([], True)
-    reached, survey = budget.reached, None
+    reached, survey = None if complete else budget.reached, None
     if wanted.interval_s or wanted.fields:
         survey = _survey(house, access, wanted, query, budget)
         complete = complete and survey.complete
-        reached = reached if wanted.limit else budget.reached
+        reached = reached or budget.reached
     has_more = len(events) > wanted.limit
     events = events[: wanted.limit]
     return Found(

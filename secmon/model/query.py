@@ -315,3 +315,8 @@ def _compiled(piece: _Piece) -> re.Pattern[str]:
 def literal(text: str) -> str:
     r"""Return the pattern that means exactly this text."""
     return re.sub(r"([\\*?])", r"\\\1", text)
+
+
+def quoted(text: str) -> str:
+    r"""Return a text in quotes, as the query language takes it for exactly this text."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -16,12 +16,15 @@ from starlette.responses import HTMLResponse, Response
 from secmon.errors import SecmonError
 from secmon.i18n import translated, translator
 from secmon.model.alert import AlertState, CloseReason
-from secmon.model.event import parse_time
+from secmon.model.event import Event, parse_time
 from secmon.web import words
 from secmon.web.auth import NotLoggedIn, Visitor, visitor_of
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _ZONE = ZoneInfo("Asia/Shanghai")
+# Fields of an event that stand first in its table; the others follow by name.
+_FIRST = ("@timestamp", "event.dataset", "event.action", "event.outcome", "host.name", "user.name", "source.ip")
+_LAST = ("event.original", "event.hash", "event.id", "event.ingested", "ecs.version")
 
 
 def wants_json(request: Request) -> bool:
@@ -122,3 +125,11 @@ def visible(value: object) -> str:
     """Return text in which control and bidirectional characters can be seen instead of obeyed."""
     text = "、".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def ordered_event(event: Event | Mapping[str, object]) -> dict[str, object]:
+    """Return an event with the fields first that tell most, and its paperwork last."""
+    names = [name for name in _FIRST if name in event]
+    names += sorted(name for name in event if name not in _FIRST and name not in _LAST)
+    names += [name for name in _LAST if name in event]
+    return {name: event[name] for name in names}

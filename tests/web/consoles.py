@@ -252,6 +252,7 @@ def alerts(client: TestClient, query: str = "") -> list[dict[str, Any]]:
 def pages(client: TestClient) -> list[str]:
     """Return the address of every page that a logged-in user can open, made so that each has something to show."""
     found = ["/", "/alerts", "/alerts?state=all", "/sources", "/compliance", "/bulletins", "/nothing-here"]
+    found += ["/hunt", "/hunt?q=&field=url.path", "/hunt?q=event.module:*", "/hunt?q=user.name:"]
     found += [f"/deadletters?state={state}" for state in ("waiting", "replayed", "dropped")]
     found += [f"/alerts/{row['alert.id']}" for row in alerts(client, "?state=all")]
     for kind, path, name in (

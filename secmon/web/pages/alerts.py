@@ -1,6 +1,5 @@
 """Alerts: the list to triage, one alert with its evidence, and what was decided."""
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -14,21 +13,18 @@ from secmon.app import alerts as triage
 from secmon.app.installation import Installation
 from secmon.errors import ConflictError, SecmonError
 from secmon.model.alert import Alert, AlertState
-from secmon.model.event import Event
 from secmon.model.hit import Level
 from secmon.web import words
 from secmon.web.auth import Visitor, daemon_of
 from secmon.web.page import choice, choices, field, form_action, page
-from secmon.web.respond import respond
+from secmon.web.pages.hunt import around
+from secmon.web.respond import ordered_event, respond
 from secmon.web.sight import Names, assets_in_sight, units_in_sight
 
 PAGE = 50
 ALL = "all"
 _MAX_TEXT = 200
 _FILTERS = ("state", "level", "rule", "unit", "asset", "since", "until", "text", "cursor")
-# Fields of an event that stand first in its table; the others follow by name.
-_FIRST = ("@timestamp", "event.dataset", "event.action", "event.outcome", "host.name", "user.name", "source.ip")
-_LAST = ("event.original", "event.hash", "event.id", "event.ingested", "ecs.version")
 
 
 @page
@@ -69,7 +65,7 @@ def show(request: Request, visitor: Visitor) -> Response:
     house = daemon_of(request).house
     alert = triage.get_alert(house, visitor.access, request.path_params["id"])
     data = triage.details(house, visitor.access, alert) | named_row(house, alert)
-    data["events"] = [_ordered(event) for event in triage.alert_events(house, visitor.access, alert)]
+    data["events"] = [ordered_event(event) for event in triage.alert_events(house, visitor.access, alert)]
     seen = [one for one in assets_in_sight(house, visitor.access) if one.id in alert.content.asset_ids]
     return respond(
         request,
@@ -82,6 +78,7 @@ def show(request: Request, visitor: Visitor) -> Response:
         shares=alert.content.counts_by_unit,
         assets=seen,
         key_fields=_key_fields(alert, data["events"]),
+        around={event["event.id"]: around(house, event) for event in data["events"]},
         done=_done(request.query_params),
     )
 
@@ -172,13 +169,6 @@ def _key_fields(alert: Alert, events: list[dict[str, object]]) -> list[str]:
     usual = ["event.action", "event.outcome", "user.name", "source.ip", "host.name", "url.path", "process.command_line"]
     names = list(dict.fromkeys([*usual[:2], *group, *usual[2:]]))
     return [name for name in names if any(name in event for event in events)][:6]
-
-
-def _ordered(event: Event | Mapping[str, object]) -> dict[str, object]:
-    names = [name for name in _FIRST if name in event]
-    names += sorted(name for name in event if name not in _FIRST and name not in _LAST)
-    names += [name for name in _LAST if name in event]
-    return {name: event[name] for name in names}
 
 
 ROUTES = [
