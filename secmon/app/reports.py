@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -34,11 +35,15 @@ def frameworks(house: Installation) -> tuple[dict[str, Framework], list[ContentE
     found: dict[str, Framework] = {}
     errors: list[ContentError] = []
     for path, text in house.framework_texts:
-        framework, problems = load_framework(path, text)
+        framework, problems = _loaded(path, text)
         errors += problems
         if framework is not None:
             found[framework.id] = framework
     return found, errors
+
+
+# The same texts for as long as the installation is open: parsing one takes longer than asking all its questions.
+_loaded = lru_cache(maxsize=32)(load_framework)
 
 
 def assess_asset(

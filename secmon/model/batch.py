@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from secmon.model.hit import Finding, Hit
 
-# Fields that stores keep as columns of their own, so that they can be asked without opening an event.
+# Fields that stores keep as columns of their own, so that they can be asked without opening an event: what people look
+# for, and what the catalogues in frameworks/ ask about months of events.
 INDEXED_FIELDS = (
     "event.dataset",
     "event.action",
@@ -23,6 +24,14 @@ INDEXED_FIELDS = (
     "url.path",
     "unit.id",
     "asset.id",
+    "event.category",
+    "event.type",
+    "process.name",
+    "winlog.channel",
+    "http.response.status_code",
+    "destination.port",
+    "network.protocol",
+    "tls.version",
 )
 
 

@@ -161,11 +161,14 @@ class SqliteEventLog:
                     earliest.append(str(event["event.id"]))
             return tally.profile(earliest)
         parts = self._folder.holding(query.since, query.until)
-        for _, reading in parts:
-            tally.add(reading.tally(query, access.scope, by=by, offset=tally.offset))
+        filled = []
+        for facts, reading in parts:
+            if found := reading.tally(query, access.scope, by=by, offset=tally.offset):
+                tally.add(found)
+                filled.append((facts, reading))
         few = replace(query, limit=ids)
         keys = merged(
-            [(span_of(facts), partial(reading.keys, few, access.scope)) for facts, reading in parts],
+            [(span_of(facts), partial(reading.keys, few, access.scope)) for facts, reading in filled],
             key=lambda key: (key.time, key.id),
             descending=False,
         )

@@ -13,16 +13,18 @@ from secmon.errors import StoreError
 from secmon.model.access import Scope
 from secmon.model.batch import BatchRow
 from secmon.model.event import LIST_SEPARATOR, to_micros
+from secmon.model.query import EVERYTHING
 from secmon.model.questions import EventQuery
 from secmon.model.search import Budget
 from secmon.store.sqlite import rows
 from secmon.store.sqlite.block import BlockCache, unpack
-from secmon.store.sqlite.conditions import WordSets
+from secmon.store.sqlite.conditions import NUMBER_OF, WordSets
 from secmon.store.sqlite.connection import fetch, fetch_one, store_errors
 from secmon.store.sqlite.partition_file import PartitionName
 from secmon.store.sqlite.pool import ReaderPool
 from secmon.store.sqlite.schema import COLUMNS, FIELD_UNIT
-from secmon.store.sqlite.selection import column_of, select
+from secmon.store.sqlite.selection import Selection, column_of, numbers, select
+from secmon.store.sqlite.shares import Shares, shares, texts_of_whole
 from secmon.store.sqlite.tally import DAY_MICROS, TallyRow
 from secmon.store.sqlite.writer import batch_row
 
@@ -209,20 +211,11 @@ class Reading:
             after = page[-1][1]
 
     def count(self, query: EventQuery, scope: Scope, *, by: str) -> dict[str | None, int]:
-        """Return counts of events by the text of an indexed field, None where absent, from columns alone."""
-        column = f"e.{column_of(by)}" if by else "NULL"
+        """Return counts of events by the text of an indexed field, None where absent, without opening a body."""
         counts: dict[str | None, int] = {}
-        with self.lease() as connection:
-            if connection is None or (selection := select(connection, query, scope)) is None:
-                return {}
-            ask = (
-                "SELECT g.number, (SELECT w.text FROM word w WHERE w.id = g.word) FROM ("  # noqa: S608  constants
-                f"SELECT {column} AS word, count(*) AS number FROM {_EVENTS_OF_BLOCKS} "
-                f"WHERE {selection.on_block.sql()} AND {selection.on_event.sql()} GROUP BY 1) g"
-            )
-            for number, text in fetch(connection, ask, (*selection.on_block.values, *selection.on_event.values)):
-                for part in (None,) if text is None else text.split(LIST_SEPARATOR):
-                    counts[part] = counts.get(part, 0) + number
+        for row in self.tally(query, scope, by=by, offset=0):
+            for part in (None,) if row.text is None else row.text.split(LIST_SEPARATOR):
+                counts[part] = counts.get(part, 0) + row.events
         return counts
 
     def intervals(self, query: EventQuery, scope: Scope, *, length: int, offset: int) -> list[tuple[int, int]]:
@@ -245,7 +238,7 @@ class Reading:
             return fetch(connection, ask, (offset, length, *selection.on_block.values, *selection.on_event.values))
 
     def tally(self, query: EventQuery, scope: Scope, *, by: str, offset: int) -> list[TallyRow]:
-        """Return counts and times of events by the text of an indexed field and day, from columns alone.
+        """Return counts and times of events by the text of an indexed field and day, without opening a body.
 
         Args:
             query: which events; without fields that only a body answers.
@@ -253,20 +246,16 @@ class Reading:
             by: an indexed field, or empty.
             offset: µs east of UTC of the calendar.
         """
-        column = f"e.{column_of(by)}" if by else "NULL"
         with self.lease() as connection:
             if connection is None or (selection := select(connection, query, scope)) is None:
                 return []
-            # Rounded down before 1970 too: `%` and `/` of SQLite go towards zero.
-            day = f"(e.time + ?1 - ((e.time + ?1) % {DAY_MICROS} + {DAY_MICROS}) % {DAY_MICROS}) / {DAY_MICROS}"
-            ask = (
-                "SELECT (SELECT w.text FROM word w WHERE w.id = g.word), g.day, g.number, g.first, g.last FROM ("  # noqa: S608  constants
-                f"SELECT {column} AS word, {day} AS day, count(*) AS number, min(e.time) AS first, "
-                f"max(e.time) AS last FROM {_EVENTS_OF_BLOCKS} "
-                f"WHERE {selection.on_block.sql()} AND {selection.on_event.sql()} GROUP BY 1, 2) g"
-            )
-            values = (offset, *selection.on_block.values, *selection.on_event.values)
-            return [TallyRow(*row) for row in fetch(connection, ask, values)]
+            counted: list[TallyRow] = []
+            if query.where == EVERYTHING:
+                counted, rest = _tally_blocks(connection, shares(connection, query, scope), by, offset)
+                if not rest:
+                    return counted
+                selection.on_block.add("b.first IN (SELECT value FROM carray(?))", numbers(rest))
+            return counted + _tally_rows(connection, selection, by, offset)
 
     def batch(self, stream: str, number: int) -> BatchRow | None:
         """Return the row of one batch, or None."""
@@ -311,3 +300,30 @@ def _interrupted(connection: apsw.Connection, budget: Budget) -> Iterator[None]:
         budget.stop()
     finally:
         connection.set_progress_handler(None)
+
+
+def _tally_blocks(connection: apsw.Connection, found: Shares, by: str, offset: int) -> tuple[list[TallyRow], list[int]]:
+    """Return the counts of the blocks that match whole, and the blocks whose rows have to be looked at."""
+    texts = texts_of_whole(connection, NUMBER_OF[by]) if by else {}
+    counted: list[TallyRow] = []
+    rest = [block.first for block in found.mixed]
+    for block in found.whole:
+        day = (block.since + offset) // DAY_MICROS
+        if (not by or block.first in texts) and day == (block.until + offset) // DAY_MICROS:
+            counted.append(TallyRow(texts.get(block.first), day, block.events, block.since, block.until))
+        else:
+            rest.append(block.first)
+    return counted, rest
+
+
+def _tally_rows(connection: apsw.Connection, selection: Selection, by: str, offset: int) -> list[TallyRow]:
+    column = f"e.{column_of(by)}" if by else "NULL"
+    # Rounded down before 1970 too: `%` and `/` of SQLite go towards zero.
+    day = f"(e.time + ?1 - ((e.time + ?1) % {DAY_MICROS} + {DAY_MICROS}) % {DAY_MICROS}) / {DAY_MICROS}"
+    ask = (
+        "SELECT (SELECT w.text FROM word w WHERE w.id = g.word), g.day, g.number, g.first, g.last FROM ("  # noqa: S608  constants
+        f"SELECT {column} AS word, {day} AS day, count(*) AS number, min(e.time) AS first, max(e.time) AS last "
+        f"FROM {_EVENTS_OF_BLOCKS} WHERE {selection.on_block.sql()} AND {selection.on_event.sql()} GROUP BY 1, 2) g"
+    )
+    values = (offset, *selection.on_block.values, *selection.on_event.values)
+    return [TallyRow(*row) for row in fetch(connection, ask, values)]

@@ -34,10 +34,17 @@ FIELD_CLASS = 102
 FIELD_UNIT = INDEXED_FIELDS.index("unit.id")
 FIELD_ASSET = INDEXED_FIELDS.index("asset.id")
 
-# Columns c0 … c9 of `event` hold numbers of the dictionary, in the order of INDEXED_FIELDS.
+# Columns c0, c1 … of `event` hold numbers of the dictionary, in the order of INDEXED_FIELDS.
 COLUMNS = tuple(f"c{number}" for number in range(len(INDEXED_FIELDS)))
 
-_PARTITION_1 = """
+
+def any_word(field: int) -> int:
+    """Return the word that stands in `posting` for every value of a field of `event`."""
+    return -1 - field
+
+
+_EVENT_COLUMNS = ", ".join(f"{column} INTEGER" for column in COLUMNS)
+_PARTITION_1 = f"""
 CREATE TABLE facts (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   events INTEGER NOT NULL, hits INTEGER NOT NULL, findings INTEGER NOT NULL,
@@ -61,12 +68,15 @@ CREATE TABLE block (
 -- The same without the bodies, for walks over all blocks.
 CREATE INDEX block_span ON block (first, events, since, until);
 
--- Blocks in which a word stands: one row for up to 500 events.
-CREATE TABLE posting (word INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (word, block)) WITHOUT ROWID;
+-- Blocks in which a word stands, and in how many of their events: one row for up to 500. `any_word` stands for whatever
+-- value a field has.
+CREATE TABLE posting (
+  word INTEGER NOT NULL, block INTEGER NOT NULL, events INTEGER NOT NULL, PRIMARY KEY (word, block)
+) WITHOUT ROWID;
 
 CREATE TABLE event (
   seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, time INTEGER NOT NULL, digest BLOB NOT NULL,
-  c0 INTEGER, c1 INTEGER, c2 INTEGER, c3 INTEGER, c4 INTEGER, c5 INTEGER, c6 INTEGER, c7 INTEGER, c8 INTEGER, c9 INTEGER
+  {_EVENT_COLUMNS}
 );
 -- The order in which events are read; the id in it keeps a million equal times from being sorted for every page.
 CREATE INDEX event_time ON event (time, id);
@@ -102,7 +112,7 @@ CREATE TABLE finding (
 CREATE INDEX finding_time ON finding (time);
 CREATE INDEX finding_class ON finding (class, time);
 CREATE INDEX finding_asset ON finding (asset, time) WHERE asset IS NOT NULL;
-"""
+"""  # noqa: S608  built from constants
 
 _CONTROL_1 = """
 CREATE TABLE document (

@@ -100,7 +100,7 @@ def select(
     for name in query.present:
         if column := column_of(name):
             on_event.add(f"e.{column} IS NOT NULL")
-    wanted = _wanted(connection, query, scope)
+    wanted = column_words(connection, query, scope)
     sets = [found for _, found in wanted] + [words.numbers(connection, leaf) for leaf in word_conditions(query.where)]
     if not all(sets):
         return None
@@ -119,8 +119,8 @@ def select(
     return Selection(on_event, on_block, selective)
 
 
-def _wanted(connection: apsw.Connection, query: EventQuery, scope: Scope) -> list[tuple[int, list[int]]]:
-    """Return columns, each with the words of which one must stand in it."""
+def column_words(connection: apsw.Connection, query: EventQuery, scope: Scope) -> list[tuple[int, list[int]]]:
+    """Return the fields that `equals` and the scope ask for, each with the words of which one must stand in it."""
     wanted = [
         (NUMBER_OF[name], find_words(connection, NUMBER_OF[name], values))
         for name, values in query.equals.items()

@@ -1,7 +1,8 @@
 """The one writer of one partition: a batch becomes durable in one transaction, or not at all."""
 
 import contextlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from secmon.store.sqlite.schema import (
     FIELD_RULE_DIGEST,
     FIELD_UNIT,
     PARTITION,
+    any_word,
 )
 
 _EVENT_PLACES = ", ".join("?" * (4 + len(COLUMNS)))
@@ -175,6 +177,7 @@ class PartitionWriter:
                 strict=True,
             ),
         )
+        filled = [(field, column) for field, column in enumerate(columns) if any(column)]
         bodies = [event.body for event in events]
         for start, end in block.cut([len(body) for body in bodies]):
             span = times[start:end]
@@ -182,9 +185,9 @@ class PartitionWriter:
                 "INSERT INTO block VALUES (?, ?, ?, ?, ?)",
                 (first + start, end - start, min(span), max(span), block.pack(bodies[start:end])),
             )
-            words = set(chain.from_iterable(column[start:end] for column in columns))
             self._connection.executemany(
-                "INSERT INTO posting VALUES (?, ?)", [(word, first + start) for word in sorted(filter(None, words))]
+                "INSERT INTO posting VALUES (?, ?, ?)",
+                [(word, first + start, events) for word, events in _postings(filled, start, end)],
             )
 
     def _insert_hits(self, hits: Sequence[Hit], commit_number: int) -> int:
@@ -234,3 +237,15 @@ class PartitionWriter:
         before = self._connection.total_changes()  # taken after `encode`, which inserts words
         self._connection.executemany("INSERT OR IGNORE INTO finding VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
         return self._connection.total_changes() - before
+
+
+def _postings(columns: Sequence[tuple[int, Sequence[int | None]]], start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield (word, events with it) of the events from `start` to `end`, in the order of the index."""
+    held: dict[int, int] = {}
+    for field, column in columns:
+        words = Counter(column[start:end])
+        absent = words.pop(None, 0)
+        if words:
+            held[any_word(field)] = end - start - absent
+            held.update(words)  # type: ignore[arg-type]  # None is not among them any more
+    yield from sorted(held.items())

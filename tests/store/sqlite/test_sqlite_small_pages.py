@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from secmon.store.sqlite import block, dictionary, documents, outcomes, partition, selection
+from secmon.store.sqlite import block, dictionary, documents, outcomes, partition, selection, shares
 from tests.contracts import (
     test_commit_contract,
     test_event_query_contract,
@@ -25,12 +25,15 @@ _SMALL = [
 ]
 
 
-@pytest.fixture(autouse=True, params=[0, 1_000], ids=["selective", "walking"], scope="module")
+# (below which share of all blocks a query is selective, words up to which a field is counted by blocks)
+@pytest.fixture(autouse=True, params=[(0, 1_000), (1_000, 0)], ids=["selective", "walking"], scope="module")
 def small_pages(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in _SMALL:
             patch.setattr(module, name, value)
-        patch.setattr(selection, "_SELECTIVE", request.param)
+        few_blocks, max_words = request.param
+        patch.setattr(selection, "_SELECTIVE", few_blocks)
+        patch.setattr(shares, "MAX_WORDS", max_words)
         yield
 
 
