@@ -212,7 +212,7 @@ def _blocks(files: tuple[str, ...], source: str, zone: tzinfo, malformed: list[s
     for path in files:
         reading = open_reading(path, source=source, zone=zone)
         if source == AUTO:
-            click.echo(safe(f"{path}: taken for {reading.lane.kind.name} ({reading.confidence:.0%})"), err=True)
+            complain(f"{path}: taken for {reading.lane.kind.name} ({reading.confidence:.0%})")
         try:
             for frames in reading.frames:
                 yield frames, reading.lane, reading.prefix

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 
 import click
 
-from secmon.cli.output import complain, flush, safe, write_json
+from secmon.cli.output import complain, flush, write_json
 from secmon.cli.params import AUTO, KindType, TimeType, ZoneType
 from secmon.clock import SystemClock
 from secmon.collect.oneshot import Reading, open_reading
@@ -36,8 +36,7 @@ def parse(files: tuple[str, ...], source: str, zone: tzinfo, year_from: datetime
         try:
             reading = open_reading(path, source=source, zone=zone)
             if source == AUTO:
-                note = f"{path}: taken for {reading.lane.kind.name} ({reading.confidence:.0%})"
-                click.echo(safe(note), err=True)
+                complain(f"{path}: taken for {reading.lane.kind.name} ({reading.confidence:.0%})")
             for frames in reading.frames:
                 malformed += _print(reading, frames, now)
         except ParseError as error:  # a gzip file that ends too early: what was right before has been printed
