@@ -62,7 +62,7 @@ def test_another_product_is_told(body: Any) -> None:
 
 
 def test_missing_rights_are_named() -> None:
-    def script(method: str, path: str, body: bytes) -> Reply:
+    def script(method: str, path: str, body: bytes) -> Reply | None:
         if "_has_privileges" not in path:
             return answering()(method, path, body)
         asked = json.loads(body)
