@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from secmon.cli.output import flush, write_json
+from secmon.cli.output import flush, write_file, write_json
 from secmon.cli.session import Session, local_access, session
 
 if TYPE_CHECKING:
@@ -161,3 +161,18 @@ def migrate(ctx: click.Context, *, as_json: bool) -> None:
 
     write_json(migrate_store(session(ctx).settings))
     flush()
+
+
+@store.command("kibana")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write (NDJSON).")
+@click.pass_context
+def kibana(ctx: click.Context, *, out: Path) -> None:
+    """Write data views, searches and a dashboard for Kibana over the indices of store.elasticsearch.prefix.
+
+    Import it under Stack Management, Saved Objects; "overwrite" replaces those of an earlier import.
+
+    Example: secmon store kibana --out secmon.ndjson
+    """
+    from secmon.wiring.upkeep import kibana_objects  # noqa: PLC0415  lazily: commands start fast
+
+    write_file(out, kibana_objects(session(ctx).settings).hex(), None)

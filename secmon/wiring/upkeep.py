@@ -85,6 +85,14 @@ def migrate_store(settings: Settings) -> dict[str, Any]:
         return {"migrated": migrate(settings.state)}
 
 
+def kibana_objects(settings: Settings) -> bytes:
+    """Return the saved objects for Kibana; no cluster is asked."""
+    from secmon.store.elasticsearch.kibana import saved_objects  # noqa: PLC0415  only where it is chosen
+    from secmon.store.elasticsearch.naming import names_of  # noqa: PLC0415
+
+    return saved_objects(names_of(settings["store.elasticsearch.prefix"]))
+
+
 @contextmanager
 def _gateway(settings: Settings) -> Iterator["Gateway"]:
     from secmon.store.elasticsearch.gateway import Gateway  # noqa: PLC0415  only where it is chosen

@@ -184,3 +184,8 @@ def test_retention_is_shown_and_the_clock_confirmed(config: Path) -> None:
     assert (row["retention"], row["days"], row["ceiling"], row["due"]) == ("security", 183, 1095, 0)
     assert not found["waits"]
     assert secmon("--config", config, "store", "retention", "--confirm-clock").row == found
+
+
+def test_kibana_s_objects_are_written(config: Path, tmp_path: Path) -> None:
+    assert secmon("--config", config, "store", "kibana", "--out", tmp_path / "k.ndjson").status == 0
+    assert b'"title":"secmon-events"' in (tmp_path / "k.ndjson").read_bytes()

@@ -93,6 +93,8 @@ def test_an_index_that_does_not_take_what_is_new_is_named(
 ) -> None:
     write(tmp_path, 1, "old")
     request.getfixturevalue("later")
-    monkeypatch.setattr(mapping, "event_mapping", lambda: {"properties": {"store": {"properties": {"batch": {"type": "long"}}}}})
+    monkeypatch.setattr(
+        mapping, "event_mapping", lambda: {"properties": {"store": {"properties": {"batch": {"type": "long"}}}}}
+    )
     with pytest.raises(StoreError, match="cannot be brought to the current schema"):
         bring_forward(gateway)
