@@ -431,6 +431,8 @@ def test_hostile_unit_ids_and_values_open_no_document(hostile: Opened, units: fr
     behind = RecordQuery(kind="alert", ranges={"k": (value, None)})
     after = {str(number) for number, unit in enumerate(HOSTILE) if _is_text(value) and unit >= value}
     assert {one.id for one in hostile.records.find(access, behind).documents} == mine & after
+    before = RecordQuery(kind="alert", ranges={"k": (None, value)})
+    assert hostile.records.count(access, before) == {"": len(mine - after) if _is_text(value) else 0}
     assert {one for one in map(str, range(len(HOSTILE))) if hostile.records.get(access, "alert", one)} == mine
     assert hostile.records.get(access, "alert", value) is None or value in mine
 

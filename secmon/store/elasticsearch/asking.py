@@ -27,6 +27,8 @@ SCOPE_FIELDS: Final = {"events": "unit.id", "hits": "unit", "findings": "unit", 
 
 _LAST_TEXT: Final = "\U0010ffff" * 8
 _MAX_NAME: Final = 256
+_MAX_BOUND: Final = 100
+"""Longest end of a range over keys, in characters: Lucene makes an automaton of it, of 1,000 states at most."""
 _MAX_TERM_BYTES: Final = 32_766
 """Longest term that Lucene stores; a question for a longer one it refuses, and nothing can be there."""
 
@@ -215,8 +217,23 @@ def _range(name: str, low: str | None, high: str | None) -> Query:
     if low is None and high is None:
         return {"exists": {"field": f"keys.{name}"}}
     # A keyed range wants both ends.
-    upper: Mapping[str, str] = {"lte": _LAST_TEXT} if high is None else {"lt": _cut(high)}
-    return {"range": {f"keys.{name}": {"gte": _cut(low or ""), **upper}}}
+    upper = {"lte": _LAST_TEXT}
+    if high is not None:
+        upper = {"lt": high} if len(high) <= _MAX_BOUND else {"lte": high[:_MAX_BOUND] + _LAST_TEXT}
+    return {"range": {f"keys.{name}": {"gte": (low or "")[:_MAX_BOUND], **upper}}}
+
+
+def is_rough(query: RecordQuery) -> bool:
+    """Tell whether `record_conditions` finds more than the ranges of a query ask for: reading decides then."""
+    return any(len(end or "") > _MAX_BOUND for ends in query.ranges.values() for end in ends)
+
+
+def in_ranges(keys: Mapping[str, str], query: RecordQuery) -> bool:
+    """Tell whether the keys of a document lie in all ranges of a query."""
+    return all(
+        name in keys and (low or "") <= keys[name] and (high is None or keys[name] < high)
+        for name, (low, high) in query.ranges.items()
+    )
 
 
 def _terms(name: str, accepted: Sequence[str]) -> Query:

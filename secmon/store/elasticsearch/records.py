@@ -18,7 +18,7 @@ from secmon.model.access import Access, Scope
 from secmon.model.ids import text_digest
 from secmon.model.record import REMOVABLE_KINDS, Document, Page, RecordQuery
 from secmon.model.text import words
-from secmon.store.elasticsearch.asking import is_key, record_conditions, within
+from secmon.store.elasticsearch.asking import in_ranges, is_key, is_rough, record_conditions, within
 from secmon.store.elasticsearch.bulk import Action, BulkWriter, refuse_poison
 from secmon.store.elasticsearch.changes import Changes
 from secmon.store.elasticsearch.encode import is_storable
@@ -167,7 +167,7 @@ class ElasticsearchRecords:
 
     def count(self, access: Access, query: RecordQuery, *, by: str = "") -> dict[str, int]:
         """Return counts by the value of one key ("" where absent); by="" gives {"": total}."""
-        if query.text:
+        if query.text or is_rough(query):
             return self._count_read(access.scope, query, by)
         counts: dict[str, int] = {} if by else {"": 0}
         if by and not is_key(by):
@@ -230,13 +230,13 @@ class ElasticsearchRecords:
         place = _parse_cursor(query)
         if place:
             body["search_after"] = place[-len(sort) :]
-        phrase = words(query.text)
+        phrase, rough = words(query.text), is_rough(query)
         while True:
             answer = self._search(body)
             hits = answer["hits"]["hits"] if answer else []
             for hit in hits:
                 document = _document(hit["_source"])
-                if not phrase or says(document.body, phrase):
+                if (not phrase or says(document.body, phrase)) and (not rough or in_ranges(document.keys, query)):
                     yield hit["sort"], document
             if len(hits) < body["size"]:
                 return
