@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -123,6 +124,12 @@ def report(corpus: Corpus, folder: Path, chosen: argparse.Namespace) -> None:
             print(f"  {layout.name:<48}{sizes}{_speed(layout.spent, times.events)}", flush=True)
 
 
+def _shorten(path: Path, records: int) -> None:
+    with path.open("rb") as file:
+        lines = b"".join(islice(file, records))
+    path.write_bytes(lines)
+
+
 def _speed(spent: Spent, events: int) -> str:
     return f"{events / spent.wall_s:10,.0f}{spent.cpu_s / events * 1e6:8.1f}"
 
@@ -130,7 +137,7 @@ def _speed(spent: Spent, events: int) -> str:
 def main() -> None:
     """Measure the chosen corpora."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--records", type=int, default=100_000, help="lines of each made corpus")
+    options.add_argument("--records", type=int, default=100_000, help="lines of each corpus")
     options.add_argument("--url", default=os.environ.get("SECMON_ES_URL", "http://127.0.0.1:9200"))
     options.add_argument("--corpus", default="", help="only corpora whose kind holds this text")
     options.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=list(LAYOUTS))
@@ -140,6 +147,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         for number, corpus in enumerate(corpora(Path(folder), chosen.records)):
             if chosen.corpus in corpus.kind:
+                _shorten(corpus.path, chosen.records)
                 report(corpus, Path(folder) / str(number), chosen)
 
 

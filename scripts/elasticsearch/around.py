@@ -1,6 +1,6 @@
 """Run a command with a real Elasticsearch around it.
 
-    python scripts/elasticsearch/around.py [--optional] -- COMMAND [ARGUMENT]...
+    python scripts/elasticsearch/around.py [--optional] [--nodes 1|3] -- COMMAND [ARGUMENT]...
 
 With SECMON_ES_URL the command gets that cluster, and nothing is started. Otherwise one node is started on a free port
 of the loopback for the life of the command, which finds it in SECMON_ES_URL; it is stopped by its pid however the
@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import FrameType
 
 from server import Options, ServerError, running_cluster
@@ -31,15 +32,17 @@ def main() -> int:
     """Run the command and return its status."""
     parser = argparse.ArgumentParser(description="Run a command with a real Elasticsearch around it.")
     parser.add_argument("--optional", action="store_true", help="run it without a server if none can be had")
+    parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="SECMON_ES_URL then names all, by commas")
     parser.add_argument("command", nargs="+")
     asked = parser.parse_args()
     if os.environ.get("SECMON_ES_URL"):
         return _run(asked.command, os.environ["SECMON_ES_URL"])
     signal.signal(signal.SIGTERM, _end)
     try:
-        with running_cluster(Options(port=_free_port())) as cluster:
-            _say(f"a server of its own runs at {cluster.url} until the command ends")
-            status = _run(asked.command, cluster.url)
+        with running_cluster(Options(port=_free_port(asked.nodes), nodes=asked.nodes)) as cluster:
+            urls = ",".join(cluster.urls)
+            _say(f"a server of its own runs at {urls} until the command ends")
+            status = _run(asked.command, urls)
     except ServerError as error:
         if not asked.optional or os.environ.get("CI") == "true":
             _say(f"no server: {error}")
@@ -72,18 +75,18 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _free_port() -> int:
-    """Return a port that is free now, the one above it for the nodes' own talk as well."""
+def _free_port(nodes: int) -> int:
+    """Return the first of as many ports that are free now, those above them for the nodes' own talk as well."""
     first = os.getpid() % len(_PORTS)  # two runs that start at once do not look at the same
     for port in (*_PORTS[first:], *_PORTS[:first]):
-        with socket.socket() as http, socket.socket() as transport:
+        with ExitStack() as held:
             try:
-                http.bind(("127.0.0.1", port))
-                transport.bind(("127.0.0.1", port + _TRANSPORT))
+                for wanted in (port + above + node for above in (0, _TRANSPORT) for node in range(nodes)):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", wanted))
             except OSError:
                 continue
             return port
-    raise ServerError("no two free ports on the loopback")
+    raise ServerError("no free ports on the loopback")
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,7 @@
 """`secmon store`: is it whole, what is its digest, and taking it elsewhere."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,36 @@ def retention(ctx: click.Context, *, confirm_clock: bool, as_json: bool) -> None
     """
     del as_json
     write_json(session(ctx).call("store.confirm_clock" if confirm_clock else "store.retention"))
+    flush()
+
+
+@store.command("size")
+@click.option(
+    "--events-per-second", type=click.FloatRange(min=0, min_open=True), required=True, help="Mean over a day."
+)
+@click.option("--days", type=click.IntRange(1, 36_500), default=180, show_default=True, help="How long logs are kept.")
+@click.option(
+    "--kind", type=click.Choice(["access", "syslog", "windows"]), default="access", show_default=True, help="Of log."
+)
+@click.option("--replicas", type=click.IntRange(0, 5), default=1, show_default=True, help="Copies on a cluster.")
+@click.option("--node-disk-gb", type=click.IntRange(10, 1_000_000), default=4_000, show_default=True, help="Of a node.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (the default).")
+def size(*, events_per_second: float, days: int, kind: str, replicas: int, node_disk_gb: int, as_json: bool) -> None:
+    """Compute disk, shards and nodes for both stores; nothing is read.
+
+    Example: secmon store size --events-per-second 5000 --days 180
+    """
+    from secmon.app.sizing import GB, plan  # noqa: PLC0415  only this command needs it
+
+    del as_json
+    found = plan(
+        events_per_second=events_per_second,
+        days=days,
+        kind=kind,
+        replicas=replicas,
+        node_disk_bytes=node_disk_gb * GB,
+    )
+    write_json(asdict(found))
     flush()
 
 

@@ -59,11 +59,13 @@ def _elasticsearch(state: Path, *, writable: bool) -> Opened:
 def settings_of(state: Path) -> ElasticsearchSettings:
     """Return the settings of the store that stands for a state folder: a prefix of its own on the one server.
 
-    Nothing becomes visible by itself, so that nothing depends on waiting (`refresh_interval: -1`).
+    Nothing becomes visible by itself, so that nothing depends on waiting (`refresh_interval: -1`). SECMON_ES_URL may
+    name several nodes, parted by commas: each index has a copy then.
     """
+    urls = tuple(os.environ["SECMON_ES_URL"].split(","))
     prefix = "contract-" + hashlib.sha256(str(state).encode()).hexdigest()[:12]
-    indices = IndexSettings(replicas=0, refresh_interval=os.environ.get("SECMON_ES_REFRESH", "-1"))
-    return ElasticsearchSettings(urls=(os.environ["SECMON_ES_URL"],), prefix=prefix, indices=indices)
+    indices = IndexSettings(replicas=min(len(urls) - 1, 1), refresh_interval=os.environ.get("SECMON_ES_REFRESH", "-1"))
+    return ElasticsearchSettings(urls=urls, prefix=prefix, indices=indices)
 
 
 def remove_store(name: str, state: Path) -> None:
