@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from secmon.cli.output import complain, flush, words, write_json, write_table
+from secmon.cli.rules_import import import_
 from secmon.cli.shared import color, shared
 from secmon.content import playbook_files, read_files, shipped
 from secmon.errors import ContentError
@@ -30,7 +31,7 @@ _PATH = click.Path(exists=True, path_type=Path)
 
 @click.group
 def rules() -> None:
-    """List and test Sigma rules.
+    """List, test and import Sigma rules.
 
     Example: secmon rules test rules/cas
     """
@@ -70,6 +71,9 @@ def _print_table(ctx: click.Context, ruleset: RuleSet, rows: list[dict[str, Any]
         level, problem = say(row.get("rule.level", "")), row.get("problem", "")
         cells.append((row["rule.id"], level, say(row["state"]), title, row["path"], problem))
     write_table([say(name) for name in head], cells, color=color(ctx))
+
+
+rules.add_command(import_)
 
 
 @rules.command("test")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,44 @@ def test_a_playbook_that_is_not_there_is_four(folder: Path) -> None:
     assert f"{rule}:1: the rule offers a playbook that is not there" in said
     rule.write_text(f"{CAS}custom: {{secmon: {{playbook: web-attack}}}}\n", "utf-8")
     assert run("test", str(folder))[0] == 0
+
+
+def test_import_takes_rules_over_byte_for_byte_and_again_changes_nothing(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "LICENSE").write_text("DRL 1.1", "utf-8")
+    (folder / "two.yml").write_text(rule_text("s: {user.name|nope: x}\ncondition: s", number=2), "utf-8")
+    into = tmp_path_factory.mktemp("target") / "into"
+    arguments = ("import", str(folder), "--into", str(into), "--json")
+    status, rows, _ = run(*arguments, "--dry-run")
+    assert (status, into.exists()) == (0, False)
+    assert rows[0] == {
+        "rule.id": ID.format(1),
+        "rule.name": "Rule 1",
+        "path": "one.yml",
+        "change": "new",
+        "reason": "",
+        "author": "",
+        "license": "LICENSE",
+    }
+    assert (rows[1]["change"], rows[1]["reason"][:11]) == ("unsupported", "two.yml:8: ")
+    assert run(*arguments)[0] == 0
+    assert sorted(path.name for path in into.iterdir()) == ["LICENSE", "one.yml"]
+    assert (into / "one.yml").read_bytes() == (folder / "one.yml").read_bytes()
+    status, rows, said = run(*arguments)
+    assert [row["change"] for row in rows if row["rule.id"] == ID.format(1)] == ["same"]
+    assert "written" not in said
+
+
+def test_import_of_nothing_is_one(tmp_path: Path) -> None:
+    assert run("import", str(tmp_path), "--into", str(tmp_path / "into"), "--json")[:2] == (1, [])
+
+
+def test_import_takes_one_file_and_an_archive_alike(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    packed = tmp_path_factory.mktemp("packed") / "rules.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(folder / "one.yml", "top/one.yml")
+    for path in (folder / "one.yml", packed):
+        into = tmp_path_factory.mktemp("target")
+        assert run("import", str(path), "--into", str(into), "--json")[1][0]["change"] == "new"
+        assert [entry.name for entry in into.iterdir()] == ["one.yml"]
