@@ -47,6 +47,7 @@ class Installation:
         admit: makes sure that the store is there and is the one of our keys; raises what is wrong. Whoever opened it
             patiently calls this before anything is written.
         spool: where records are put by while the store is away; None: they wait in their sources.
+        is_shared: whether other daemons may work on the same store (a cluster); an embedded one has one writer.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
     """
 
@@ -69,4 +70,5 @@ class Installation:
     aside: Callable[[str, Access, dict[str, Any]], Any] | None = None
     admit: Callable[[], None] = lambda: None
     spool: Spool | None = None
+    is_shared: bool = False
     problems: tuple[str, ...] = ()

@@ -44,7 +44,8 @@ def doctor(ctx: click.Context, *, as_json: bool) -> int:
 
 
 def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
-    from secmon.wiring import credential_files, key_paths  # noqa: PLC0415  after the checks that explain why it cannot be imported
+    # After the checks that explain why it cannot be imported.
+    from secmon.wiring import credential_files, is_cluster, key_paths  # noqa: PLC0415
 
     steps: dict[str, Callable[[], Check]] = {
         "python": health.python_version,
@@ -67,6 +68,8 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "clock": lambda: _clock(settings),
         "java": health.java,
     }
+    if is_cluster(settings):
+        steps[health.DAEMONS] = lambda: _of_daemon(settings, health.DAEMONS)
     return [guarded(name, step) for name, step in steps.items()]
 
 

@@ -56,7 +56,12 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
         for close in (jobs.close, *(collector.close for collector in collectors)):
             stack.callback(close)
         daemon = Daemon(
-            replace(house, aside=jobs.run), collectors, work, state=settings.state, key_files=key_paths(settings)
+            replace(house, aside=jobs.run),
+            collectors,
+            work,
+            state=settings.state,
+            key_files=key_paths(settings),
+            takes_all=once,
         )
         if once:
             daemon.run_once()

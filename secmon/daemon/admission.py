@@ -44,7 +44,8 @@ class Admission:
         with self._lock:
             if not self._is_done:
                 self._house.admit()
-                if forwarded := recover(self._house, job_access("recovery")):
+                # Where others read too, whoever takes a source recovers its streams (`daemon.reading`).
+                if not self._house.is_shared and (forwarded := recover(self._house, job_access("recovery"))):
                     log.info("recovered", streams=forwarded)
                 self._is_done = True
             while self._waiting:

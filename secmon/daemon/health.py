@@ -22,6 +22,8 @@ RESERVE_SHARE = 0.05
 OLDEST_PLAUSIBLE = datetime(2025, 1, 1, tzinfo=UTC)
 ESSENTIAL = frozenset({"store", "disk_space", "reading", "scheduler", "keys"})
 """Checks without which the daemon must not take records; the others are shown and do not stop it."""
+DAEMONS = "daemons"
+"""The check that a daemon has where others share its store; there it is as essential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ def guarded(name: str, check: Callable[[], Check]) -> Check:
 
 def readiness(checks: Sequence[Check]) -> dict[str, Any]:
     """Return the object of /readyz."""
-    ready = not any(one.state == "fail" and one.check in ESSENTIAL for one in checks)
+    ready = not any(one.state == "fail" and one.check in ESSENTIAL | {DAEMONS} for one in checks)
     return {
         "ready": ready,
         "checks": [{"check": one.check, "state": one.state, "detail": one.detail} for one in checks],

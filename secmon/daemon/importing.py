@@ -95,7 +95,8 @@ def run_import(
     """Import without a daemon: take the writer lock, import, bring alerts up to date; return the account."""
     with ExitStack() as stack:
         house = stack.enter_context(opened(settings, writable=True))
-        recover(house, access)
+        if not house.is_shared:  # where others write too, each stream is recovered when it is read
+            recover(house, access)
         work: Work = InlineWork(house.stages)
         size = sum(Path(name).stat().st_size for name in args["files"] if name != "-" and Path(name).is_file())
         if size >= WORTH_WORKERS_BYTES and settings["secmon.workers"]:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -21,10 +21,17 @@ class Patience:
     Args:
         house: the installation, with a spool.
         collectors: the sources.
+        is_ours: tells whether a source is this daemon's to read; the others are put by elsewhere.
     """
 
-    def __init__(self, house: Installation, collectors: Sequence[SpooledCollector]) -> None:
-        self._house, self._collectors = house, collectors
+    def __init__(
+        self,
+        house: Installation,
+        collectors: Sequence[SpooledCollector],
+        *,
+        is_ours: Callable[[str], bool] = lambda _source: True,
+    ) -> None:
+        self._house, self._collectors, self._is_ours = house, collectors, is_ours
         self._access = job_access("spool")
 
     def sit_out(self, wait_s: float, *, stopping: threading.Event, poll_s: float) -> Iterator[str]:
@@ -53,6 +60,8 @@ class Patience:
         """Put by what each source has now; one that cannot be read keeps no other waiting."""
         problems = []
         for collector in self._collectors:
+            if not self._is_ours(collector.source):
+                continue
             try:
                 collector.put_by(self._access)
             except SecmonError as error:

@@ -11,10 +11,12 @@ from secmon.app import checkpoints
 from secmon.app.accounts import Live
 from secmon.app.ingest import ingest_stream
 from secmon.app.installation import Installation
+from secmon.app.leases import Alone, Member, source_lease
+from secmon.app.recovery import recover, take_over
 from secmon.app.spooling import SpooledCollector
 from secmon.app.work import Work
 from secmon.daemon.patience import Patience
-from secmon.errors import SecmonError, StoreUnavailableError
+from secmon.errors import ConflictError, SecmonError, StoreUnavailableError
 from secmon.model.access import job_access
 from secmon.model.stream import Checkpoint
 from secmon.ports import Collector
@@ -58,6 +60,7 @@ class Reading(threading.Thread):
         house: the installation.
         collectors: the sources.
         work: who works the records.
+        share: which sources are ours to read.
         admit: makes sure that the store is there, before each turn.
         committed: set after every committed step, so that alerts are looked at soon.
     """
@@ -68,18 +71,21 @@ class Reading(threading.Thread):
         collectors: Sequence[Collector],
         work: Work,
         *,
+        share: Alone | Member,
         admit: Callable[[], None] = lambda: None,
         committed: threading.Event,
     ) -> None:
         super().__init__(name="reading", daemon=True)
         self._house, self._work, self._committed = house, work, committed
+        self._share, self._admit = share, admit
+        self._terms: dict[str, int] = {}
+        self._taken: dict[str, set[str]] = {}
         self._collectors = list(collectors)
         self._patience: Patience | None = None
         if house.spool is not None:
             spooled = [SpooledCollector(collector, house.spool) for collector in collectors]
             self._collectors = [*spooled]
-            self._patience = Patience(house, spooled)
-        self._admit = admit
+            self._patience = Patience(house, spooled, is_ours=self._was_ours)
         self._stopping = threading.Event()  # not `_stop`: that is a method of Thread
         self._access = job_access("ingest")
         self._rests: dict[str, dict[str, _Rest]] = {}
@@ -130,16 +136,67 @@ class Reading(threading.Thread):
         progressed = False
         live: dict[str, Live] = {}
         for collector in self._collectors:
-            known = checkpoints.load_all(self._house, self._access, collector.source)
-            for stream in collector.streams(self._access, known):
-                if self._stopping.is_set():
-                    return progressed
-                progressed |= self._take_turn(collector, stream)
+            term = self._share.term(source_lease(collector.source))
+            if term:
+                self._enter(collector.source, term)
+                progressed |= self._read_all(collector)
+            else:
+                self._terms.pop(collector.source, None)
+                progressed |= self._empty_spool(collector)
             live[collector.source] = Live(problems=(*collector.problems(), *self._problems(collector.source)))
+            if self._stopping.is_set():
+                return progressed
+        self._share.let_go()
         self.state.live = live
         self.state.spool_problem = ""
         self.state.turns += 1
         return progressed
+
+    def _enter(self, source: str, term: int) -> None:
+        """Begin with a source that others may have read meanwhile: nothing that was taken before is ours still."""
+        if self._terms.get(source) == term or not self._house.is_shared:
+            return
+        if forwarded := recover(self._house, self._access, source):
+            log.info("recovered", source=source, streams=forwarded)
+        self._terms[source], self._taken[source] = term, set()
+        self._rests.pop(source, None)
+        log.info("source.taken", source=source, epoch=term)
+
+    def _read_all(self, collector: Collector) -> bool:
+        progressed = False
+        known = checkpoints.load_all(self._house, self._access, collector.source)
+        for stream in collector.streams(self._access, known):
+            if self._is_over(collector.source):
+                return progressed
+            progressed |= self._take_turn(collector, stream)
+        return progressed
+
+    def _empty_spool(self, collector: Collector) -> bool:
+        """Commit what was put by of a source that is another daemon's by now: perhaps nobody else has it any more.
+
+        Each stream changes hands for it, and the other daemon goes on behind what was committed.
+        """
+        spool = self._house.spool
+        if spool is None or not (ends := spool.ends(self._access, collector.source)):
+            return False
+        put_by = {end.generation for end in ends}
+        self._taken[collector.source] = set()
+        known = checkpoints.load_all(self._house, self._access, collector.source)
+        progressed = False
+        for stream in collector.streams(self._access, known):
+            if stream.generation in put_by and not self._stopping.is_set():
+                progressed |= self._take_turn(collector, stream)
+        return progressed
+
+    def _was_ours(self, source: str) -> bool:
+        """Tell whether this daemon read a source when the store was there last."""
+        return not self._house.is_shared or source in self._terms
+
+    def _is_over(self, source: str) -> bool:
+        """Tell whether to leave a source: we end, or it is not ours any more."""
+        if self._stopping.is_set():
+            return True
+        return self._house.is_shared and self._share.term(source_lease(source)) != self._terms.get(source, 0)
 
     def _problems(self, source: str) -> list[str]:
         return [rest.problem for rest in self._rests.get(source, {}).values()]
@@ -154,6 +211,12 @@ class Reading(threading.Thread):
             progressed = self._read(collector, stream)
         except StoreUnavailableError:
             raise
+        except ConflictError:
+            # An import reads it too, or another daemon took it over: what was in flight is dropped, and the next turn
+            # begins at the checkpoint, under an epoch of our own if the source is still ours.
+            log.info("ingest.overtaken", source=collector.source)
+            self._taken.get(collector.source, set()).discard(stream.generation)
+            return False
         except SecmonError as error:
             problem = str(error)
         except BrokenProcessPool:
@@ -173,9 +236,15 @@ class Reading(threading.Thread):
 
     def _read(self, collector: Collector, stream: Checkpoint) -> bool:
         steps = 0
+        if self._house.is_shared and stream.version and stream.generation not in self._taken[collector.source]:
+            if collector.read(self._access, stream, max_bytes=1) is None:
+                return False  # thousands of files may lie there, read to their ends: they need not change hands
+            stream = take_over(self._house, self._access, stream)
+        if self._house.is_shared:
+            self._taken[collector.source].add(stream.generation)
 
         def stop() -> bool:
-            return self._stopping.is_set() or steps >= STEPS_A_TURN
+            return steps >= STEPS_A_TURN or self._is_over(collector.source)
 
         for progress in ingest_stream(self._house, self._access, collector, stream, work=self._work, stop=stop):
             steps += 1

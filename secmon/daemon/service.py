@@ -14,8 +14,9 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from secmon.app import checkpoints
-from secmon.app.evaluate import evaluate
+from secmon.app.evaluate import evaluate, is_current
 from secmon.app.installation import Installation
+from secmon.app.leases import FORWARD, Alone, Member
 from secmon.app.operations import OPERATIONS
 from secmon.app.schedule import run_due
 from secmon.app.work import Work
@@ -24,12 +25,15 @@ from secmon.daemon.control import HEALTH, ControlServer, Readable
 from secmon.daemon.health import Check, clock, disk_space, guarded, keys, problems, readiness, spool
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
+from secmon.daemon.sharing import Sharing, member_of
 from secmon.errors import SecmonError, StoreError
 from secmon.model.access import ROOT, Access, Principal, Role, job_access
 from secmon.ports import Collector
 
 EVALUATE_S = 2
 LEDGER_S = 60
+FORWARD_WAIT_S = 30
+"""How long a command waits for the daemon that brings alerts forward: as long as its work may take to change hands."""
 log = structlog.get_logger()
 
 
@@ -42,6 +46,7 @@ class Daemon:
         work: who works the records.
         state: the state folder.
         key_files: without them it must not go on: what it seals could not be opened again.
+        takes_all: it ends by itself, and takes what no other daemon reads (`up --once`).
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Daemon:
         *,
         state: Path,
         key_files: Sequence[Path],
+        takes_all: bool = False,
     ) -> None:
         self._house, self._work, self._state, self._key_files = house, work, state, key_files
         self.admission = Admission(house)
@@ -61,7 +67,15 @@ class Daemon:
         # nobody else for them: standard input may take days.
         self._forward = threading.Lock()
         self._imports: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self.reading = Reading(house, collectors, work, admit=self.admission.take, committed=self._committed)
+        self._share: Alone | Member = Alone()
+        self._sharing: Sharing | None = None
+        if house.is_shared:
+            names = [collector.source for collector in collectors]
+            self._share = member_of(house, state, names, takes_all=takes_all)
+            self._sharing = Sharing(self._share)
+        self.reading = Reading(
+            house, collectors, work, share=self._share, admit=self.admission.take, committed=self._committed
+        )
         self._scheduler = BackgroundScheduler(
             # A timer over the ledger's windows: late is fine, twice at once is not, nothing is forgotten.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -91,10 +105,16 @@ class Daemon:
         with contextlib.suppress(StoreError):  # the reading thread tries again, and says what is wrong
             self.admission.take()
         self._scheduler.add_listener(self._note, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self.admission.then(self._join)
         self.admission.then(self._schedule)
         self._control = ControlServer(self._state, self.handle)
         self.reading.start()
         self._scheduler.start()
+
+    def _join(self) -> None:
+        """Be one of the daemons of a shared store: at once, so that the only one reads without delay."""
+        if self._sharing is not None:
+            self._sharing.begin()
 
     def _schedule(self) -> None:
         self._every("evaluate", EVALUATE_S, self.evaluate)
@@ -116,19 +136,28 @@ class Daemon:
         self._committed.set()
         if self.admission.is_done:
             self._job("evaluate", self.evaluate)  # a full disk is no reason to end badly: the next start does it
+        if self._sharing is not None:
+            self._sharing.stop()
 
     def run_once(self) -> None:
         """Read what is there, do all windows that are due."""
         self.admission.take()
-        while self.reading.turn():
-            pass
-        self._committed.set()
-        self.evaluate()
-        self.run_windows()
+        self._join()
+        try:
+            while self.reading.turn():
+                pass
+            self._committed.set()
+            self.evaluate()
+            self.run_windows()
+        finally:
+            if self._sharing is not None:
+                self._sharing.stop()
 
     def evaluate(self) -> None:
-        """Bring alerts up to date if anything was committed since the last time."""
-        if not self._committed.is_set() and self._evaluated_at is not None:
+        """Bring alerts up to date if anything was committed since the last time, and it is ours to do."""
+        if not self._share.term(FORWARD):
+            return
+        if not (self._house.is_shared or self._committed.is_set()) and self._evaluated_at is not None:
             self._evaluated_at = self.house.clock.now()
             return
         self._committed.clear()
@@ -143,9 +172,10 @@ class Daemon:
             log.info("alerts", new=done.new, revised=done.revised, hits=done.hits)
 
     def run_windows(self) -> None:
-        """Do every scheduled window that is due."""
-        with self._forward:
-            run_due(self.house)
+        """Do every scheduled window that is due, if it is ours to do."""
+        if self._share.term(FORWARD):
+            with self._forward:
+                run_due(self.house)
 
     def handle(self, name: str, args: dict[str, Any], by: str, data: Readable) -> Any:
         """Do one operation for a command (`daemon.control`)."""
@@ -161,8 +191,17 @@ class Daemon:
             result = operation.run(self.house, access, args)
         self._committed.set()
         if args.get("wait", True):
-            self.evaluate()
+            self._bring_up_to_date()
         return result
+
+    def _bring_up_to_date(self) -> None:
+        """Bring alerts up to date, or wait until the daemon whose work it is has done so; not for ever."""
+        for _ in range(FORWARD_WAIT_S):
+            if self._share.term(FORWARD):
+                self.evaluate()
+                return
+            if is_current(self.house, job_access("evaluate")) or self._stopping.wait(1):
+                return
 
     def _import(self, access: Access, args: dict[str, Any], data: Readable) -> dict[str, Any]:
         stop = self._stopping.is_set
@@ -185,6 +224,7 @@ class Daemon:
             else Check("reading", "fail", "the reading thread is not running", "restart secmon"),
             self._scheduler_check(),
             guarded("spool", lambda: spool(self.house.spool, self.reading.state.spool_problem)),
+            *([self._sharing.check()] if self._sharing is not None else ()),
             problems("sources", found, f"{len(live)} sources"),
             problems("content", self._house.problems, f"{len(self._house.ruleset.rules)} rules", state="warn"),
             guarded("clock", lambda: clock(self._house.clock.now(), self._last_received(store))),

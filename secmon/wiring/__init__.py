@@ -9,6 +9,7 @@ from secmon.wiring.sources import collectors_of, sources_of
 from secmon.wiring.stores import (
     credential_files,
     elasticsearch_settings,
+    is_cluster,
     is_store_made,
     require_store_ready,
     store_place,
@@ -20,6 +21,7 @@ __all__ = [
     "credential_files",
     "document_problems",
     "elasticsearch_settings",
+    "is_cluster",
     "is_store_made",
     "key_paths",
     "load_registers",

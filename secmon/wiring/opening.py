@@ -23,7 +23,7 @@ from secmon.wiring.content import document_problems, load_content, load_register
 from secmon.wiring.documents import renderers
 from secmon.wiring.keys import check_keys, load_keys, require_keys
 from secmon.wiring.sources import sources_of
-from secmon.wiring.stores import Store, is_store_made, opened_store, store_place
+from secmon.wiring.stores import Store, is_cluster, is_store_made, opened_store, store_place
 
 NO_RULES = RuleSet()
 
@@ -95,6 +95,7 @@ def opened(
             framework_texts=tuple(framework_files(settings["content.frameworks"])[0]),
             anchor=_anchor(state / "audit.head"),
             admit=admit,
+            is_shared=is_cluster(settings),
             problems=(*loaded.problems, *(document_problems(settings) if content else ())),
         )
 

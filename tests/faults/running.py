@@ -67,6 +67,7 @@ class House:
         kind: kind of that source.
         workers: worker processes of the daemon.
         state: its state folder, if it is not below `folder`.
+        more: further settings, as TOML: other sources, another store.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class House:
     kind: str = "nginx.access"
     workers: int = 1
     state: Path = Path()
+    more: str = ""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,8 @@ class House:
             self.state = self.folder / "state"
         self.config.write_text(
             f'[secmon]\nstate = "{self.state}"\nworkers = {self.workers}\n[console]\nlisten = "127.0.0.1:0"\n'
-            f'[[sources]]\nname = "{SOURCE}"\nkind = "{self.kind}"\npaths = {json.dumps(self.paths)}\n',
+            f'[[sources]]\nname = "{SOURCE}"\nkind = "{self.kind}"\npaths = {json.dumps(self.paths)}\n'
+            f"{self.more}",
             encoding="utf-8",
         )
 
@@ -278,6 +281,14 @@ class Daemon:
         """Return one check of /readyz."""
         found: dict[str, str] = next(one for one in self.get("readyz")[1]["checks"] if one["check"] == name)
         return found
+
+    def freeze(self) -> None:
+        """SIGSTOP: it stands still wherever it is, and knows nothing of it."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL, whatever it is doing."""
