@@ -1,11 +1,11 @@
 """The account of each source: received = stored + duplicate + dead-lettered + dropped(reason) + in flight."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from secmon.app import checkpoints, deadletters
+from secmon.app import checkpoints, deadletters, leases
 from secmon.app.installation import Installation
 from secmon.app.streams import source_of
 from secmon.errors import ConfigError, NotFoundError
@@ -24,6 +24,7 @@ class Account:
         counts: its durable account.
         in_flight: records read and not settled yet: in the spool, or in work in the running daemon.
         problems: why it is failing, as "place: problem (remedy)".
+        read_by: host of the daemon that reads it, where several share a store; empty if none does.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Account:
     encodings: Mapping[str, int]
     streams: int = 0
     problems: tuple[str, ...] = ()
+    read_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,12 @@ def accounts(house: Installation, access: Access, live: Mapping[str, Live] | Non
     by_source: dict[str, list[Checkpoint]] = {name: [] for name in house.sources}
     for checkpoint in checkpoints.load_all(house, access):
         by_source.setdefault(checkpoint.source, []).append(checkpoint)
+    reading = leases.readers(house, access)
     return [
-        _account(house, access, name, found, (live or {}).get(name, Live()))
+        replace(
+            _account(house, access, name, found, (live or {}).get(name, Live())),
+            read_by=reading[name].host if name in reading else "",
+        )
         for name, found in sorted(by_source.items())
     ]
 
@@ -68,7 +74,8 @@ def account(house: Installation, access: Access, name: str) -> Account:
     found = checkpoints.load_all(house, access, name)
     if not found and name not in house.sources:
         raise NotFoundError("no such source", hint="secmon sources list shows them")
-    return _account(house, access, name, found, Live())
+    reader = leases.readers(house, access).get(name)
+    return replace(_account(house, access, name, found, Live()), read_by=reader.host if reader else "")
 
 
 def _account(house: Installation, access: Access, name: str, streams: list[Checkpoint], live: Live) -> Account:
@@ -153,6 +160,7 @@ def row(found: Account) -> dict[str, Any]:
         "encoding": dict(sorted(found.encodings.items())),
         "events": found.counts.events,
         "streams": found.streams,
+        **({"read_by": found.read_by} if found.read_by else {}),
         **({"problems": list(found.problems)} if found.problems else {}),
     }
 

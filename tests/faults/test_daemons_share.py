@@ -13,7 +13,7 @@ from tests.faults.running import ACCESS, SOURCE, House, daemon, until
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
 
 HEAD_LINES = 1_000
-"""A stream is known by its first 64 KiB: with them there from the start, ids do not depend on when it was first seen."""
+"""A stream is known by its first 64 KiB: with them there at once, ids do not depend on when it was first seen."""
 TAKEN_OVER_S = 30.0
 """A daemon that dies is replaced within half a minute; the machine may be busy with other things."""
 
