@@ -189,8 +189,8 @@ class Reading(threading.Thread):
         return progressed
 
     def _was_ours(self, source: str) -> bool:
-        """Tell whether this daemon read a source when the store was there last."""
-        return not self._house.is_shared or source in self._terms
+        """Tell whether this daemon read a source when the store was there last; before that, it may have."""
+        return not self._house.is_shared or self.state.turns == 0 or source in self._terms
 
     def _is_over(self, source: str) -> bool:
         """Tell whether to leave a source: we end, or it is not ours any more."""
