@@ -119,6 +119,9 @@ class Alone:
         """Nobody else wants anything."""
 
 
+ALONE: Final = Alone()
+
+
 class Member:
     """One of the daemons that share a store. `beat` is one thread's, everything else any thread's.
 

@@ -69,7 +69,9 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "java": health.java,
     }
     if is_cluster(settings):
-        steps[health.DAEMONS] = lambda: _of_daemon(settings, health.DAEMONS)
+        steps |= {
+            "daemons": lambda: _of_daemon(settings, "daemons"),
+        }
     return [guarded(name, step) for name, step in steps.items()]
 
 

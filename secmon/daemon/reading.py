@@ -11,7 +11,7 @@ from secmon.app import checkpoints
 from secmon.app.accounts import Live
 from secmon.app.ingest import ingest_stream
 from secmon.app.installation import Installation
-from secmon.app.leases import Alone, Member, source_lease
+from secmon.app.leases import ALONE, Alone, Member, source_lease
 from secmon.app.recovery import recover, take_over
 from secmon.app.spooling import SpooledCollector
 from secmon.app.work import Work
@@ -71,7 +71,7 @@ class Reading(threading.Thread):
         collectors: Sequence[Collector],
         work: Work,
         *,
-        share: Alone | Member,
+        share: Alone | Member = ALONE,
         admit: Callable[[], None] = lambda: None,
         committed: threading.Event,
     ) -> None:

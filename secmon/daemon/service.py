@@ -16,7 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from secmon.app import checkpoints
 from secmon.app.evaluate import evaluate, is_current
 from secmon.app.installation import Installation
-from secmon.app.leases import FORWARD, Alone, Member
+from secmon.app.leases import ALONE, FORWARD, Alone, Member
 from secmon.app.operations import OPERATIONS
 from secmon.app.schedule import run_due
 from secmon.app.work import Work
@@ -67,7 +67,7 @@ class Daemon:
         # nobody else for them: standard input may take days.
         self._forward = threading.Lock()
         self._imports: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._share: Alone | Member = Alone()
+        self._share: Alone | Member = ALONE
         self._sharing: Sharing | None = None
         if house.is_shared:
             names = [collector.source for collector in collectors]

@@ -12,7 +12,6 @@ import pytest
 
 from secmon.app import accounts, checkpoints, deadletters
 from secmon.app.installation import Installation
-from secmon.app.leases import Alone
 from secmon.app.work import InlineWork
 from secmon.collect.files import FileCollector
 from secmon.daemon.reading import Reading
@@ -88,7 +87,7 @@ def reading_of(house: Installation, folder: Path, work: Trouble | None = None) -
     collector = FileCollector(
         source="web", kind="nginx.access", paths=[f"{folder}/*.log"], clock=house.clock, settle_s=0.0
     )
-    return Reading(house, [collector], work or Trouble(house.stages), share=Alone(), committed=threading.Event())
+    return Reading(house, [collector], work or Trouble(house.stages), committed=threading.Event())
 
 
 def write(path: Path, first: int, count: int = 1) -> None:
