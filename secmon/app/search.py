@@ -214,7 +214,8 @@ def time_from(text: str, now: datetime, zone: tzinfo, *, is_end: bool = False) -
     if text in {"", ALL_TIME}:
         return None
     if length := _LENGTH.fullmatch(text):
-        return max(now - timedelta(seconds=int(length[1]) * _UNITS[length[2]]), _EARLIEST)
+        ago = timedelta(seconds=int(length[1]) * _UNITS[length[2]])
+        return now - ago if ago < now - _EARLIEST else _EARLIEST
     span = moment(text, 0, zone)
     if span is None:
         raise QueryError("this is not a time", hint="write 24h, 7d, 2026-09-07 or 2026-09-07T08:00+08:00")

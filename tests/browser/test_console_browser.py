@@ -263,6 +263,7 @@ def test_everything_can_be_done_without_scripts(site: Site, chromium: Browser, s
 
 
 PAGES = ["/", "/alerts?state=all", "/sources", "/deadletters", "/compliance", "/bulletins", "ALERT", "REPORT", "DRAFT"]
+PAGES += ["/hunt", "/hunt?q=event.module:*&range=183d&field=url.path", "/hunt?q=nothing-has-this"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

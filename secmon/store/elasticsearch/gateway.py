@@ -77,7 +77,14 @@ class Gateway:
         self._client.close()
 
     def read(
-        self, method: str, path: str, body: Body | None = None, *, expect: Sequence[int] = (), **params: Any
+        self,
+        method: str,
+        path: str,
+        body: Body | None = None,
+        *,
+        expect: Sequence[int] = (),
+        wait_s: float | None = None,
+        **params: Any,
     ) -> Answer:
         """Ask something that may be asked twice; another node is tried if one is gone.
 
@@ -86,9 +93,11 @@ class Gateway:
             path: path, its variable parts quoted.
             body: JSON body.
             expect: statuses that are an answer and no failure.
+            wait_s: how long to wait for the answer of one attempt; None for the usual time-out and attempts.
             params: of the query.
         """
-        return self._ask(self._reader, _Request(method, path, body, _JSON, params), expect)
+        client = self._reader if wait_s is None else self._client.options(request_timeout=wait_s)
+        return self._ask(client, _Request(method, path, body, _JSON, params), expect)
 
     def write(
         self, method: str, path: str, body: Body | None = None, *, expect: Sequence[int] = (), **params: Any
@@ -282,9 +291,8 @@ class Gateway:
         limit_s = self.timeout_s if timeout_s is None else timeout_s
         body = {"timeout": f"{max(1, int(limit_s * 1000))}ms", "track_total_hits": False, **body}
         # The server looks at its clock now and then only; a connection that is closed cancels the search.
-        client = self._reader if timeout_s is None else self._client.options(request_timeout=limit_s + _GRACE_S)
-        request = _Request("POST", path, body, _JSON, {"allow_partial_search_results": "false"})
-        answer = self._ask(client, request, (NOT_FOUND,))
+        wait_s = None if timeout_s is None else timeout_s + _GRACE_S
+        answer = self.read("POST", path, body, expect=(NOT_FOUND,), wait_s=wait_s, allow_partial_search_results="false")
         if answer.status == NOT_FOUND:
             return None
         if answer.body["timed_out"] or answer.body["_shards"]["failed"]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from secmon.model.access import Access
+from secmon.model.query import Exists, Not
 from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import Document, RecordQuery
 from secmon.ports import EventLog, Records
@@ -32,6 +33,9 @@ LOG_READS: dict[str, Callable[[EventLog, Access], object]] = {
     "count by a field": lambda log, access: log.count(access, EventQuery(), by="user.name"),
     "count by what is read": lambda log, access: log.count(access, EventQuery(), by="message"),
     "profile": lambda log, access: log.profile(access, EventQuery(), by="unit.id").count,
+    "events by a query": lambda log, access: list(log.events(access, EventQuery(where=Not(Exists("host.name"))))),
+    "survey": lambda log, access: log.survey(access, EventQuery(), interval_s=60, fields=["unit.id"]).count,
+    "survey by what is read": lambda log, access: log.survey(access, EventQuery(), fields=["message"]).count,
     "hits": lambda log, access: list(log.hits(access, HitQuery())),
     "findings": lambda log, access: list(log.findings(access, FindingQuery())),
     "count_findings": lambda log, access: log.count_findings(access, FindingQuery()),

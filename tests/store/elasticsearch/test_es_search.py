@@ -1,0 +1,72 @@
+"""Searching: a point in time is closed however the search ends, and no request waits longer than its budget."""
+
+import time
+
+import pytest
+
+from secmon.errors import SearchStoppedError
+from secmon.model.access import ROOT
+from secmon.model.search import Budget
+from secmon.store.elasticsearch.batches import Batches
+from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
+from secmon.store.elasticsearch.gateway import Gateway
+from secmon.store.elasticsearch.snapshot import Views
+from tests.contracts.builders import ROOT_ACCESS, batch_of, event_at
+
+pytestmark = pytest.mark.elasticsearch
+
+
+@pytest.fixture
+def views(es_log: ElasticsearchEventLog, es_gateway: Gateway) -> Views:
+    es_log.commit(ROOT_ACCESS, batch_of([event_at(n) for n in range(300)]))
+    return Views(es_gateway, Batches(es_gateway))
+
+
+def is_open(gateway: Gateway, pit: str) -> bool:
+    return gateway.search("/_search", {"size": 0, "pit": {"id": pit}}) is not None
+
+
+def failing(views: Views, pits: list[str]) -> None:
+    with views.take("events") as snapshot:
+        pits.append(snapshot.pit)
+        assert is_open(views.gateway, snapshot.pit)
+        raise ZeroDivisionError
+
+
+def test_a_point_in_time_is_closed_after_a_failure(views: Views, es_gateway: Gateway) -> None:
+    pits: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        failing(views, pits)
+    assert not is_open(es_gateway, pits[0])
+
+
+@pytest.mark.parametrize("ends", ["left", "stopped"])
+def test_a_point_in_time_is_closed_when_a_walk_is_left_or_stopped(
+    views: Views, es_gateway: Gateway, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    pits: list[str] = []
+    opens = Views._open
+
+    def noted(self: Views, *args: object, **more: object) -> object:
+        snapshot = opens(self, *args, **more)  # type: ignore[arg-type]  # handed on as it came
+        pits.append(snapshot.pit)
+        return snapshot
+
+    monkeypatch.setattr(Views, "_open", noted)
+    gone = [False]
+    budget = Budget(lambda: 0.0, seconds=60.0, abandoned=lambda: gone[0])
+    walk = views.walk("events", ROOT, [], ({"event.id": "asc"},), budget=budget)
+    next(walk)
+    gone[0] = True
+    if ends == "left":
+        walk.close()  # type: ignore[attr-defined]  # a generator
+    else:
+        with pytest.raises(SearchStoppedError):
+            list(walk)
+    assert not is_open(es_gateway, pits[0])
+
+
+def test_no_request_waits_longer_than_its_budget(views: Views, es_gateway: Gateway) -> None:
+    with views.take("events", Budget(time.monotonic, seconds=0.0)) as snapshot, pytest.raises(SearchStoppedError):
+        snapshot.search(ROOT, [], {"size": 0})
+    assert es_gateway.search("/_search", {"size": 0}, timeout_s=30.0) is not None
