@@ -1,6 +1,16 @@
-"""`python -m bench`: see bench.pipeline. A module of its own, because spawned processes cannot import `__main__`."""
+"""`python -m bench`: see bench.pipeline; `python -m bench elasticsearch`: see bench.elasticsearch.
 
-from bench.pipeline import main
+Modules of their own, because spawned processes cannot import `__main__`.
+"""
+
+import sys
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["elasticsearch"]:
+        from bench.elasticsearch import main as elasticsearch
+
+        elasticsearch(sys.argv[2:])
+    else:
+        from bench.pipeline import main
+
+        main()
