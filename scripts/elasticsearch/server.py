@@ -28,7 +28,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 VERSION = "8.19.21"
@@ -192,6 +192,27 @@ def start(options: Options) -> Cluster:
     return Cluster(urls=urls, pids=tuple(_pids(options.port)), password=password)
 
 
+def restart(cluster: Cluster, options: Options) -> Cluster:
+    """Start the nodes of a cluster that was stopped or killed again, with their data, and wait for them.
+
+    Raises:
+        ServerError: one runs still, or they did not come up.
+    """
+    home, java = fetch(), java_home()
+    if _pids(options.port):
+        raise ServerError(f"a server of this script runs on port {options.port} already (stop it first)")
+    deadline = time.monotonic() + START_SECONDS
+    for number in range(options.nodes):
+        folder = _run_folder(options.port) / f"node{number}"
+        (folder / "pid").unlink(missing_ok=True)
+        started = _run(
+            [home / "bin" / "elasticsearch", "-d", "-p", folder / "pid"], _environment(java, options, folder), folder
+        )
+        _wait_for_launch(started, folder, deadline)
+    _wait(cluster.urls, options, cluster.password, deadline)
+    return replace(cluster, pids=tuple(_pids(options.port)))
+
+
 def stop(port: int = 9200) -> int:
     """Stop the nodes that `start` left on this port, by their pid files; return how many there were."""
     pids = _pids(port)
@@ -236,14 +257,7 @@ def _launch(home: Path, java: Path, options: Options, number: int, password: str
     for name, content in options.files.items():
         (config / name).write_bytes(content)
     (config / "elasticsearch.yml").write_text(_settings(options, number, folder))
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(folder),
-        "ES_JAVA_HOME": str(java),
-        "ES_PATH_CONF": str(config),
-        "ES_TMPDIR": str(folder / "tmp"),
-        "ES_JAVA_OPTS": f"-Xms{options.heap} -Xmx{options.heap}",
-    }
+    environment = _environment(java, options, folder)
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, NOBODY, NOBODY)
@@ -276,6 +290,17 @@ def _add_users(config: Path, users: Mapping[str, str]) -> None:
         digest = (config / "users").read_text().strip().removeprefix(f"{first}:")
         (config / "users").write_text("".join(f"{name}:{digest}\n" for name in users))
         (config / "users_roles").write_text("".join(f"{role}:{name}\n" for name, role in users.items()))
+
+
+def _environment(java: Path, options: Options, folder: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "ES_JAVA_HOME": str(java),
+        "ES_PATH_CONF": str(folder / "config"),
+        "ES_TMPDIR": str(folder / "tmp"),
+        "ES_JAVA_OPTS": f"-Xms{options.heap} -Xmx{options.heap}",
+    }
 
 
 def _run(command: Sequence[Path | str], environment: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:
