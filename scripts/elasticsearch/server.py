@@ -235,8 +235,13 @@ def running_cluster(options: Options | None = None) -> Iterator[Cluster]:
     try:
         yield start(options)
     finally:
-        stop(options.port)
-        shutil.rmtree(_run_folder(options.port), ignore_errors=True)
+        discard(options.port)
+
+
+def discard(port: int) -> None:
+    """Stop the nodes of a port and remove their data."""
+    stop(port)
+    shutil.rmtree(_run_folder(port), ignore_errors=True)
 
 
 def _run_folder(port: int) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.elasticsearch.server import Options, start, stop
+from scripts.elasticsearch.server import Options, discard, start
 from secmon.store.elasticsearch.connection import ElasticsearchSettings
 from secmon.store.elasticsearch.mapping import IndexSettings
 from tests.store.elasticsearch.certificates import new_authority
@@ -77,7 +77,7 @@ def secured_cluster(folder: Path) -> Iterator[Secured]:
         with _locked(folder):
             mine.unlink()
             if not _users(folder):
-                stop(known["port"])
+                discard(known["port"])
 
 
 def _started(folder: Path) -> dict[str, Any]:
