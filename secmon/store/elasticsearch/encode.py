@@ -57,9 +57,12 @@ def event_item(stored: StoredEvent) -> Item:
             if value.__class__ is not str and value.__class__ is not int and not _is_plain_list(value):
                 plain = False
                 break
-    own: Source = {"time": stored.time, "digest": stored.digest.hex(), "words": indexed_words(stored.body)}
+    own: Source = {}
     body = stored.body if plain else _rewritten(event, own)
-    tail = b'",' + orjson.dumps(own)[1:-1] + b"}," + body[1:]
+    more = b"," + orjson.dumps(own)[1:-1] if own else b""
+    tail = b'","time":%d,"digest":"%b","words":"%b"%b},%b' % (
+        stored.time, stored.digest.hex().encode(), indexed_words(stored.body), more, body[1:],
+    )  # fmt: skip
     return Item(stored.id.hex(), b'{"store":{"batch":"', tail)
 
 

@@ -305,7 +305,7 @@ def _stored(document: Document, version: int) -> tuple[Document, Source]:
     units = sorted(set(document.unit_ids))
     source = {
         "kind": kind, "id": document.id, "version": version, "keys": dict(document.keys), "units": units, "body": body,
-        "words": indexed_words(text),
+        "words": indexed_words(text).decode(),
     }  # fmt: skip
     stored = Document(
         kind=kind,

@@ -18,18 +18,20 @@ _MAX_ASKED: Final = 64
 _ESCAPES: Final = (b"\\n", b"\\r", b"\\t", b"\\b", b"\\f")
 
 
-def indexed_words(body: bytes) -> str:
+def indexed_words(body: bytes) -> bytes:
     """Return the different words of a compact JSON object's texts, parted by spaces, and those of its names.
+
+    UTF-8; words are letters and digits, so it can stand in JSON as it is.
 
     The object is read as one text: what JSON itself adds parts words, and a word too many only costs a reading.
     """
     text = _unescaped(body)
     if text is None:
         parsed: Any = orjson.loads(body)
-        return " ".join(dict.fromkeys(word for each in _texts(parsed) for word in words(each)))
+        return " ".join(dict.fromkeys(word for each in _texts(parsed) for word in words(each))).encode()
     if text.isascii():
-        return b" ".join(dict.fromkeys(text.translate(_ASCII_WORDS).split())).decode()
-    return " ".join(dict.fromkeys(words(text.decode())))
+        return b" ".join(dict.fromkeys(text.translate(_ASCII_WORDS).split()))
+    return " ".join(dict.fromkeys(words(text.decode()))).encode()
 
 
 def _unescaped(body: bytes) -> bytes | None:
