@@ -134,7 +134,9 @@ def load_rules(
     Raises:
         ContentError: a pipeline is wrong; without it every rule would mean something else.
     """
-    settings = Settings(pipelines=[_pipeline(file) for file in pipelines], placeholders=placeholders or {})
+    settings = Settings(
+        pipelines=[_pipeline(file) for file in pipelines], placeholders={} if placeholders is None else placeholders
+    )
     loader = _Loader(settings)
     for file in files:
         loader.read(file)

@@ -32,6 +32,7 @@ from secmon.sigma.tree import (
     TimePart,
     fields_of,
 )
+from tests.sigma.rule_texts import ID, correlation_text, rule_text
 
 SHIPPED = [RuleFile(path, text) for path, text in rule_files()[0]]
 BROKEN = RuleFile("broken.yml", "title: nothing\n")
@@ -70,6 +71,16 @@ def test_the_shipped_rules_come_back_as_they_were() -> None:
     assert again == ruleset
     assert repr(again) == repr(ruleset)  # enums are enums, tuples are tuples
     assert all(again.by_id[rule.id] is rule for rule in again.rules)
+
+
+def test_a_chain_of_correlations_comes_back_with_its_links() -> None:
+    block = "type: event_count\ncondition: {gt: 1, lte: 9}"
+    outer = "type: value_percentile\ncondition: {gte: 2.5, field: http.bytes, percentile: 99.9}"
+    chain = [rule_text(), correlation_text(block), correlation_text(outer, number=8, rules=f"[{ID.format(9)}]")]
+    ruleset = load_rules([RuleFile(f"{number}.yml", text) for number, text in enumerate(chain)])
+    assert ruleset.problems == ()
+    again = load(dump(ruleset))
+    assert again == ruleset
 
 
 @given(trees)
