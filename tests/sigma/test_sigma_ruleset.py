@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.errors import ContentError
+from secmon.model.event import Event
 from secmon.model.hit import Level
 from secmon.sigma.documents import documents
 from secmon.sigma.rule import CorrelationRule, LogSource, Rule, RuleFile
 from secmon.sigma.ruleset import load_rules
-from tests.sigma.rule_texts import ID, correlation_text, load, only_problem, only_rule, rule_text
+from tests.sigma.rule_texts import ID, both, correlation_text, load, only_problem, only_rule, rule_text
 
 GOOD = rule_text()
 EVENT_COUNT = "type: event_count\ngroup-by: [source.ip]\ncondition: {gte: 3}"
@@ -333,3 +334,21 @@ def test_no_chain_of_modifiers_breaks_the_loader(key: str, modifiers: list[str],
     except RuleError:
         return
     assert compiled.rule.digest
+
+
+def test_a_pipeline_gives_placeholders_their_values_and_routes_anew() -> None:
+    pipeline = RuleFile(
+        "p.yml",
+        "name: p\npriority: 1\nvars: {admins: [adm1, 'op*']}\ntransformations:\n"
+        "  - {id: v, type: value_placeholders}\n"
+        "  - {id: l, type: change_logsource, product: cas, service: audit}\n"
+        "  - {id: a, type: add_condition, conditions: {host.name: web1}}\n",
+    )
+    text = rule_text("s: {'user.name|expand': '%admins%'}\nf: {a: b}\ncondition: s and not 1 of f*")
+    ruleset = load_rules([RuleFile("r.yml", text)], pipelines=[pipeline])
+    assert ruleset.problems == ()
+    (rule,) = ruleset.rules
+    event: Event = {"event.dataset": "cas.audit", "user.name": "op7", "host.name": "web1"}
+    assert both(rule, event)
+    assert not both(rule, event | {"host.name": "web2"})
+    assert not both(rule, event | {"event.dataset": "sshd", "event.category": ["authentication"]})
