@@ -9,6 +9,7 @@ import pytest
 
 from secmon.cli.root import cli
 from secmon.config import SETTINGS, SOURCE_SETTINGS
+from secmon.model.batch import INDEXED_FIELDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -70,6 +71,12 @@ def test_every_shared_option_is_documented() -> None:
 @pytest.mark.parametrize("status", ["0", "1", "2", "3", "4", "5", "130"])
 def test_every_exit_status_is_explained(status: str) -> None:
     assert f"\n| {status} | " in text("commands.md")
+
+
+def test_the_columns_that_a_search_need_not_scan_are_named() -> None:
+    named = re.search(r"the indexed columns: `([^`]*)`", text("search.md"))
+    assert named is not None
+    assert tuple(named[1].split()) == INDEXED_FIELDS
 
 
 def table(head: str) -> dict[str, str]:

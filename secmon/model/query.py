@@ -176,9 +176,20 @@ def text_test(leaf: Leaf) -> TextTest:
     if isinstance(leaf, Holds):
         return _like(f"*{leaf.pattern}*")
     if isinstance(leaf, Says):
-        phrase = list(leaf.phrase)
-        return lambda text: has_phrase(text, phrase)
+        return _says(list(leaf.phrase))
     return _range_test(leaf)
+
+
+def _says(phrase: list[str]) -> TextTest:
+    # A text that does not even hold the letters of a word need not be cut into words. How a sigma is lowered depends on
+    # what stands around it, so words with one are left to the cutting.
+    plain = [word for word in phrase if not set(word) & {"σ", "ς"}]
+
+    def test(text: str) -> bool:
+        lowered = text.lower()
+        return all(word in lowered for word in plain) and has_phrase(text, phrase)
+
+    return test
 
 
 def _range_test(leaf: Exists | Addresses | Numbers | During) -> TextTest:
@@ -285,7 +296,10 @@ def _pieces(pattern: str) -> list[_Piece]:
 
 def _like(pattern: str) -> TextTest:
     """Return the test for a whole text. Each piece is looked for once, from left to right: no pattern backtracks."""
-    pieces = [_compiled(piece) for piece in _pieces(fold(pattern))]
+    parts = _pieces(fold(pattern))
+    if all(None not in part for part in parts):
+        return _like_literals(["".join(filter(None, part)) for part in parts])
+    pieces = [_compiled(piece) for piece in parts]
     if len(pieces) == 1:
         return lambda text: pieces[0].fullmatch(fold(text)) is not None
     first, *middle, last = pieces
@@ -303,6 +317,25 @@ def _like(pattern: str) -> TextTest:
             and len(folded) - size >= found.end()
             and last.match(folded, len(folded) - size) is not None
         )
+
+    return test
+
+
+def _like_literals(pieces: list[str]) -> TextTest:
+    """Return the test for a text that consists of pieces with anything between them."""
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return lambda text: fold(text) == first
+
+    def test(text: str) -> bool:
+        folded = fold(text)
+        at = len(first) if folded.startswith(first) else -1
+        for piece in pieces[1:-1]:
+            if at < 0:
+                return False
+            found = folded.find(piece, at)
+            at = found + len(piece) if found >= 0 else -1
+        return 0 <= at <= len(folded) - len(last) and folded.endswith(last)
 
     return test
 

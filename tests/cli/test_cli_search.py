@@ -44,8 +44,8 @@ def test_fields_are_chosen(config: Path) -> None:
 
 
 def test_a_condition_without_an_index_is_announced_as_scanning(config: Path) -> None:
-    done = search(config, "http.response.status_code:>=200", "--json")
-    assert "正在扫描：http.response.status_code" in done.err
+    done = search(config, "http.response.body.bytes:>=0", "--json")
+    assert "正在扫描：http.response.body.bytes" in done.err
     assert "已读取日志 10 条" in done.err
     assert "正在扫描" not in search(config, "user.name:a or source.ip:*", "--json").err
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secmon.model.event import Event
-from secmon.model.query import Like, Not, address_number, fold, leaves, literal, predicate, required
+from secmon.model.query import Like, Not, Says, address_number, fold, leaves, literal, predicate, required
 from secmon.model.query_text import parse_query
+from secmon.model.text import has_phrase, words
 
 EVENT: Event = {
     "@timestamp": "2026-09-07T00:05:01.250Z",
@@ -92,6 +93,12 @@ def test_an_event_is_not_found(text: str) -> None:
 def test_other_letters_than_a_to_z_keep_their_case() -> None:
     assert fold("ÄbC\u212a学") == "Äbc\u212a学"
     assert not predicate(Like("user.name", "ä*"))({"user.name": "Äpfel"})
+
+
+@pytest.mark.parametrize("text", ["ΟΔΟΣ", "οδος", "ΟΔΟΣ.Α", "xΟΔΟΣ", "\u212aelvin", "Kelvin", "学籍a"])
+@pytest.mark.parametrize("word", ["οδος", "οδοσ", "ΟΔΟΣ", "kelvin", "籍", "A"])
+def test_words_are_found_as_the_cutting_into_words_finds_them(text: str, word: str) -> None:
+    assert predicate(Says("f", tuple(words(word))))({"f": text}) is has_phrase(text, words(word))
 
 
 CHARS = st.text("aAbB*?\\.\n学", max_size=8)
