@@ -47,7 +47,7 @@ def list_(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, as_json:
 
     Example: secmon rules list --json
     """
-    ruleset, errors = _load(_folders(ctx, paths))
+    ruleset, errors = _load(_folders(ctx, paths), () if paths else _pipelines(ctx))
     rows = _rows(ruleset)
     if as_json:
         for row in rows:
@@ -153,14 +153,24 @@ def _folders(ctx: click.Context, paths: tuple[Path, ...]) -> list[Path]:
     return [shipped("rules"), *session(ctx).settings["content.rules"]]
 
 
+def _pipelines(ctx: click.Context) -> list[RuleFile]:
+    """Return the pipelines of the settings, which belong to the rules of the settings."""
+    from secmon.cli.session import session  # noqa: PLC0415  as above
+
+    found, errors = read_files(session(ctx).settings["content.pipelines"], "*.yml")
+    for error in errors:
+        raise error
+    return [RuleFile(*each) for each in found]
+
+
 def _beside(path: Path) -> Path:
     """Return where the tests of a rule file stand; the tests of a folder stand in it."""
     return path.with_suffix(".test.yaml") if path.is_file() else path
 
 
-def _load(folders: Sequence[Path]) -> tuple[RuleSet, list[ContentError]]:
+def _load(folders: Sequence[Path], pipelines: Sequence[RuleFile] = ()) -> tuple[RuleSet, list[ContentError]]:
     found, errors = read_files(folders, "*.yml")
-    return load_rules([RuleFile(*each) for each in found]), errors
+    return load_rules([RuleFile(*each) for each in found], pipelines=pipelines), errors
 
 
 def _rows(ruleset: RuleSet) -> list[dict[str, Any]]:

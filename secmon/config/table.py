@@ -62,6 +62,7 @@ SETTINGS = (
     Setting("console.listen", "127.0.0.1:8640", values.listen, "Address of the console; loopback by default."),
     Setting("console.hosts", [], values.texts, "Names by which browsers reach it, such as a proxy's."),
     Setting("content.rules", [], values.paths, "Own rule folders, laid over the shipped ones."),
+    Setting("content.pipelines", [], values.paths, "pySigma pipelines (*.yml), applied to every rule in this order."),
     Setting("content.classifiers", [], values.paths, "Own classifier folders, laid over the shipped ones."),
     Setting("content.playbooks", [], values.paths, "Own playbook folders, laid over the shipped ones."),
     Setting("content.frameworks", [], values.paths, "Own framework folders, laid over the shipped ones."),

@@ -4,14 +4,15 @@ Rules and classifiers are imported where they are chosen: pySigma and numpy take
 alerts needs neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 
 from secmon.clock import SystemClock
 from secmon.config import Settings
-from secmon.content import classifier_files, framework_files, playbook_files, rule_files
+from secmon.content import classifier_files, framework_files, playbook_files, read_files, rule_files
 from secmon.errors import ConfigError, ContentError
 from secmon.model.asset import AssetRegister
 from secmon.model.registers import parse_assets, parse_units
@@ -44,15 +45,28 @@ def _read(path: Path) -> str:
 
 
 def load_rule_set(settings: Settings) -> tuple[RuleSet, list[str]]:
-    """Read and compile the rules; what is broken or unroutable is named, the others go on."""
+    """Read and compile the rules; what is broken or unroutable is named, the others go on.
+
+    Raises:
+        ContentError: a pipeline is wrong: every rule would mean something else without it.
+    """
     from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  see above
 
     return _rule_set(settings, load_rules)
 
 
-def _rule_set(settings: Settings, load: Callable[[Sequence[RuleFile]], RuleSet]) -> tuple[RuleSet, list[str]]:
+class _LoadRules(Protocol):
+    """Compiles rules, now or out of what was kept."""
+
+    def __call__(self, files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = ()) -> RuleSet: ...
+
+
+def _rule_set(settings: Settings, load: _LoadRules) -> tuple[RuleSet, list[str]]:
     files, errors = rule_files(settings["content.rules"])
-    ruleset = load([RuleFile(path, text) for path, text in files])
+    pipelines, unread = read_files(settings["content.pipelines"], "*.yml")
+    for error in unread:
+        raise error
+    ruleset = load([RuleFile(*each) for each in files], pipelines=[RuleFile(*each) for each in pipelines])
     return ruleset, [str(error) for error in errors] + [problem.text for problem in ruleset.problems]
 
 

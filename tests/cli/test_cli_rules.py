@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.program import secmon, write_settings
 from tests.sigma.rule_texts import ID, rule_text
 
 CAS = rule_text("selection: {event.outcome: failure}\ncondition: selection", logsource="product: cas\nservice: audit")
@@ -147,3 +148,24 @@ def test_import_takes_one_file_and_an_archive_alike(folder: Path, tmp_path_facto
         into = tmp_path_factory.mktemp("target")
         assert run("import", str(path), "--into", str(into), "--json")[1][0]["change"] == "new"
         assert [entry.name for entry in into.iterdir()] == ["one.yml"]
+
+
+def test_the_pipelines_of_the_settings_are_for_the_rules_of_the_settings(tmp_path: Path) -> None:
+    config = write_settings(tmp_path / "here")
+    rule = rule_text("s: {'user.name|expand': '%staff%'}\ncondition: s", number=7)
+    (tmp_path / "here" / "rules" / "staff.yml").write_text(rule, "utf-8")
+    pipeline = tmp_path / "ours.yml"
+    pipeline.write_text(
+        "name: ours\npriority: 1\nvars: {staff: [a, b]}\ntransformations: [{id: v, type: value_placeholders}]\n",
+        "utf-8",
+    )
+    without = secmon("--config", config, "rules", "list", "--json")
+    text = config.read_text("utf-8").replace("[content]", f'[content]\npipelines = ["{pipeline}"]')
+    config.write_text(text, "utf-8")
+    with_them = secmon("--config", config, "rules", "list", "--json")
+    states = [{row["rule.id"]: row["state"] for row in done.rows}[ID.format(7)] for done in (without, with_them)]
+    assert states == ["broken", "active"]
+    pipeline.write_text("transformations: [{type: nonsense}]\n", "utf-8")
+    wrong = secmon("--config", config, "--lang", "en", "rules", "list", "--json")
+    assert wrong.status != 0
+    assert "the pipeline is wrong" in wrong.err
