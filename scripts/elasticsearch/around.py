@@ -12,19 +12,13 @@ Ends with the command's status. Needs nothing beyond the standard library.
 import argparse
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from types import FrameType
 
-from server import Options, ServerError, running_cluster
+from server import Options, ServerError, free_port, running_cluster
 
-_TRANSPORT = 100
-"""Transport ports lie this far above those of HTTP (server.py)."""
-_PORTS = range(19_200, 19_900)
-"""Where a free one is looked for: below those that the system hands out by itself."""
 _STOP_SECONDS = 60
 
 
@@ -39,7 +33,7 @@ def main() -> int:
         return _run(asked.command, os.environ["SECMON_ES_URL"])
     signal.signal(signal.SIGTERM, _end)
     try:
-        with running_cluster(Options(port=_free_port(asked.nodes), nodes=asked.nodes)) as cluster:
+        with running_cluster(Options(port=free_port(asked.nodes), nodes=asked.nodes)) as cluster:
             urls = ",".join(cluster.urls)
             _say(f"a server of its own runs at {urls} until the command ends")
             status = _run(asked.command, urls)
@@ -73,20 +67,6 @@ def _run(command: Sequence[str], url: str) -> int:
 def _end(number: int, frame: FrameType | None) -> None:
     del frame
     raise SystemExit(128 + number)
-
-
-def _free_port(nodes: int) -> int:
-    """Return the first of as many ports that are free now, those above them for the nodes' own talk as well."""
-    first = os.getpid() % len(_PORTS)  # two runs that start at once do not look at the same
-    for port in (*_PORTS[first:], *_PORTS[:first]):
-        with ExitStack() as held:
-            try:
-                for wanted in (port + above + node for above in (0, _TRANSPORT) for node in range(nodes)):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", wanted))
-            except OSError:
-                continue
-            return port
-    raise ServerError("no free ports on the loopback")
 
 
 def _say(text: str) -> None:

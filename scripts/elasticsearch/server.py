@@ -20,6 +20,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -54,6 +55,10 @@ HOME = BUILD / f"elasticsearch-{VERSION}"
 MIN_JAVA = 17
 START_SECONDS = 180
 STOP_SECONDS = 30
+_TRANSPORT = 100
+"""Ports on which nodes speak to each other lie this far above those of HTTP."""
+_FREE_PORTS = range(19_200, 19_900)
+"""Where free ones are looked for: below those that the system hands out by itself."""
 # Left out of the published options: they write files beside the program, which the server's user may not do.
 _UNWANTED_OPTIONS = ("Xlog", "HeapDumpOnOutOfMemory", "ErrorFile")
 
@@ -201,8 +206,23 @@ def restart(cluster: Cluster, options: Options) -> Cluster:
     home, java = fetch(), java_home()
     if _pids(options.port):
         raise ServerError(f"a server of this script runs on port {options.port} already (stop it first)")
+    return _launched_again(home, java, cluster, options, range(options.nodes))
+
+
+def restart_node(cluster: Cluster, options: Options, number: int) -> Cluster:
+    """Start one node that was stopped or killed again, with its data, and wait until the cluster has it back.
+
+    Raises:
+        ServerError: it runs still, or did not come up.
+    """
+    if _is_server(cluster.pids[number]):
+        raise ServerError(f"node {number} runs still (stop it first)")
+    return _launched_again(fetch(), java_home(), cluster, options, (number,))
+
+
+def _launched_again(home: Path, java: Path, cluster: Cluster, options: Options, numbers: Sequence[int]) -> Cluster:
     deadline = time.monotonic() + START_SECONDS
-    for number in range(options.nodes):
+    for number in numbers:
         folder = _run_folder(options.port) / f"node{number}"
         (folder / "pid").unlink(missing_ok=True)
         started = _run(
@@ -242,6 +262,24 @@ def discard(port: int) -> None:
     """Stop the nodes of a port and remove their data."""
     stop(port)
     shutil.rmtree(_run_folder(port), ignore_errors=True)
+
+
+def free_port(nodes: int = 1) -> int:
+    """Return the first of as many ports that are free now, those above them for the nodes' own talk as well.
+
+    Raises:
+        ServerError: there are none.
+    """
+    first = os.getpid() % len(_FREE_PORTS)  # two runs that start at once do not look at the same
+    for port in (*_FREE_PORTS[first:], *_FREE_PORTS[:first]):
+        with contextlib.ExitStack() as held:
+            try:
+                for wanted in (port + above + node for above in (0, _TRANSPORT) for node in range(nodes)):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", wanted))
+            except OSError:
+                continue
+            return port
+    raise ServerError("no free ports on the loopback")
 
 
 def _run_folder(port: int) -> Path:
@@ -327,7 +365,7 @@ def _run(command: Sequence[Path | str], environment: Mapping[str, str], folder: 
 
 
 def _settings(options: Options, number: int, folder: Path) -> str:
-    transport = [options.port + 100 + each for each in range(options.nodes)]
+    transport = [options.port + _TRANSPORT + each for each in range(options.nodes)]
     lines = {
         "cluster.name": f"secmon-{options.port}",
         "node.name": f"node{number}",

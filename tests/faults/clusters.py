@@ -4,15 +4,13 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from secmon.app.leases import readers
-from secmon.config import load_settings
-from secmon.store.elasticsearch.gateway import Gateway
-from secmon.wiring import elasticsearch_settings
+from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
 from tests.faults.running import ACCESS, SOURCE, House, web_line
 
 OTHER = "web2"
@@ -55,23 +53,38 @@ class Site:
             prefix: its store.
             keys: another machine of the same installation.
         """
-        more = (
-            f'[[sources]]\nname = "{OTHER}"\nkind = "nginx.access"\npaths = {json.dumps([str(self.log(OTHER))])}\n'
-            f'[store]\nkind = "elasticsearch"\n[store.elasticsearch]\nurls = {json.dumps(self.urls)}\n'
-            f'prefix = "{prefix}"\nreplicas = {self.replicas}\n'
-        )
-        house = House(self.folder / name, [str(self.log(SOURCE))], more=more)
+        return self._house(name, on_cluster(self.urls, prefix, self.replicas), keys)
+
+    def embedded(self, name: str, keys: House) -> House:
+        """Return a machine that has its store for itself, embedded, with the keys of another."""
+        return self._house(name, "", keys)
+
+    def _house(self, name: str, store: str, keys: House | None) -> House:
+        other = f'[[sources]]\nname = "{OTHER}"\nkind = "nginx.access"\npaths = {json.dumps([str(self.log(OTHER))])}\n'
+        house = House(self.folder / name, [str(self.log(SOURCE))], more=other + store)
         if keys is not None:
             house.share_keys_of(keys)
         return house
 
-    def remove(self, house: House) -> None:
-        """Remove all stores; any house knows the way to the cluster."""
-        settings = elasticsearch_settings(load_settings(house.config))
+    def remove(self) -> None:
+        """Remove all stores."""
         for prefix in self.prefixes:
-            gateway = Gateway(type(settings)(urls=settings.urls, prefix=prefix))
-            gateway.remove_everything()
-            gateway.close()
+            remove_store(self.urls, prefix)
+
+
+def on_cluster(urls: Sequence[str], prefix: str, replicas: int = 0) -> str:
+    """Return the settings, as TOML, of a store on a cluster."""
+    return (
+        f'[store]\nkind = "elasticsearch"\n[store.elasticsearch]\nurls = {json.dumps(urls)}\n'
+        f'prefix = "{prefix}"\nreplicas = {replicas}\n'
+    )
+
+
+def remove_store(urls: Sequence[str], prefix: str) -> None:
+    """Remove all that a store keeps on a cluster."""
+    gateway = Gateway(ElasticsearchSettings(urls=tuple(urls), prefix=prefix))
+    gateway.remove_everything()
+    gateway.close()
 
 
 def read_by(house: House) -> dict[str, str]:
@@ -85,12 +98,24 @@ def id_of(house: House) -> str:
     return (house.state / "daemon.id").read_text(encoding="ascii").strip()
 
 
-class Load(threading.Thread):
-    """Writes numbered lines to both logs in turn, until it is told to stop."""
+def _line(number: int) -> str:
+    path = "/admin/shell.jsp?cmd=id&" if number % 89 == 0 else f"/jwxt/grade?id={number}&"
+    return web_line(f"{path}n={number}", number)
 
-    def __init__(self, site: Site, *, every_s: float = 0.1, lines: int = 5) -> None:
+
+class Load(threading.Thread):
+    """Writes numbered lines to both logs in turn, until it is told to stop.
+
+    Args:
+        site: where the logs are.
+        every_s: pause between two writes.
+        lines: how many go to each log at once.
+        line: makes a line of its number.
+    """
+
+    def __init__(self, site: Site, *, every_s: float = 0.1, lines: int = 5, line: Callable[[int], str] = _line) -> None:
         super().__init__(daemon=True)
-        self._site, self._every_s, self._lines = site, every_s, lines
+        self._site, self._every_s, self._lines, self._line = site, every_s, lines, line
         self._stopping = threading.Event()
         self.written = 0
 
@@ -99,7 +124,7 @@ class Load(threading.Thread):
         for source in (SOURCE, OTHER):
             with self._site.log(source).open("a", encoding="utf-8") as file:
                 for _ in range(lines):
-                    file.write(_line(self.written) + "\n")
+                    file.write(self._line(self.written) + "\n")
                     self.written += 1
 
     def run(self) -> None:
@@ -109,13 +134,9 @@ class Load(threading.Thread):
     def finish(self) -> int:
         """Stop writing; return how many lines were written."""
         self._stopping.set()
-        self.join()
+        if self.is_alive():
+            self.join()
         return self.written
-
-
-def _line(number: int) -> str:
-    path = "/admin/shell.jsp?cmd=id&" if number % 89 == 0 else f"/jwxt/grade?id={number}&"
-    return web_line(f"{path}n={number}", number)
 
 
 @contextmanager
@@ -125,4 +146,4 @@ def site(folder: Path) -> Iterator[Site]:
     try:
         yield found
     finally:
-        found.remove(found.house("cleaning", "cleaning"))
+        found.remove()
