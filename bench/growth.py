@@ -74,7 +74,7 @@ def house_of(store: str, clock: Clock) -> Iterator[Installation]:
         folder, registers = Path(name), shipped("demo") / "registers"
         config = folder / "secmon.toml"
         lines = [
-            f'[secmon]\nstate = "{folder / "state"}"\n[store]\nkind = "{store}"\nretention_days = 36500',
+            f'[secmon]\nstate = "{folder / "state"}"\n[store]\nkind = "{store}"\nretention_days = 183',
             f'[registers]\nunits = "{registers / "units.yaml"}"\nassets = "{registers / "assets.csv"}"',
         ]
         if store == "elasticsearch":

@@ -24,7 +24,7 @@ from secmon.store.sqlite.partition_file import PartitionName
 from secmon.store.sqlite.pool import ReaderPool
 from secmon.store.sqlite.schema import COLUMNS, FIELD_UNIT
 from secmon.store.sqlite.selection import Selection, column_of, numbers, select
-from secmon.store.sqlite.shares import Shares, shares, texts_of_whole
+from secmon.store.sqlite.shares import Shares, shares, texts_of_blocks
 from secmon.store.sqlite.tally import DAY_MICROS, TallyRow
 from secmon.store.sqlite.writer import batch_row
 
@@ -304,15 +304,19 @@ def _interrupted(connection: apsw.Connection, budget: Budget) -> Iterator[None]:
 
 def _tally_blocks(connection: apsw.Connection, found: Shares, by: str, offset: int) -> tuple[list[TallyRow], list[int]]:
     """Return the counts of the blocks that match whole, and the blocks whose rows have to be looked at."""
-    texts = texts_of_whole(connection, NUMBER_OF[by]) if by else {}
+    texts = texts_of_blocks(connection, NUMBER_OF[by]) if by else {}
     counted: list[TallyRow] = []
     rest = [block.first for block in found.mixed]
     for block in found.whole:
         day = (block.since + offset) // DAY_MICROS
-        if (not by or block.first in texts) and day == (block.until + offset) // DAY_MICROS:
-            counted.append(TallyRow(texts.get(block.first), day, block.events, block.since, block.until))
-        else:
+        if texts is None or day != (block.until + offset) // DAY_MICROS:
             rest.append(block.first)
+            continue
+        # The times are those of the block: a tally keeps them for all texts together.
+        said = texts.get(block.first, ())
+        counted += [TallyRow(text, day, events, block.since, block.until) for text, events in said]
+        if silent := block.events - sum(events for _, events in said):
+            counted.append(TallyRow(None, day, silent, block.since, block.until))
     return counted, rest
 
 

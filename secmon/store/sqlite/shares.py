@@ -24,10 +24,7 @@ MAX_WORDS = 1_000
 
 _BLOCKS = "SELECT first, events, since, until FROM block INDEXED BY block_span ORDER BY first"
 _SHARE = "SELECT block, sum(events) FROM posting WHERE word IN (SELECT value FROM carray(?)) GROUP BY block"
-_FULL = (
-    "SELECT p.block, w.text FROM word w CROSS JOIN posting p ON p.word = w.id "
-    "CROSS JOIN block b INDEXED BY block_span ON b.first = p.block WHERE w.field = ? AND p.events = b.events"
-)
+_WORDS = "SELECT p.block, w.text, p.events FROM word w CROSS JOIN posting p ON p.word = w.id WHERE w.field = ?"
 
 
 class Block(NamedTuple):
@@ -70,15 +67,12 @@ def shares(connection: apsw.Connection, query: EventQuery, scope: Scope) -> Shar
     return Shares(whole, mixed)
 
 
-def texts_of_whole(connection: apsw.Connection, field: int) -> Mapping[int, str | None]:
-    """Return block → the one text that all of its events have in a field, None for none.
-
-    Blocks with several texts are left out; all are, if the field has more than `MAX_WORDS`.
-    """
+def texts_of_blocks(connection: apsw.Connection, field: int) -> Mapping[int, Sequence[tuple[str, int]]] | None:
+    """Return block → the texts of a field, each with the events that have it; None for more than `MAX_WORDS` texts."""
     ask = "SELECT count(*) FROM (SELECT 1 FROM word WHERE field = ? LIMIT ?)"
     if fetch_one(connection, ask, (field, MAX_WORDS + 1)) > MAX_WORDS:
-        return {}
-    filled = {block for block, _ in fetch(connection, _SHARE, (numbers([any_word(field)]),))}
-    found: dict[int, str | None] = {row[0]: None for row in fetch(connection, _BLOCKS) if row[0] not in filled}
-    found.update(fetch(connection, _FULL, (field,)))
+        return None
+    found: dict[int, list[tuple[str, int]]] = {}
+    for block, text, events in fetch(connection, _WORDS, (field,)):
+        found.setdefault(block, []).append((text, events))
     return found

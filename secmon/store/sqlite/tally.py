@@ -14,7 +14,7 @@ DAY_MICROS = 86_400_000_000
 
 
 class TallyRow(NamedTuple):
-    """Events of one value of the field and one calendar day; times in µs."""
+    """Events of one value of the field and one calendar day; times in µs, between which they lie, with others maybe."""
 
     text: str | None
     day: int
