@@ -5,26 +5,40 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.faults.installations import Installations, installations_on
 from tests.faults.running import SOURCE, House, is_balanced, log_line, loops, until
 
-LOOPS = loops(20)
+LOOPS = {"sqlite": loops(20), "elasticsearch": loops(5)}
 # Many places to die at: a batch ends with its file, or after 5,000 records.
-SMALL_FILES, SMALL = 4 * LOOPS, 250
+FILES_A_LIFE, SMALL = 4, 250
 LARGE = 12_000
-RECORDS = SMALL_FILES * SMALL + LARGE
+
+
+@pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return the kind of store."""
+    return str(request.param)
 
 
 @pytest.fixture
-def logs(tmp_path: Path) -> list[str]:
+def installations(kind: str, tmp_path: Path) -> Iterator[Installations]:
+    with installations_on(kind, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def logs(kind: str, tmp_path: Path) -> list[str]:
     """Return many small files and, between them, one of several batches."""
     folder = tmp_path / "logs"
     folder.mkdir()
-    sizes = [SMALL] * (SMALL_FILES // 2) + [LARGE] + [SMALL] * (SMALL_FILES - SMALL_FILES // 2)
+    half = [SMALL] * (FILES_A_LIFE * LOOPS[kind] // 2)
+    sizes = [*half, LARGE, *half]
     number = 0
     paths: list[str] = []
     for size in sizes:
@@ -36,9 +50,9 @@ def logs(tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def quiet(tmp_path: Path) -> House:
+def quiet(installations: Installations) -> House:
     """Return an installation that is to be left in peace; its keys are made."""
-    house = House(tmp_path / "quiet", workers=0)
+    house = installations.house("quiet")
     house.output("import", "--source", SOURCE, "-")
     return house
 
@@ -51,43 +65,43 @@ def seconds(house: House, *files: str) -> float:
     return time.monotonic() - started
 
 
-def last_write(house: House) -> int:
-    """Return when a batch was last written, or begun to be."""
-    return max((path.stat().st_mtime_ns for path in house.state.glob("events/*.db-wal")), default=0)
-
-
-def is_moving(house: House, process: subprocess.Popen[bytes], before: int) -> bool:
-    return last_write(house) > before or process.poll() is not None
+def is_moving(installations: Installations, house: House, process: subprocess.Popen[bytes], before: int) -> bool:
+    return installations.last_write(house) > before or process.poll() is not None
 
 
 @pytest.mark.slow
-def test_killed_imports_end_like_a_quiet_one(logs: list[str], quiet: House, tmp_path: Path) -> None:
-    house = House(tmp_path / "killed", workers=0)
+def test_killed_imports_end_like_a_quiet_one(
+    kind: str, installations: Installations, logs: list[str], quiet: House
+) -> None:
+    house = installations.house("killed")
     house.share_keys_of(quiet)
+    kills = LOOPS[kind]
     start_s = seconds(quiet, "-")
-    # On any machine: lives that import, together, about half of the logs before they are killed.
-    spread_s = max(seconds(quiet, *logs) - start_s, 0.1) / LOOPS
+    # On any machine: lives that import, together, a third of the logs before they are killed, and their first batches.
+    spread_s = max(seconds(quiet, *logs) - start_s, 0.1) / kills * 2 / 3
     chance = random.Random(20261121)  # noqa: S311  reproducible shares of it, no secret
-    in_the_middle = between_batch_and_checkpoint = 0
-    for _ in range(LOOPS):
-        before = last_write(house)
+    in_the_middle = unfinished = 0
+    for _ in range(kills):
+        before = installations.last_write(house)
         process = subprocess.Popen(
             house.command("import", "--source", SOURCE, *logs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(partial(is_moving, house, process, before), "the first batch of this life", every_s=0.005)
+        until(partial(is_moving, installations, house, process, before), "the first batch of this life", every_s=0.005)
         time.sleep(chance.uniform(0, spread_s))
         process.send_signal(signal.SIGKILL)
         in_the_middle += process.wait() == -signal.SIGKILL
-        between_batch_and_checkpoint += bool(house.unfinished())
+        unfinished += bool(house.unfinished())
     account = house.output("import", "--source", SOURCE, *logs)
-    sys.stdout.write(f"{LOOPS} kills, {in_the_middle} inside, {between_batch_and_checkpoint} before the checkpoint\n")
-    assert in_the_middle > LOOPS * 3 // 4, "the kills came after the end: make the logs longer"
+    sys.stdout.write(f"{kind}: {kills} kills, {in_the_middle} inside, {unfinished} before the checkpoint\n")
+    assert in_the_middle > kills * 3 // 4, "the kills came after the end: make the logs longer"
     assert house.content() == quiet.content()
     assert house.output("store", "check", "--deep")["ok"]
     assert is_balanced(account)
     assert is_balanced(house.account())
     digest = house.output("store", "digest")
+    assert digest == quiet.output("store", "digest")
+    records = sum(len(Path(path).read_text(encoding="utf-8").splitlines()) for path in logs)
     again = house.output("import", "--source", SOURCE, *logs)
-    assert (again["received"], again["duplicate"], again["stored"]) == (RECORDS, RECORDS, 0)
+    assert (again["received"], again["duplicate"], again["stored"]) == (records, records, 0)
     assert house.content() == quiet.content()
     assert house.output("store", "digest") == digest
