@@ -225,15 +225,6 @@ def test_a_server_that_is_not_there_is_one_clear_sentence() -> None:
         bulk.write("i", create(items(1), "k"))
 
 
-def test_a_password_in_a_url_is_never_told() -> None:
-    with scripted(lambda *_: Reply(401)) as server:
-        url = server.url.replace("http://", "http://elastic:very-secret@")
-        hidden = Scripted(url, server.asked)
-        with writer(hidden, []) as bulk, pytest.raises(StoreUnavailableError) as told:
-            bulk.write("i", create(items(1), "k"))
-    assert "very-secret" not in str(told.value)
-
-
 def test_an_old_server_is_refused_by_its_version() -> None:
     def script(_method: str, path: str, _body: bytes) -> Reply:
         return Reply(200, {"nodes": {"n": {"version": "8.18.4"}}}) if path.startswith("/_nodes") else Reply(200)
