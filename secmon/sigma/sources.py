@@ -374,6 +374,12 @@ SENT: Mapping[LogSource, Source] = {
         },
     ),
     LogSource(category="database"): Source((fits(event__category="database"),)),
+    # services of an education network that speak ECS and that Sigma has no name for
+    LogSource(category="ai_gateway"): Source((fits(service__type="ai_gateway"), fits(event__module="ai_gateway"))),
+    LogSource(category="backup"): Source((fits(service__type="backup"), fits(event__module="backup"))),
+    LogSource(category="email"): Source((fits(event__category="email"),)),
+    LogSource(category="vpn"): Source((fits(observer__type="vpn"), fits(event__module="vpn"))),
+    LogSource("lms", service="audit"): Source((fits(event__dataset="lms.audit"),)),
     LogSource(service="apache"): _sent("apache.error", "apache.access"),
     LogSource(service="nginx"): _sent("nginx.error", "nginx.access"),
     LogSource("modsecurity"): _of("modsecurity"),
