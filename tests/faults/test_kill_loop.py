@@ -14,7 +14,7 @@ import pytest
 from tests.faults.installations import Installations, installations_on
 from tests.faults.running import SOURCE, House, is_balanced, log_line, loops, until
 
-LOOPS = {"sqlite": loops(20), "elasticsearch": loops(5)}
+LOOPS = {"sqlite": loops(20), "elasticsearch": max(1, loops(20) // 4)}
 # Many places to die at: a batch ends with its file, or after 5,000 records.
 FILES_A_LIFE, SMALL = 4, 250
 LARGE = 12_000
