@@ -10,12 +10,12 @@ from datetime import datetime, tzinfo
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import orjson
 
-from secmon.app.detect import Ledger, Row, Station, Worked
+from secmon.app.detect import ByEvent, Ledger, LineStation, Row, Station, Worked
 from secmon.cli.output import complain, flush, message, safe, words, write_json
 from secmon.cli.params import AUTO, KindType, ZoneType
 from secmon.clock import SystemClock
@@ -25,10 +25,13 @@ from secmon.errors import ContentError, ParseError
 from secmon.model.event import Frame
 from secmon.model.hit import Level
 from secmon.model.patterns import Compiler
-from secmon.parse.registry import KINDS
+from secmon.parse.native import NATIVE
+from secmon.parse.registry import READ_ONCE
 from secmon.pipeline import Classifying, Lane
 from secmon.sigma.index import Engine
+from secmon.sigma.lines import LineEngine
 from secmon.sigma.match import Definition
+from secmon.sigma.native import native_route
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.store.cache import user_cache
 from secmon.store.prepared import Prepared
@@ -70,7 +73,9 @@ _LEVELS = click.Choice([level.value for level in Level])
 @click.option(
     "--rules", "rule_paths", multiple=True, required=True, type=_PATH, help="Rule file or folder; repeatable."
 )
-@click.option("--source", type=KindType(auto=True), default=AUTO, show_default=True, help="Kind of the files.")
+@click.option(
+    "--source", type=KindType(auto=True, native=True), default=AUTO, show_default=True, help="Kind of the files."
+)
 @click.option("--zone", type=ZoneType(), default="Asia/Shanghai", show_default=True, help="Zone of their stamps.")
 @click.option("--engine", type=click.Choice(["fast", "match"]), default="fast", help="The engine, or its definition.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
@@ -99,11 +104,12 @@ def detect(
 
     Example: secmon detect --rules rules --source windows.json --summary security.jsonl
     """
-    ruleset, has_broken = _load(rule_paths, pipelines)
+    native = source == NATIVE.name
+    ruleset, has_broken = _load(rule_paths, pipelines, native=native)
     if (strict and has_broken) or not ruleset.by_id:
         return EXIT_NOT_READY
     ledger = Ledger(ruleset)
-    run = _Run(ruleset, engine=engine, classify=classify, workers=workers)
+    run = _Run(ruleset, engine=engine, native=native, classify=classify, workers=workers)
     malformed = _detect(run, ledger, files, source=source, zone=zone)
     if summary:
         _print_summary(ledger)
@@ -112,14 +118,14 @@ def detect(
     return EXIT_MALFORMED if malformed else 0
 
 
-def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...]) -> tuple[RuleSet, bool]:
+def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...], *, native: bool) -> tuple[RuleSet, bool]:
     """Load the rules, name those that do not run, and tell whether any is broken."""
     found, errors = read_files(paths, "*.yml")
     texts, pipeline_errors = read_files(pipelines, "*.yml")
     for error in pipeline_errors:
         raise error
     ruleset = Prepared(user_cache()).rule_set(
-        [RuleFile(*each) for each in found], pipelines=[RuleFile(*each) for each in texts]
+        [RuleFile(*each) for each in found], pipelines=[RuleFile(*each) for each in texts], native=native
     )
     for error in errors:
         complain(error)
@@ -132,23 +138,33 @@ def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...]) -> tuple[RuleSet
     return ruleset, bool(errors) or any(problem.state == "broken" for problem in ruleset.problems)
 
 
+class _Setup(NamedTuple):
+    """What a process is set up with; `key` is empty where nothing is classified."""
+
+    ruleset: RuleSet
+    engine: str
+    native: bool
+    key: bytes
+    now: datetime
+
+
 class _Run:
     """Works blocks of records, here or in other processes; results come in the order of the blocks."""
 
-    def __init__(self, ruleset: RuleSet, *, engine: str, classify: bool, workers: int) -> None:
+    def __init__(self, ruleset: RuleSet, *, engine: str, native: bool, classify: bool, workers: int) -> None:
         key = secrets.token_bytes(KEY_BYTES) if classify else b""
-        self._setup = (ruleset, engine, key, SystemClock().now())
+        self._setup = _Setup(ruleset, engine, native, key, SystemClock().now())
         self._workers = workers
 
     def works(self, blocks: Iterable[Block]) -> Iterator[Worked]:
         """Yield what became of each block."""
         if self._workers == 1:
-            station = _station(*self._setup)
+            station = _station(self._setup)
             for block in blocks:
                 yield station.work(*block)
             return
         context = get_context("fork" if sys.platform == "linux" else "spawn")
-        with ProcessPoolExecutor(self._workers, context, _set_up, self._setup) as pool:
+        with ProcessPoolExecutor(self._workers, context, _set_up, (self._setup,)) as pool:
             waiting: deque[Future[Worked]] = deque()
             for frames, lane, prefix in _gathered(blocks):
                 # A kind holds functions that cannot be sent; its name can.
@@ -160,23 +176,29 @@ class _Run:
                 yield waiting.popleft().result()
 
 
-_stations: list[Station] = []  # the one of this process, made when the process starts
+_stations: list[Station | LineStation] = []  # the one of this process, made when the process starts
 
 
-def _set_up(ruleset: RuleSet, engine: str, key: bytes, now: datetime) -> None:
-    _stations.append(_station(ruleset, engine, key, now))
+def _set_up(setup: _Setup) -> None:
+    _stations.append(_station(setup))
 
 
 def _work(frames: tuple[Frame, ...], place: tuple[str, str, str, tzinfo, str], prefix: bytes) -> Worked:
     kind, source, generation, zone, path = place
-    lane = Lane(source=source, generation=generation, kind=KINDS[kind], zone=zone, place=path)
+    lane = Lane(source=source, generation=generation, kind=READ_ONCE[kind], zone=zone, place=path)
     return _stations[0].work(frames, lane, prefix)
 
 
-def _station(ruleset: RuleSet, engine: str, key: bytes, now: datetime) -> Station:
+def _station(setup: _Setup) -> Station | LineStation:
     compiler = Prepared(user_cache()).compile
-    matcher = Engine(ruleset, compiler=compiler) if engine == "fast" else Definition(ruleset.rules)
-    return Station(matcher, ruleset, _classifier(key, now, compiler) if key else None, now)
+    ruleset = setup.ruleset
+    classifier = _classifier(setup.key, setup.now, compiler) if setup.key else None
+    fast = setup.engine == "fast"
+    if setup.native:
+        definition = ByEvent(Definition(ruleset.rules, router=native_route))
+        return LineStation(LineEngine(ruleset, compiler=compiler) if fast else definition, ruleset, classifier)
+    matcher = Engine(ruleset, compiler=compiler) if fast else Definition(ruleset.rules)
+    return Station(matcher, ruleset, classifier, setup.now)
 
 
 def _classifier(key: bytes, now: datetime, compiler: Compiler) -> Classifying:

@@ -46,18 +46,19 @@ class KindType(click.ParamType[str]):
 
     Args:
         auto: whether "auto" is taken too.
+        native: whether "native" is taken too.
     """
 
     name = "kind"
 
-    def __init__(self, *, auto: bool = False) -> None:
-        self._auto = auto
+    def __init__(self, *, auto: bool = False, native: bool = False) -> None:
+        self._auto, self._native = auto, native
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name."""
-        from secmon.parse.registry import KINDS  # noqa: PLC0415  lazily: --help must stay fast
+        from secmon.parse.registry import KINDS, READ_ONCE  # noqa: PLC0415  lazily: --help must stay fast
 
-        names = [*([AUTO] if self._auto else []), *KINDS]
+        names = [*([AUTO] if self._auto else []), *(READ_ONCE if self._native else KINDS)]
         if value not in names:
             self.fail(f"{value!r} is no kind; take one of {', '.join(names)}", param, ctx)
         return str(value)

@@ -17,7 +17,7 @@ from secmon.model.ids import GENERATION_HEAD_BYTES, generation_of_head, stream_p
 from secmon.model.stream import Position
 from secmon.parse.guess import guess
 from secmon.parse.kind import Framer
-from secmon.parse.registry import KINDS
+from secmon.parse.registry import READ_ONCE
 from secmon.pipeline import Lane
 
 STDIN = "-"
@@ -47,7 +47,7 @@ def open_reading(path: str, *, source: str, zone: tzinfo) -> Reading:
 
     Args:
         path: the file; gzip is known by its magic and unpacked on the way.
-        source: name of the kind, or "auto".
+        source: name of the kind, "native" among them, or "auto".
         zone: time zone of its stamps where they carry none.
 
     Raises:
@@ -57,7 +57,7 @@ def open_reading(path: str, *, source: str, zone: tzinfo) -> Reading:
     name, confidence = (source, 1.0) if source != AUTO else guess(head)
     if not name and head.strip():
         raise SecmonError("cannot tell what kind of log this is", where=path, hint="name it with --source")
-    kind = KINDS[name or "syslog"]  # an empty file is of any kind
+    kind = READ_ONCE[name or "syslog"]  # an empty file is of any kind
     generation = generation_of_head(head)
     lane = Lane(source=kind.name, generation=generation, kind=kind, zone=zone, place=path)
     return Reading(lane, stream_prefix(None, kind.name, generation), frames_of(chunks, kind.frame), confidence)

@@ -30,7 +30,8 @@ from secmon.sigma.custom import Custom, CustomError, read_custom
 from secmon.sigma.documents import Path, YamlDocument
 from secmon.sigma.fields import TAXONOMIES, FieldMap, field_map
 from secmon.sigma.locate import line_of_error, line_of_field
-from secmon.sigma.routing import route
+from secmon.sigma.native import native_fields, native_route
+from secmon.sigma.routing import Router, route
 from secmon.sigma.rule import DEFAULT_GROUP_BY, LogSource, ProblemState, Rule
 from secmon.sigma.tree import And, Node, Not, Or, fields_of
 
@@ -60,10 +61,21 @@ class Settings:
     Args:
         pipelines: pySigma processing pipelines, applied in order before our own field names.
         placeholders: values for `expand`.
+        native: for events whose fields are called as the rules call them (`native.py`).
     """
 
     pipelines: Sequence[ProcessingPipeline] = ()
     placeholders: Placeholders = field(default_factory=dict)
+    native: bool = False
+
+    @property
+    def router(self) -> Router:
+        """Where log sources are found."""
+        return native_route if self.native else route
+
+    def field_map(self, source: LogSource, taxonomy: str) -> FieldMap:
+        """Return the function from a rule's field name to event fields."""
+        return (native_fields if self.native else field_map)(source, taxonomy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +109,10 @@ def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
     if taxonomy not in TAXONOMIES:
         hint = "map its fields with --pipeline, or use ECS names and `taxonomy: ecs`"
         raise RuleError(f"the taxonomy {taxonomy} is not known", document.line_of("taxonomy"), hint=hint)
-    if route(source) is None:
+    if settings.router(source) is None:
         line, hint = document.line_of("logsource"), "docs/rules.md lists the log sources that are read"
         raise RuleError(f"no source has the log source {source}", line, hint=hint, state="unroutable")
-    mapping = field_map(source, taxonomy)
+    mapping = settings.field_map(source, taxonomy)
     tree = _tree(document, sigma, Translator(mapping, settings.placeholders))
     group_by = custom.group_by if custom.group_by is not None else DEFAULT_GROUP_BY
     rule = Rule(

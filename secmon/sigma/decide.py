@@ -8,6 +8,7 @@ can still match) and `must` (it matches whatever the rest says). Where they diff
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from operator import is_
 
 from secmon.sigma.tree import And, Atom, Keyword, KeywordRegex, Node, Not, Or, Text, ValueAtom
 
@@ -102,6 +103,37 @@ def _necessary(node: Node, numbers: Numbers) -> tuple[float, frozenset[int]] | N
     if isinstance(node, Not) or id(node) not in numbers:
         return None
     return _weight(node), frozenset({numbers[id(node)]})
+
+
+def reduced(node: Node, known: Callable[[Atom], bool | None]) -> Node | bool:
+    """Return what is left of a tree when the answer to some atoms is known.
+
+    Args:
+        node: the tree.
+        known: an atom → its answer, None where it is not known.
+    """
+    if isinstance(node, And | Or):
+        return _reduced_branch(node, [reduced(child, known) for child in node.nodes])
+    if not isinstance(node, Not):
+        answer = known(node)
+        return node if answer is None else answer
+    inner = reduced(node.node, known)
+    if isinstance(inner, bool):
+        return not inner
+    return node if inner is node.node else Not(inner)
+
+
+def _reduced_branch(node: And | Or, rest: list[Node | bool]) -> Node | bool:
+    """Return what is left of a branch whose children became `rest`; itself if they did not change."""
+    ends = isinstance(node, Or)  # one child with this answer decides all
+    if any(each is ends for each in rest):
+        return ends
+    left = tuple(each for each in rest if not isinstance(each, bool))
+    if not left:
+        return not ends
+    if len(left) == len(node.nodes) and all(map(is_, left, node.nodes)):
+        return node
+    return left[0] if len(left) == 1 else type(node)(left)
 
 
 # Fields with few distinct values: an atom over one of them is true all the time.

@@ -14,7 +14,7 @@ from secmon.model.patterns import Compiler, compiled
 from secmon.sigma.cache import Budget, Cache
 from secmon.sigma.decide import Verdict, necessary, verdict
 from secmon.sigma.match import holds
-from secmon.sigma.routing import Route, route
+from secmon.sigma.routing import Route, Router, route
 from secmon.sigma.rule import LogSource, Rule, RuleSet
 from secmon.sigma.scanner import NONE, FieldScanner, KeywordScanner
 from secmon.sigma.tree import Atom, Keyword, KeywordRegex, ValueAtom, atoms_of
@@ -122,17 +122,23 @@ class Engine:
         ruleset: the rules.
         cache_bytes: about how much the memories may hold, all together; the databases come on top.
         compiler: makes the databases.
+        router: where log sources are found.
     """
 
     def __init__(
-        self, ruleset: RuleSet, *, cache_bytes: int = DEFAULT_CACHE_BYTES, compiler: Compiler = compiled
+        self,
+        ruleset: RuleSet,
+        *,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+        compiler: Compiler = compiled,
+        router: Router = route,
     ) -> None:
         self._budget = Budget(cache_bytes)
         self._atoms = _Atoms(ruleset.rules, self._budget, compiler)
         self._by_source: dict[LogSource, list[Rule]] = {}
         for rule in ruleset.rules:
             self._by_source.setdefault(rule.logsource, []).append(rule)
-        routes = {source: route(source) for source in self._by_source}
+        routes = {source: router(source) for source in self._by_source}
         self._routes: dict[LogSource, Route] = {source: found for source, found in routes.items() if found}
         self._fields = tuple(sorted({name for found in self._routes.values() for name in found.fields}))
         self._plans: dict[frozenset[LogSource], _Plan] = {}

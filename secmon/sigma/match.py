@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from secmon.model.event import Event
 from secmon.sigma import regexes
-from secmon.sigma.routing import route
+from secmon.sigma.routing import Router, route
 from secmon.sigma.rule import LogSource, Rule
 from secmon.sigma.tree import (
     ANY_CHARACTER,
@@ -46,24 +46,26 @@ class Definition:
 
     Args:
         rules: the rules.
+        router: where log sources are found.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], *, router: Router = route) -> None:
         self._rules = sorted(rules, key=lambda rule: rule.id)
+        self._router = router
 
     def match(self, event: Event) -> list[Rule]:
         """Return the rules that an event satisfies, by rule id."""
-        return [rule for rule in self._rules if matches(rule, event)]
+        return [rule for rule in self._rules if matches(rule, event, router=self._router)]
 
 
-def matches(rule: Rule, event: Event) -> bool:
+def matches(rule: Rule, event: Event, *, router: Router = route) -> bool:
     """Tell whether a rule matches an event: it is of the rule's log source, and the condition holds."""
-    return accepts(rule.logsource, event) and holds(rule.tree, event)
+    return accepts(rule.logsource, event, router=router) and holds(rule.tree, event)
 
 
-def accepts(source: LogSource, event: Event) -> bool:
+def accepts(source: LogSource, event: Event, *, router: Router = route) -> bool:
     """Tell whether an event is of a log source; False for one without a route."""
-    found = route(source)
+    found = router(source)
     return found is not None and found.accepts(event)
 
 

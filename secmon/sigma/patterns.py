@@ -26,7 +26,7 @@ _REGEX_FLAGS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_ALLOWEMPTY
 _START, _END = b"\xfe", b"\xff"
 
 # What may stand in a regular expression for hyperscan; everything else means something else there, or might.
-_SAFE_REGEX = re.compile(
+SAFE_REGEX = re.compile(
     r"""(?:\(\?[is]{1,2}\))?            # flags for all of it
     (?: [^\\()\[\]]                     # a literal, an anchor, a repetition, an alternative
       | \\[dDwWsSbnrtf.\\^$|?*+()\[\]{}/\-"'_:;,<>=!@\#%&~`\ ]
@@ -154,7 +154,7 @@ def regex_needle(number: int, expression: str, flags: str) -> Needle | None:
     """Return an expression that finds at least what RE2 finds in plain text, or None."""
     if not expression.isascii() or "m" in flags or _POSSESSIVE.search(expression):
         return None
-    if _SAFE_REGEX.fullmatch(expression) is None:
+    if SAFE_REGEX.fullmatch(expression) is None:
         return None
     bits = _REGEX_FLAGS
     if "i" in flags:

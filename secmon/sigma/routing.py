@@ -8,7 +8,7 @@ Sources: Sigma's log source guides (Sysmon event ids, Windows audit event ids, c
 for our own, the fields that `secmon.parse` sets; what others send as ECS stands in `sources.py`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,6 +32,10 @@ class Route:
     def accepts(self, event: Event) -> bool:
         """Tell whether an event is of this log source."""
         return all(any(_fits(option, event) for option in options) for options in self.requirements)
+
+
+Router = Callable[[LogSource], Route | None]
+"""Finds the route of a log source: `route` over our own events, `native.native_route` over native ones."""
 
 
 def _fits(option: Alternative, event: Event) -> bool:

@@ -122,7 +122,11 @@ def _refuse_strangers(document: YamlDocument) -> None:
 
 
 def load_rules(
-    files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = (), placeholders: Placeholders | None = None
+    files: Sequence[RuleFile],
+    *,
+    pipelines: Sequence[RuleFile] = (),
+    placeholders: Placeholders | None = None,
+    native: bool = False,
 ) -> RuleSet:
     """Compile every rule of some files; one broken rule never stops the others.
 
@@ -130,12 +134,15 @@ def load_rules(
         files: in order; a rule of a later file replaces one of the same id in an earlier file.
         pipelines: pySigma processing pipelines (YAML), applied in order.
         placeholders: values for the modifier `expand`, by name.
+        native: for events whose fields are called as the rules call them.
 
     Raises:
         ContentError: a pipeline is wrong; without it every rule would mean something else.
     """
     settings = Settings(
-        pipelines=[_pipeline(file) for file in pipelines], placeholders={} if placeholders is None else placeholders
+        pipelines=[_pipeline(file) for file in pipelines],
+        placeholders={} if placeholders is None else placeholders,
+        native=native,
     )
     loader = _Loader(settings)
     for file in files:

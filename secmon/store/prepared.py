@@ -40,19 +40,21 @@ class Prepared:
     def __init__(self, cache: CacheFolder) -> None:
         self._cache = cache
 
-    def rule_set(self, files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = ()) -> RuleSet:
+    def rule_set(
+        self, files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = (), native: bool = False
+    ) -> RuleSet:
         """Return the rule set of some files, as `sigma.ruleset.load_rules` does.
 
         Raises:
             ContentError: a pipeline is wrong.
         """
-        name = f"rules-{_digest_of(files, pipelines)}"
+        name = f"{'native' if native else 'rules'}-{_digest_of(files, pipelines)}"
         with _no_collector():
             if ruleset := self._kept(name, dump.load):
                 return ruleset
             from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  pySigma, which a warm start needs not
 
-            ruleset = load_rules(files, pipelines=pipelines)
+            ruleset = load_rules(files, pipelines=pipelines, native=native)
             try:
                 self._cache.put(name, dump.dump(ruleset))
             except ContentError as error:

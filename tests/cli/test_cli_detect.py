@@ -164,3 +164,61 @@ def test_classify_masks_before_detection(files: Mapping[str, str]) -> None:
 @pytest.mark.parametrize("arguments", [["--source", "ecs"], ["--rules", "nowhere.yml", "x"], []])
 def test_bad_usage_is_two(arguments: list[str]) -> None:
     assert run(*arguments)[0] == 2
+
+
+NATIVE = rule_text(
+    "selection: {CommandLine|contains: whoami, ParentImage|endswith: \\w3wp.exe}\ncondition: selection",
+    number=7,
+    logsource="{product: windows, category: process_creation}",
+)
+
+
+def native(second: int | None, command: str, **more: object) -> bytes:
+    """Return one Windows event whose fields are called as rules call them."""
+    fields: dict[str, object] = {
+        "EventID": 1,
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "CommandLine": command,
+        "ParentImage": "C:\\Windows\\System32\\inetsrv\\w3wp.exe",
+    }
+    if second is not None:
+        fields["UtcTime"] = f"2026-09-07 00:00:{second:02}.000"
+    return json.dumps(fields | more, ensure_ascii=False).encode() + b"\n"
+
+
+def test_native_fields_are_matched_as_rules_call_them(tmp_path: Path) -> None:
+    rule, log = tmp_path / "native.yml", tmp_path / "log.jsonl"
+    rule.write_text(NATIVE, "utf-8")
+    log.write_bytes(
+        native(1, "cmd /c WHOAMI /all")
+        + native(2, "ipconfig")
+        + native(None, "who\u0061mi")
+        + b'{"EventID": 1\n'
+        + native(5, "whoami", EventID=3)
+        + b"\n"
+        + native(7, "whoami", Verified=True, Ratio=0.5)
+    )
+    common = ["--rules", str(rule), "--source", "native", str(log)]
+    status, rows, said = run(*common, "--summary")
+    assert status == 5
+    assert f"{log}:record 4: not JSON" in said
+    assert json.loads(said.splitlines()[-1])["events"] == 5
+    assert [(row["secmon.record"], row.get("@timestamp")) for row in rows] == [
+        (1, "2026-09-07T00:00:01.000Z"),
+        (3, None),
+        (7, "2026-09-07T00:00:07.000Z"),
+    ]
+    assert len({row["event.id"] for row in rows}) == 3
+    assert run(*common, "--engine", "match")[:2] == (status, rows)
+    assert run(*common, "--workers", "2")[:2] == (status, rows)
+
+
+def test_lanes_that_have_learnt_find_the_same(tmp_path: Path) -> None:
+    rule, log = tmp_path / "native.yml", tmp_path / "log.jsonl"
+    rule.write_text(NATIVE, "utf-8")
+    log.write_bytes(b"".join(native(n % 60, "whoami" if n % 97 == 0 else f"ping -n {n}") for n in range(3000)))
+    common = ["--rules", str(rule), "--source", "native", str(log)]
+    expected = run(*common, "--engine", "match")
+    assert len(expected[1]) == 31
+    assert run(*common) == expected
+    assert run(*common, "--workers", "3") == expected

@@ -1,0 +1,119 @@
+"""JSON lines whose fields are called as rules call them: nothing is mapped, split or merged.
+
+For `secmon detect --source native`. Nested objects become dotted names, as in ECS documents.
+"""
+
+from datetime import UTC, tzinfo
+
+import orjson
+
+from secmon.errors import ParseError
+from secmon.model.event import Dropped, Event, ParseContext, Record, Scalar
+from secmon.parse.encoding import decode
+from secmon.parse.frame import frame_lines
+from secmon.parse.json_text import MAX_FIELDS, flatten, is_blank, load_object
+from secmon.parse.json_time import json_time
+from secmon.parse.kind import Kind
+
+# A float from here on need not be the integer it equals.
+_MAX_EXACT = 2**53
+_PLAIN = frozenset({str, int, type(None)})
+
+# Name → whether a time without offset is UTC; in this order.
+_TIMES = (
+    ("@timestamp", False),
+    ("SystemTime", True),
+    ("TimeCreated", False),
+    ("EventTime", False),
+    ("timestamp", False),
+    ("UtcTime", True),
+)
+
+
+def read_native(raw: bytes) -> tuple[Event | Dropped, bool]:
+    """Read one line; tell as well whether the values stand in its bytes as they are, JSON's escapes aside.
+
+    Booleans and huge fractions become the texts by which Sigma compares them.
+
+    Raises:
+        ParseError: it is not a JSON object, or breaks a bound; the caller knows where.
+    """
+    try:
+        members = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return _read_unusual(raw), False
+    if type(members) is not dict:
+        raise ParseError("not a JSON object", hint="one object a line is expected")
+    if _PLAIN.issuperset(map(type, members.values())) and len(members) <= MAX_FIELDS:
+        return members, True
+    event = flatten(members, Record("", ""))
+    return event, _settle(event, raw)
+
+
+def _read_unusual(raw: bytes) -> Event | Dropped:
+    text, encoding = decode(raw)
+    if is_blank(text):
+        return Dropped("blank")
+    record = Record(text, "", encoding)
+    event = flatten(load_object(record), record)
+    _settle(event, raw)
+    return event
+
+
+def _settle(event: Event, raw: bytes) -> bool:
+    """Write as texts what Python would take for an equal number; tell whether every fraction stands in the line."""
+    verbatim = True
+    for name, value in event.items():
+        items = value if isinstance(value, list) else [value]
+        if _PLAIN.issuperset(map(type, items)):
+            continue
+        settled = [_settled(item) for item in items]
+        event[name] = settled if isinstance(value, list) else settled[0]
+        for item in settled:
+            if isinstance(item, float) and (str(int(item)) if item.is_integer() else str(item)).encode() not in raw:
+                verbatim = False
+        verbatim = verbatim and not any(isinstance(item, float) and abs(item) >= _MAX_EXACT for item in items)
+    return verbatim
+
+
+def _settled(item: Scalar) -> Scalar:
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    return str(item) if isinstance(item, float) and abs(item) >= _MAX_EXACT else item
+
+
+def native_time(event: Event, zone: tzinfo) -> str | None:
+    """Return when an event happened, None if it does not say so in one of the usual fields."""
+    for name, is_utc in _TIMES:
+        if (time := json_time(event.get(name), UTC if is_utc else zone)) is not None:
+            return time
+    return None
+
+
+def parse_native(record: Record, context: ParseContext) -> list[Event] | Dropped:
+    """Read one record, for those who have no use for its bytes.
+
+    Raises:
+        ParseError: as for `read_native`, or it has no time.
+    """
+    try:
+        event, _ = read_native(record.text.encode("utf-8", "surrogatepass"))
+    except ParseError as error:
+        error.where = record.where
+        raise
+    if isinstance(event, Dropped):
+        return event
+    time = native_time(event, context.zone)
+    if time is None:
+        raise ParseError("no time of the event that can be read", where=record.where)
+    return [event | {"@timestamp": time}]
+
+
+def _unknown(texts: list[str]) -> float:
+    del texts  # whoever wants native fields says so
+    return 0.0
+
+
+NATIVE = Kind(
+    name="native", dataset="native", module="native", frame=frame_lines, parse=parse_native, recognise=_unknown
+)
