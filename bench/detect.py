@@ -1,13 +1,15 @@
 """How fast are events matched, and does the engine agree with its definition?
 
-    SECMON_CORPORA=… SECMON_PUBLIC_RULES=… python bench/detect.py [--rules SUBFOLDER] [--sample N]
+    SECMON_CORPORA=… SECMON_PUBLIC_RULES=… python bench/detect.py [--rules SUBFOLDER] [--sample N] [--events N]
 
 Real Windows events, never repeated, once through the parser and once through the engine with the public
 rules: first pass (nothing remembered, every database built on the way) and second pass, in CPU time of one core,
 with a table of µs per event and stage. A sample is matched by the definition too; every difference is printed.
+The same lines go through the engine for native fields: JSON, gate, rules, hits, nothing mapped.
 """
 
 import argparse
+import gc
 import os
 import resource
 import time
@@ -18,11 +20,15 @@ from pathlib import Path
 
 import zstandard
 
-from secmon.model.event import Event, Frame
+from secmon.app.detect import LineStation
+from secmon.model.event import Dropped, Event, Frame
+from secmon.parse.native import NATIVE, read_native
 from secmon.parse.registry import KINDS
 from secmon.pipeline import Lane, parse_frames
 from secmon.sigma.index import Engine
+from secmon.sigma.lines import LineEngine
 from secmon.sigma.match import Definition
+from secmon.sigma.native import native_route
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
 
@@ -30,9 +36,9 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 BLOCK = 2000
 
 
-def read_rules(folder: Path, pattern: str) -> RuleSet:
+def read_rules(folder: Path, pattern: str, *, native: bool = False) -> RuleSet:
     paths = sorted(folder.glob(pattern))
-    return load_rules([RuleFile(str(path), path.read_text("utf-8")) for path in paths])
+    return load_rules([RuleFile(str(path), path.read_text("utf-8")) for path in paths], native=native)
 
 
 def read_frames(path: Path) -> list[Frame]:
@@ -77,16 +83,47 @@ def compare(ruleset: RuleSet, engine: Engine, events: list[Event], sample: int) 
     return sum(engine.match(event) != found for event, found in zip(chosen, expected, strict=True))
 
 
+def native(ruleset: RuleSet, frames: list[Frame], sample: int) -> None:
+    """Take lines through the engine for native fields, twice, and a sample through the definition."""
+    engine = LineEngine(ruleset)
+    station = LineStation(engine, ruleset, None)
+    lane = Lane(source="bench", generation="", kind=NATIVE, zone=UTC)
+    gc.collect()
+    gc.freeze()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for label in ("native, first pass", "native, second pass"):
+        started = time.process_time()
+        worked = [station.work(frames[at : at + BLOCK], lane, bytes(8)) for at in range(0, len(frames), BLOCK)]
+        timed(label, len(frames), started)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+    found = [rule_id for block in worked for each in block.found for rule_id in each.rule_ids]
+    print(f"hits: {len(found)} of {len(set(found))} rules; the engine took {grown} MB")
+    definition = Definition(ruleset.rules, router=native_route)
+    differences = 0
+    for frame in frames[:: max(1, len(frames) // sample)]:
+        event, verbatim = read_native(frame.raw)
+        if not isinstance(event, Dropped):
+            differences += engine.match_line(event, frame.raw, verbatim=verbatim) != definition.match(event)
+    print(f"differences from match.py: {differences}")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     arguments.add_argument("--rules", default="rules*/**/*.yml", help="pattern below SECMON_PUBLIC_RULES")
     arguments.add_argument("--sample", type=int, default=100, help="events that the definition decides")
+    arguments.add_argument("--events", type=int, default=0, help="only so many events, from all over the file")
+    arguments.add_argument("--only-native", action="store_true", help="leave out the way through ECS")
     given = arguments.parse_args()
+    frames = read_frames(Path(os.environ["SECMON_CORPORA"]) / "windows" / "otrf-97k.jsonl.zst")
+    if given.events:
+        frames = frames[:: max(1, len(frames) // given.events)]
+    native(read_rules(Path(os.environ["SECMON_PUBLIC_RULES"]), given.rules, native=True), frames, given.sample)
+    if given.only_native:
+        return
     started = time.process_time()
     ruleset = read_rules(Path(os.environ["SECMON_PUBLIC_RULES"]), given.rules)
     spent = time.process_time() - started
     print(f"rules: {len(ruleset.rules)} run, {len(ruleset.problems)} do not; compiled in {spent:.2f} s of CPU time")
-    frames = read_frames(Path(os.environ["SECMON_CORPORA"]) / "windows" / "otrf-97k.jsonl.zst")
     started = time.process_time()
     events = parse(frames)
     count = len(events)

@@ -18,6 +18,7 @@ from secmon.parse.kind import Kind
 # A float from here on need not be the integer it equals.
 _MAX_EXACT = 2**53
 _PLAIN = frozenset({str, int, type(None)})
+_FLAT = _PLAIN | {bool}
 
 # Name → whether a time without offset is UTC; in this order.
 _TIMES = (
@@ -44,7 +45,10 @@ def read_native(raw: bytes) -> tuple[Event | Dropped, bool]:
         return _read_unusual(raw), False
     if type(members) is not dict:
         raise ParseError("not a JSON object", hint="one object a line is expected")
-    if _PLAIN.issuperset(map(type, members.values())) and len(members) <= MAX_FIELDS:
+    kinds = set(map(type, members.values()))
+    if kinds <= _FLAT and len(members) <= MAX_FIELDS:
+        if bool in kinds:
+            _settle(members, raw)
         return members, True
     event = flatten(members, Record("", ""))
     return event, _settle(event, raw)
@@ -64,9 +68,9 @@ def _settle(event: Event, raw: bytes) -> bool:
     """Write as texts what Python would take for an equal number; tell whether every fraction stands in the line."""
     verbatim = True
     for name, value in event.items():
-        items = value if isinstance(value, list) else [value]
-        if _PLAIN.issuperset(map(type, items)):
+        if type(value) in _PLAIN:
             continue
+        items = value if isinstance(value, list) else [value]
         settled = [_settled(item) for item in items]
         event[name] = settled if isinstance(value, list) else settled[0]
         for item in settled:

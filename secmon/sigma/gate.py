@@ -19,9 +19,10 @@ from secmon.sigma.rule import Rule
 from secmon.sigma.tree import Node
 
 # A gate is made after so many lines of a lane, or so many trials of its rules if they are fewer; and made again at
-# these numbers of lines if more than a share of them got through.
+# these numbers of lines if more than a share of them got through: later where many rules make it dear.
 _FIRST_LINES, _FIRST_TRIALS = 48, 300
 _AGAIN_AT = (400, 4_000, 40_000)
+_LINES_FOR_A_RULE = 8
 _OPEN_SHARE = 0.15
 _SAMPLE = 128
 _SAMPLE_BYTES = 1_024
@@ -88,7 +89,8 @@ class Lane:
         self._beyond_ascii = 0
         self._seen = self._opened = 0
         first = min(_FIRST_LINES, 1 + _FIRST_TRIALS // max(1, len(self.trials)))
-        self._next = [first, *_AGAIN_AT] if self.trials else []
+        again = sorted({max(at, _LINES_FOR_A_RULE * len(self.trials)) for at in _AGAIN_AT})
+        self._next = [first, *again] if self.trials else []
         self._sample: list[bytes] = []
 
     def candidates(self, line: bytes) -> Sequence[Trial]:

@@ -87,6 +87,11 @@ def _texts(node: Node) -> Iterator[bytes]:
 
 def _written(text: str) -> Iterator[bytes]:
     """Yield the pieces of a text as they stand in a line."""
+    if text.isascii() and text.isprintable():  # nearly all are
+        written = text.lower().replace("\\", "\\\\").replace('"', '\\"').encode()
+        if len(written) >= MIN_BYTES:
+            yield written[:MAX_BYTES]
+        return
     for piece in _PIECE.findall(text):
         written = piece.lower().replace("\\", "\\\\").replace('"', '\\"').encode()
         if len(written) >= MIN_BYTES:
