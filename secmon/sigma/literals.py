@@ -29,6 +29,9 @@ NOT_ASCII = b"\x80"
 # What must be looked at more closely where it stands in a line, upper and lower case told apart.
 SUSPECTS = (b"\\u", b"\\/", "\u0130".encode(), "\u212a".encode(), "\u017f".encode())
 
+# A cover of this cost is not worth looking for a better one: one text of some length that was never seen.
+_GOOD = 0.004
+
 _ESCAPED_BACKSLASH = b"\\\\"
 _PIECE = re.compile(r"[\x20-\x7e]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -54,8 +57,14 @@ def cover(node: Node, weigh: Weigh) -> Cover | None:
     ASCII. None if there are no such texts.
     """
     if isinstance(node, And):
-        covers = [found for child in node.nodes if (found := cover(child, weigh))]
-        return min(covers, key=_cost, default=None)
+        best: Cover | None = None
+        for child in sorted(node.nodes, key=_is_branch):
+            found = cover(child, weigh)
+            if found is not None and (best is None or found[0] < best[0]):
+                best = found
+            if best is not None and best[0] <= _GOOD:
+                break
+        return best
     if isinstance(node, Or):
         cost, texts = 0.0, set[bytes]()
         for child in node.nodes:
@@ -68,6 +77,10 @@ def cover(node: Node, weigh: Weigh) -> Cover | None:
     if isinstance(node, Not):
         return None
     return min(((weigh(text), frozenset({text})) for text in _texts(node)), key=_cost, default=None)
+
+
+def _is_branch(node: Node) -> bool:
+    return isinstance(node, And | Or | Not)
 
 
 def _cost(found: Cover) -> float:
