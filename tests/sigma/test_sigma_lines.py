@@ -331,3 +331,37 @@ def test_native_names_of_windows_are_those_of_the_rules() -> None:
 
 def test_every_log_source_has_a_native_route() -> None:
     assert all(native_route(source) is not None for source in known_sources())
+
+
+IN_ANY_CASE = Or(
+    (
+        Text("Image", (ANY_TEXT, "kiss/me", ANY_TEXT)),
+        Text("Image", (ANY_TEXT, "100000", ANY_TEXT)),
+        Text("Image", ("1e-07",)),
+        Text("Image", (ANY_TEXT, 'a"b\\c', ANY_TEXT)),
+        Text("Image", (ANY_TEXT, "学校", ANY_TEXT)),
+        Regex("Image", "mess", "i"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"KISS/me"', r'"kiss\/me"', r'"\u006biss/me"', '"\u212aiss/me"', '"kİss/me"', '"MESſ"', '"me\u017fs"',
+        r'"A\"b\\c"', r'"a\u0022b\\c"', '"学校"', r'"\u5b66\u6821"', "1e5", "100000.0", "1e-7", "0.0000001",
+        '["x", "kiss/me"]',
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_gate_lets_every_way_of_writing_a_value_through(value: str) -> None:
+    ruleset = compiled([(IN_ANY_CASE, LogSource(product="windows"))])
+    engine, definition = LineEngine(ruleset), Definition(ruleset.rules, router=native_route)
+    for number in range(100):
+        line = b'{"Channel":"Security","Image":"C:\\\\Users\\\\%d"}' % number
+        assert engine.match_line(read_native(line)[0], line, verbatim=True) == []  # type: ignore[arg-type]  # an event
+    line = f'{{"Channel":"Security","Image":{value}}}'.encode()
+    found = read(line)
+    assert found is not None
+    event, verbatim = found
+    assert engine.match_line(event, line, verbatim=verbatim) == definition.match(event)
