@@ -4,22 +4,29 @@
 
 With SECMON_ES_URL the command gets that cluster, and nothing is started. Otherwise one node is started on a free port
 of the loopback for the life of the command, which finds it in SECMON_ES_URL; it is stopped by its pid however the
-command ends, on SIGTERM and SIGINT too, and its data is removed. Without a JDK 17+ and Maven: with `--optional` that is
-said and the command runs without a server, unless CI=true; otherwise it is a failure.
+command ends, on SIGTERM and SIGINT too, and its data is removed. The data lies in memory where there is room, so that
+nobody waits for a disk; SECMON_ES_RUN names another place. Without a JDK 17+ and Maven: with `--optional` that is said
+and the command runs without a server, unless CI=true; otherwise it is a failure.
 Ends with the command's status. Needs nothing beyond the standard library.
 """
 
 import argparse
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from server import Options, ServerError, free_port, running_cluster
 
 _STOP_SECONDS = 60
+_MEMORY = Path("/dev/shm")  # noqa: S108  the system's folder in memory; ours below it has a name nobody can foresee
+_ROOM_BYTES = 6 << 30
 
 
 def main() -> int:
@@ -33,7 +40,7 @@ def main() -> int:
         return _run(asked.command, os.environ["SECMON_ES_URL"])
     signal.signal(signal.SIGTERM, _end)
     try:
-        with running_cluster(Options(port=free_port(asked.nodes), nodes=asked.nodes)) as cluster:
+        with _in_memory(), running_cluster(Options(port=free_port(asked.nodes), nodes=asked.nodes)) as cluster:
             urls = ",".join(cluster.urls)
             _say(f"a server of its own runs at {urls} until the command ends")
             status = _run(asked.command, urls)
@@ -45,6 +52,22 @@ def main() -> int:
         return _run(asked.command, "")
     _say("that server is stopped; `make elasticsearch` starts one that stays, for SECMON_ES_URL")
     return status
+
+
+@contextlib.contextmanager
+def _in_memory() -> Iterator[None]:
+    """Let servers that are started from here on, also by the command, keep their data in memory if there is room."""
+    if os.environ.get("SECMON_ES_RUN") or not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _ROOM_BYTES:
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="secmon-elasticsearch-", dir=_MEMORY)
+    Path(folder).chmod(0o711)  # root's servers run as somebody else
+    os.environ["SECMON_ES_RUN"] = folder
+    try:
+        yield
+    finally:
+        del os.environ["SECMON_ES_RUN"]
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(command: Sequence[str], url: str) -> int:

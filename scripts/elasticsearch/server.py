@@ -49,8 +49,6 @@ def _build_folder() -> Path:
 
 
 BUILD = _build_folder()
-# Where the nodes keep configuration, data and logs; in memory (/dev/shm/…) the contract suite is several times as fast.
-RUN = Path(os.environ.get("SECMON_ES_RUN") or BUILD / "run")
 HOME = BUILD / f"elasticsearch-{VERSION}"
 MIN_JAVA = 17
 START_SECONDS = 180
@@ -283,7 +281,7 @@ def free_port(nodes: int = 1) -> int:
 
 
 def _run_folder(port: int) -> Path:
-    return RUN / str(port)
+    return Path(os.environ.get("SECMON_ES_RUN") or BUILD / "run") / str(port)
 
 
 def _url(options: Options, number: int) -> str:
