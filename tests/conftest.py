@@ -15,6 +15,7 @@ _GROUPS = {
     "elasticsearch": "SECMON_ES_URL",
     "public_rules": "SECMON_PUBLIC_RULES",
     "corpora": "SECMON_CORPORA",
+    "chaos": "SECMON_FAULT_LOOPS",
 }
 
 

@@ -10,7 +10,7 @@ from secmon.app.leases import TTL_S
 from tests.faults.clusters import OTHER, Load, id_of, read_by, site
 from tests.faults.running import ACCESS, SOURCE, House, daemon, until
 
-pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
+pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow, pytest.mark.chaos]
 
 HEAD_LINES = 1_000
 """A stream is known by its first 64 KiB: with them there at once, ids do not depend on when it was first seen."""
