@@ -9,19 +9,21 @@ from typing import Final
 
 # Exact text.
 _WORDS = """
-agent.type agent.version asset.id data.classes data.level data.minor data.token.student_no_national destination.domain
-dll.hash.md5 dll.name dll.path dns.answers.data dns.answers.name dns.answers.type dns.id dns.question.name
-dns.question.type dns.response_code dns.type ecs.version edu.records email.from.address email.to.address event.action
-event.category event.code event.dataset event.hash event.id event.kind event.module event.outcome event.provider
-event.reason event.type file.directory file.hash.md5 file.hash.sha256 file.name file.path group.domain group.id
-group.name host.name host.os.family http.request.method http.request.referrer http.response.mime_type http.version
-log.file.path log.level log.syslog.appname log.syslog.facility.name log.syslog.hostname log.syslog.msgid
-log.syslog.procid log.syslog.severity.name log.syslog.version network.community_id network.direction network.protocol
-network.transport observer.ingress.interface.name process.command_line process.entity_id process.executable
-process.hash.md5 process.hash.sha1 process.hash.sha256 process.name process.parent.command_line
-process.parent.entity_id process.parent.executable process.parent.name process.pe.imphash
-process.pe.original_file_name process.working_directory registry.data.strings registry.hive registry.key registry.path
-rule.category rule.id rule.name rule.version secmon.encoding server.address service.name source.address source.domain
+agent.type agent.version asset.id data.classes data.level data.minor data.token.student_no_national db.namespace
+db.operation.name db.query.text destination.domain dll.hash.md5 dll.name dll.path dns.answers.data dns.answers.name
+dns.answers.type dns.id dns.question.name dns.question.type dns.response_code dns.type ecs.version edu.object
+edu.records email.attachments.file.extension email.attachments.file.name email.direction email.from.address
+email.reply_to.address email.subject email.to.address event.action event.category event.code event.dataset event.hash
+event.id event.kind event.module event.outcome event.provider event.reason event.type file.directory file.hash.md5
+file.hash.sha256 file.name file.path group.domain group.id group.name host.name host.os.family http.request.method
+http.request.referrer http.response.mime_type http.version log.file.path log.level log.syslog.appname
+log.syslog.facility.name log.syslog.hostname log.syslog.msgid log.syslog.procid log.syslog.severity.name
+log.syslog.version network.community_id network.direction network.protocol network.transport
+observer.ingress.interface.name process.command_line process.entity_id process.executable process.hash.md5
+process.hash.sha1 process.hash.sha256 process.name process.parent.command_line process.parent.entity_id
+process.parent.executable process.parent.name process.pe.imphash process.pe.original_file_name
+process.working_directory registry.data.strings registry.hive registry.key registry.path rule.category rule.id
+rule.name rule.version secmon.encoding server.address service.name source.address source.domain
 suricata.eve.event_type suricata.eve.flow.state suricata.eve.ftp.command suricata.eve.ftp.command_data
 suricata.eve.ftp.completion_code system.auth.ssh.method system.auth.ssh.signature system.auth.su.tty
 system.auth.sudo.tty tags threat.indicator.name threat.tactic.id threat.technique.id tls.client.ja3
@@ -41,10 +43,10 @@ winlog.user.identifier winlog.version
 _ADDRESSES = "destination.ip dns.resolved_ip host.ip network.forwarded_ip server.ip source.ip"
 # Exact text, and as a whole number too: ranges and sums (subfield `number`).
 _NUMBERS = """
-destination.bytes destination.packets destination.port dns.answers.ttl event.duration event.severity file.size
-http.response.body.bytes http.response.status_code log.syslog.facility.code log.syslog.priority
-log.syslog.severity.code network.bytes network.packets process.parent.pid process.pid source.bytes source.packets
-source.port url.port winlog.process.pid winlog.process.thread.id
+db.response.returned_rows destination.bytes destination.packets destination.port dns.answers.ttl event.duration
+event.severity file.size gen_ai.usage.output_tokens http.response.body.bytes http.response.status_code
+log.syslog.facility.code log.syslog.priority log.syslog.severity.code network.bytes network.packets process.parent.pid
+process.pid source.bytes source.packets source.port url.port winlog.process.pid winlog.process.thread.id
 """
 # Moments beside `@timestamp`: exact text only, because events of 1601 and 9999 occur.
 _MOMENTS = "event.created event.end event.ingested event.start"
