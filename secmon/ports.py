@@ -143,6 +143,18 @@ class EventLog(Protocol):
         """Yield hits by (`at`, event id, rule id); only those in scope."""
         ...
 
+    def count_suppressed(
+        self, access: Access, query: HitQuery, *, utc_offset_s: int = 0
+    ) -> dict[tuple[str, date], int]:
+        """Return how many suppressed hits there are, by what suppresses them and calendar day of their `at`.
+
+        Args:
+            access: who asks; only hits in scope count.
+            query: which hits; `upto` and `limit` do not apply.
+            utc_offset_s: seconds east of UTC of the calendar that days are counted in.
+        """
+        ...
+
     def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
         """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them.
 

@@ -145,7 +145,7 @@ def get_alert(house: Installation, access: Access, alert_id: str) -> Alert:
 def alert_event_ids(house: Installation, access: Access, alert: Alert) -> tuple[list[str], int]:
     """Return the ids of an alert's first events (at most 100) and how many there are in all."""
     if alert.rule_kind == "event":
-        hits = house.log.hits(access, HitQuery(alert_id=alert.id, limit=MAX_SHOWN_EVENTS))
+        hits = house.log.hits(access, HitQuery(alert_id=alert.id, suppressed=False, limit=MAX_SHOWN_EVENTS))
         return [hit.event_id for hit in hits], alert.content.count
     events = house.log.events_by_id(access, alert.content.samples)
     return [str(event["event.id"]) for event in events], len(events)

@@ -216,7 +216,7 @@ def run_render(house: Installation, access: Access, args: Mapping[str, Any]) -> 
 def _event_ids(house: Installation, access: Access, alert: Alert) -> list[str]:
     if alert.rule_kind != "event":
         return list(alert.content.samples)
-    return [hit.event_id for hit in house.log.hits(access, HitQuery(alert_id=alert.id))]
+    return [hit.event_id for hit in house.log.hits(access, HitQuery(alert_id=alert.id, suppressed=False))]
 
 
 def _findings(house: Installation, access: Access, event_ids: list[str]) -> list[Finding]:

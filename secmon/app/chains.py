@@ -38,7 +38,7 @@ class HitReader:
 
     def hits(self, rule: CorrelationRule, group: Mapping[str, Value], since: datetime, until: datetime) -> list[Hit]:
         """Return the hits that count towards one group of a correlation, in no order; `until` is exclusive."""
-        query = HitQuery(key=key_id(rule.id, dict(group)), since=since, until=until, upto=self.upto)
+        query = HitQuery(key=key_id(rule.id, dict(group)), since=since, until=until, upto=self.upto, suppressed=False)
         stored = list(self.log.hits(self.access, query))
         if not rule.inner:
             return stored

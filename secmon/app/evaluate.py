@@ -144,7 +144,8 @@ class _Tick:
         return self.mark.begun
 
     def fold(self, hits: list[Hit]) -> None:
-        """Fold new hits into their alerts."""
+        """Fold new hits into their alerts; what is suppressed raises none and counts for none."""
+        hits = [hit for hit in hits if hit.suppressed_by is None]
         book = rulebook.Rulebook(self.house, self.access)
         by_alert: dict[str, list[Hit]] = {}
         for hit in hits:
@@ -235,7 +236,7 @@ class _Tick:
     def _summed(self, before: Alert, card: RuleCard, draft: Draft) -> AlertContent:
         if before.tick <= self.mark.done:
             return merged(before.content, draft.content)
-        hits = self.house.log.hits(self.access, HitQuery(alert_id=before.id, upto=self.upto))
+        hits = self.house.log.hits(self.access, HitQuery(alert_id=before.id, upto=self.upto, suppressed=False))
         first = next(hits, None)
         if first is None:
             return before.content

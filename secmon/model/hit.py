@@ -40,6 +40,8 @@ class Hit:
             show an operator the same thing (design rule of reopening).
         unit_id: leaf unit of the event, None if unmapped.
         asset_id: asset of the event, None if unmapped.
+        suppressed_by: id of the exception, disabled rule or maintenance window that covers it; None if nothing does.
+            A suppressed hit is stored and found like any other, but raises no alert and counts for no correlation.
     """
 
     event_id: str
@@ -54,6 +56,7 @@ class Hit:
     signature: str = ""
     unit_id: str | None = None
     asset_id: str | None = None
+    suppressed_by: str | None = None
 
 
 class Minor(StrEnum):

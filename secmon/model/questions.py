@@ -41,6 +41,8 @@ class HitQuery:
     Args:
         key: one of `Hit.keys`.
         upto: a mark of `EventLog.hits_since`: only hits of batches that stand before it; "" for all.
+        suppressed: only hits that something suppresses (True), or that nothing does (False); None for all.
+        suppressed_by: only hits that this suppresses.
     """
 
     since: datetime | None = None
@@ -50,6 +52,8 @@ class HitQuery:
     alert_id: str = ""
     key: str = ""
     asset_id: str = ""
+    suppressed: bool | None = None
+    suppressed_by: str = ""
     limit: int | None = None
 
 

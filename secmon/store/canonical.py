@@ -34,22 +34,22 @@ def event_line(event_id: str, digest: str, event: Event) -> bytes:
 
 def hit_line(hit: Hit) -> bytes:
     """Return a hit's line; sorted by event id, then rule id."""
-    return canonical_bytes(
-        [
-            hit.event_id,
-            hit.rule_id,
-            hit.rule_digest,
-            hit.level.value,
-            format_time(hit.at),
-            hit.alert_id,
-            hit.group,
-            sorted(hit.keys),
-            hit.captured,
-            hit.signature,
-            hit.unit_id,
-            hit.asset_id,
-        ]
-    )
+    line = [
+        hit.event_id,
+        hit.rule_id,
+        hit.rule_digest,
+        hit.level.value,
+        format_time(hit.at),
+        hit.alert_id,
+        hit.group,
+        sorted(hit.keys),
+        hit.captured,
+        hit.signature,
+        hit.unit_id,
+        hit.asset_id,
+    ]
+    # At the end and only where it is: lines of hits from before there were exceptions stay as they were.
+    return canonical_bytes(line if hit.suppressed_by is None else [*line, hit.suppressed_by])
 
 
 def finding_line(found: EventFinding) -> bytes:

@@ -1,5 +1,6 @@
 """EventLog: hits and findings."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
@@ -30,8 +31,12 @@ def test_a_hit_comes_back_as_it_went_in(log: EventLog) -> None:
         for level in sorted(Level)
     ]
     bare = hit_on(event, rule="z", alert_id=None, group={}, captured={}, signature="")
-    log.commit(ROOT_ACCESS, batch_of([event], hits=[*hits, bare]))
-    assert list(log.hits(ROOT_ACCESS, HitQuery())) == [*hits, bare]
+    quiet = hit_on(event, rule="zz", suppressed_by="0f1e-exception")
+    log.commit(ROOT_ACCESS, batch_of([event], hits=[*hits, bare, quiet]))
+    assert list(log.hits(ROOT_ACCESS, HitQuery())) == [*hits, bare, quiet]
+    assert log.hits_since(ROOT_ACCESS, "")[0] == [*hits, bare, quiet]
+    again = log.contents(ROOT_ACCESS, next(log.batches(ROOT_ACCESS))).hits
+    assert sorted(again, key=lambda hit: hit.rule_id) == [*hits, bare, quiet]
 
 
 def test_a_finding_comes_back_as_it_went_in(log: EventLog) -> None:
@@ -59,8 +64,9 @@ def test_hits_are_filtered_and_sorted(
 ) -> None:
     rules = st.lists(st.sampled_from(["rule-a", "rule-b", "rule-c"]), unique=True, min_size=1, max_size=3)
     keys = st.lists(st.sampled_from(["k1", "k2"]), unique=True).map(tuple)
+    quiet = st.sampled_from([None, None, "exception-a", "exception-b"])
     hits = [
-        hit_on(event, rule=rule, keys=data.draw(keys))
+        hit_on(event, rule=rule, keys=data.draw(keys), suppressed_by=data.draw(quiet))
         for event in events
         for rule in data.draw(rules, label="rules of an event")
     ]
@@ -71,8 +77,11 @@ def test_hits_are_filtered_and_sorted(
         alert_id=data.draw(st.sampled_from(["", "", "", "\ud800", *(hit.alert_id or "" for hit in hits[:3])])),
         key=data.draw(st.sampled_from(["", "", "k1", "none"])),
         asset_id=data.draw(st.sampled_from(["", "", "", "jwxt", "none"])),
+        suppressed=data.draw(st.sampled_from([None, None, True, False])),
+        suppressed_by=data.draw(st.sampled_from(["", "", "", "exception-a", "none", "\ud800"])),
         limit=data.draw(st.sampled_from([None, None, None, 0, 2])),
     )
+    offset = data.draw(st.sampled_from([0, 28_800, -12_600]))
     expected = [
         hit
         for hit in hits
@@ -83,7 +92,12 @@ def test_hits_are_filtered_and_sorted(
         and (not query.alert_id or hit.alert_id == query.alert_id)
         and (not query.key or query.key in hit.keys)
         and (not query.asset_id or hit.asset_id == query.asset_id)
+        and (query.suppressed is None or query.suppressed == (hit.suppressed_by is not None))
+        and (not query.suppressed_by or hit.suppressed_by == query.suppressed_by)
     ]
+    counts = Counter(
+        (hit.suppressed_by, (hit.at + timedelta(seconds=offset)).date()) for hit in expected if hit.suppressed_by
+    )
     expected.sort(key=lambda hit: (hit.at, hit.event_id, hit.rule_id))
     with empty_store(backend) as store:
         half = len(events) // 2
@@ -91,8 +105,11 @@ def test_hits_are_filtered_and_sorted(
             ids = {event["event.id"] for event in part}
             mine = [hit for hit in hits if hit.event_id in ids]
             store.log.commit(ROOT_ACCESS, batch_of(part, number=number, hits=mine, retention=f"r{number}"))
-        found = list(store.log.hits(Access(ROOT_ACCESS.principal, Scope(units)), query))
+        access = Access(ROOT_ACCESS.principal, Scope(units))
+        found = list(store.log.hits(access, query))
+        counted = store.log.count_suppressed(access, query, utc_offset_s=offset)
     assert found == expected[: query.limit]
+    assert counted == counts
 
 
 @settings(max_examples=40, deadline=None)
@@ -133,6 +150,18 @@ def test_findings_are_filtered_sorted_and_counted(
     assert sorted(found_, key=repr) == sorted(expected, key=repr)
     assert sum(counts.values()) == len(expected)
     assert counts.get("mobile", 0) == sum(found.finding.data_class == "mobile" for found in expected)
+
+
+def test_the_digest_tells_a_suppressed_hit_from_another(backend: str) -> None:
+    digests = []
+    for suppressed_by in (None, "exception-a", "exception-b"):
+        with empty_store(backend) as store:
+            event = event_at(0)
+            store.log.commit(ROOT_ACCESS, batch_of([event], hits=[hit_on(event, suppressed_by=suppressed_by)]))
+            digests.append(store.log.digest(ROOT_ACCESS)["hits"])
+    assert len(set(digests)) == 3
+    # What stores held before there were exceptions: the digest of a hit without one never changes.
+    assert digests[0] == "bdda5a70cce73988160ccaa78a99f35c99ff011c48e8727eca486f47035f4ebd"
 
 
 def test_hits_since_a_mark_are_those_of_later_batches(log: EventLog) -> None:

@@ -166,9 +166,13 @@ def hit_conditions(query: HitQuery) -> list[Query]:
     found = [_span("at", query.since, query.until)]
     if query.rule_ids:
         found.append(_terms("rule", query.rule_ids))
-    for name, value in (("alert", query.alert_id), ("keys", query.key), ("asset", query.asset_id)):
-        if value:
-            found.append(_terms(name, (value,)))
+    named = {
+        "alert": query.alert_id, "keys": query.key, "asset": query.asset_id, "suppressed": query.suppressed_by,
+    }  # fmt: skip
+    found += [_terms(name, (value,)) for name, value in named.items() if value]
+    if query.suppressed is not None:
+        suppressed: Query = {"exists": {"field": "suppressed"}}
+        found.append(suppressed if query.suppressed else {"bool": {"must_not": [suppressed]}})
     return [condition for condition in found if condition]
 
 

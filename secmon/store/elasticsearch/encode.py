@@ -125,7 +125,7 @@ def hit_item(hit: Hit) -> Item:
     """
     document = {
         "at": to_micros(hit.at), "event": hit.event_id, "rule": hit.rule_id, "alert": hit.alert_id, "keys": hit.keys,
-        "unit": hit.unit_id, "asset": hit.asset_id,
+        "unit": hit.unit_id, "asset": hit.asset_id, "suppressed": hit.suppressed_by,
         "hit": {
             "rule_digest": hit.rule_digest, "level": hit.level.value, "group": hit.group, "captured": hit.captured,
             "signature": hit.signature,
@@ -150,6 +150,7 @@ def hit_of(source: Source) -> Hit:
         signature=detail["signature"],
         unit_id=source["unit"],
         asset_id=source["asset"],
+        suppressed_by=source.get("suppressed"),  # hits of schema 1 have none
     )
 
 

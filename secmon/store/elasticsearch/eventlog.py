@@ -145,6 +145,12 @@ class ElasticsearchEventLog:
             places.update(self._batches.places({source["batch"] for source in page} - places.keys()))
             yield from (source for source in page if upto >= places.get(source["batch"], upto + 1))
 
+    def count_suppressed(
+        self, access: Access, query: HitQuery, *, utc_offset_s: int = 0
+    ) -> dict[tuple[str, date], int]:
+        """Return how many suppressed hits there are, by what suppresses them and calendar day of their `at`."""
+        return tally.count_suppressed(self._views, access.scope, query, utc_offset_s=utc_offset_s)
+
     def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
         """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them."""
         _root_only(access)  # where a page ends tells how many hits all units have

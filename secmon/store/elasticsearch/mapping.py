@@ -15,7 +15,7 @@ from secmon.store.elasticsearch.naming import KINDS, Kind, Names
 
 Json = dict[str, Any]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a template changes; stands in each index's `_meta`."""
 
 _WORD: Json = {"type": "keyword"}
@@ -86,7 +86,7 @@ def _mapping(properties: Json) -> Json:
 _HITS = _mapping(
     {
         "at": {"type": "long"}, "event": _WORD, "rule": _WORD, "alert": _WORD, "keys": _WORD, "unit": _WORD,
-        "asset": _WORD, "batch": _WORD, "hit": _NOT_INDEXED,
+        "asset": _WORD, "suppressed": _WORD, "batch": _WORD, "hit": _NOT_INDEXED,
     }
 )  # fmt: skip
 _FINDINGS = _mapping(

@@ -4,18 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from math import gcd
 from typing import Any, Final
 
 from secmon.model.access import Scope
 from secmon.model.event import Event, parse_time, to_micros, value_texts
-from secmon.model.questions import EventQuery, Profile
-from secmon.store.elasticsearch.asking import Question, question
+from secmon.model.questions import EventQuery, HitQuery, Profile
+from secmon.store.elasticsearch.asking import Question, hit_conditions, question
 from secmon.store.elasticsearch.encode import event_of, to_datetime
 from secmon.store.elasticsearch.fields import TIMESTAMP, indexed_as
 from secmon.store.elasticsearch.snapshot import Snapshot, Source, Views
 from secmon.store.matching import decision
 
 DAY_MS: Final = 86_400_000
+_DAY_S: Final = 86_400
 _DAY_MICROS: Final = DAY_MS * 1_000
 _ORDER: tuple[Source, ...] = ({"store.time": "asc"}, {"event.id": "asc"})
 
@@ -75,11 +77,27 @@ def profile(views: Views, scope: Scope, query: EventQuery, *, by: str, utc_offse
     return Profile(
         count=total.count,
         by=dict(total.values),
-        days=frozenset(map(_calendar_day, total.days)),
+        days=frozenset(map(calendar_day, total.days)),
         first=None if total.first is None else to_datetime(total.first),
         last=None if total.last is None else to_datetime(total.last),
         event_ids=tuple(one for _, one in sorted(total.earliest)[:ids]),
     )
+
+
+def count_suppressed(views: Views, scope: Scope, query: HitQuery, *, utc_offset_s: int) -> dict[tuple[str, date], int]:
+    """Return how many suppressed hits there are, by what suppresses them and day; see `ports.EventLog`."""
+    # The histogram of a composite knows no offset: its steps are as long as fits both the day and the offset.
+    step = gcd(_DAY_S, utc_offset_s) * 1_000_000
+    sources: list[Source] = [
+        {"by": {"terms": {"field": "suppressed"}}},
+        {"at": {"histogram": {"field": "at", "interval": step}}},
+    ]
+    counts: Counter[tuple[str, date]] = Counter()
+    with views.take("hits") as snapshot:
+        for bucket in snapshot.buckets(scope, hit_conditions(query), sources):
+            day = (int(bucket["key"]["at"]) + utc_offset_s * 1_000_000) // _DAY_MICROS
+            counts[bucket["key"]["by"], calendar_day(day)] += bucket["doc_count"]
+    return dict(counts)
 
 
 def _question(query: EventQuery, by: str) -> Question:
@@ -128,6 +146,6 @@ def _edge(snapshot: Snapshot, scope: Scope, asked: Question, order: str, size: i
     return [(hit["sort"][0], hit["sort"][1]) for hit in hits]
 
 
-def _calendar_day(number: int) -> date:
+def calendar_day(number: int) -> date:
     """Return the day that lies `number` days behind 1970-01-01."""
     return (to_datetime(0) + timedelta(days=number)).date()

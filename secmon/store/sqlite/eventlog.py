@@ -1,6 +1,7 @@
 """The port `EventLog` over SQLite: one database per ingest day and retention class."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -28,7 +29,7 @@ from secmon.store.sqlite.partition import Facts, Reading
 from secmon.store.sqlite.partition_file import PartitionName, partition_bytes, partition_name
 from secmon.store.sqlite.searching import Walk, scanned, span_of
 from secmon.store.sqlite.selection import columns_answer
-from secmon.store.sqlite.tally import Tally
+from secmon.store.sqlite.tally import Tally, calendar_day
 from secmon.store.surveying import Surveyor
 
 
@@ -182,6 +183,18 @@ class SqliteEventLog:
         ]
         walk = merged(parts, key=lambda hit: (hit.at, hit.event_id, hit.rule_id), descending=False)
         return islice(walk, query.limit)
+
+    def count_suppressed(
+        self, access: Access, query: HitQuery, *, utc_offset_s: int = 0
+    ) -> dict[tuple[str, date], int]:
+        """Return how many suppressed hits there are, by what suppresses them and calendar day of their `at`."""
+        counts: Counter[tuple[str, date]] = Counter()
+        query = replace(query, upto="")
+        for _, reading in self._folder.holding(query.since, query.until):
+            found = self._outcomes(reading.name).count_suppressed(query, access.scope, utc_offset_s * 1_000_000)
+            for name, day, number in found:
+                counts[name, calendar_day(day)] += number
+        return dict(counts)
 
     def hits_since(self, access: Access, mark: str, *, limit: int = 50_000) -> tuple[list[Hit], str]:
         """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them."""

@@ -19,14 +19,16 @@ from secmon.store.sqlite import rows
 from secmon.store.sqlite.connection import fetch, store_errors
 from secmon.store.sqlite.dictionary import find_exact, is_storable
 from secmon.store.sqlite.pool import ReaderPool
-from secmon.store.sqlite.schema import FIELD_ASSET, FIELD_CLASS, FIELD_RULE, FIELD_UNIT
+from secmon.store.sqlite.schema import FIELD_ASSET, FIELD_CLASS, FIELD_RULE, FIELD_SUPPRESSED, FIELD_UNIT
 from secmon.store.sqlite.selection import Where, numbers
+from secmon.store.sqlite.tally import DAY_MICROS
 
 _PAGE = 4_096
 _HITS = (
-    "SELECT h.time, h.event_id, r.text, d.text, h.level, h.alert, u.text, a.text, h.detail FROM hit h "
+    "SELECT h.time, h.event_id, r.text, d.text, h.level, h.alert, u.text, a.text, h.detail, s.text FROM hit h "
     "JOIN word r ON r.id = h.rule JOIN word d ON d.id = h.rule_digest "
-    "LEFT JOIN word u ON u.id = h.unit LEFT JOIN word a ON a.id = h.asset WHERE "
+    "LEFT JOIN word u ON u.id = h.unit LEFT JOIN word a ON a.id = h.asset "
+    "LEFT JOIN word s ON s.id = h.suppressed WHERE "
 )
 _FINDINGS = (
     "SELECT f.mark, f.time, f.event_id, c.text, u.text, a.text, f.detail FROM finding f "
@@ -69,6 +71,22 @@ class Outcomes:
             where.add("h.time >= ? AND (h.time, h.event_id, r.text) > (?, ?, ?)", after[0], *after)
             ask = f"{_HITS} {where.sql()} ORDER BY h.time, h.event_id, r.text LIMIT ?"
             return [rows.HitRow(*row) for row in fetch(connection, ask, (*where.values, _PAGE))]
+
+    def count_suppressed(self, query: HitQuery, scope: Scope, offset: int) -> list[tuple[str, int, int]]:
+        """Return (what suppresses, number of the day from 1970-01-01, hits); `offset` is the calendar's, in µs."""
+        day = f"(h.time + ?1 - ((h.time + ?1) % {DAY_MICROS} + {DAY_MICROS}) % {DAY_MICROS}) / {DAY_MICROS}"
+        with store_errors(self.path), self.pool.lease(self.path) as connection:
+            if connection is None:
+                return []
+            try:
+                where = _hit_conditions(connection, query, scope)
+            except _NothingMatches:
+                return []
+            ask = (
+                f"SELECT s.text, {day}, count(*) FROM hit h JOIN word s ON s.id = h.suppressed "  # noqa: S608  constants
+                f"WHERE {where.sql()} GROUP BY 1, 2"
+            )
+            return fetch(connection, ask, (offset, *where.values))
 
     def hits_by_id(self) -> Iterator[Hit]:
         """Yield all hits by (event id, rule id)."""
@@ -188,6 +206,10 @@ def _hit_conditions(connection: apsw.Connection, query: HitQuery, scope: Scope) 
         where.add("h.alert = ?", _askable(query.alert_id))
     if query.key:
         where.add("h.seq IN (SELECT hit FROM hit_key WHERE key = ?)", _askable(query.key))
+    if query.suppressed is not None:
+        where.add("h.suppressed IS NOT NULL" if query.suppressed else "h.suppressed IS NULL")
+    if query.suppressed_by:
+        _one_of(connection, where, "h.suppressed", FIELD_SUPPRESSED, (query.suppressed_by,))
     return where
 
 

@@ -152,6 +152,7 @@ class HitRow(NamedTuple):
     unit: str | None
     asset: str | None
     detail: bytes
+    suppressed: str | None
 
 
 def hit_from_row(row: HitRow) -> Hit:
@@ -170,6 +171,7 @@ def hit_from_row(row: HitRow) -> Hit:
         signature=detail.get("signature", ""),
         unit_id=row.unit,
         asset_id=row.asset,
+        suppressed_by=row.suppressed,
     )
 
 

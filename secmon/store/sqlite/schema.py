@@ -31,6 +31,7 @@ class Schema:
 FIELD_RULE = 100
 FIELD_RULE_DIGEST = 101
 FIELD_CLASS = 102
+FIELD_SUPPRESSED = 103
 FIELD_UNIT = INDEXED_FIELDS.index("unit.id")
 FIELD_ASSET = INDEXED_FIELDS.index("asset.id")
 
@@ -114,6 +115,12 @@ CREATE INDEX finding_class ON finding (class, time);
 CREATE INDEX finding_asset ON finding (asset, time) WHERE asset IS NOT NULL;
 """  # noqa: S608  built from constants
 
+# What suppresses a hit, in the order in which it is counted over time.
+_PARTITION_2 = """
+ALTER TABLE hit ADD COLUMN suppressed INTEGER;
+CREATE INDEX hit_suppressed ON hit (suppressed, time) WHERE suppressed IS NOT NULL;
+"""
+
 _CONTROL_1 = """
 CREATE TABLE document (
   seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
@@ -129,5 +136,5 @@ CREATE TABLE document_unit (
 ) WITHOUT ROWID;
 """
 
-PARTITION = Schema(application_id=0x5345_4550, migrations=(_PARTITION_1,))  # "SEEP"
+PARTITION = Schema(application_id=0x5345_4550, migrations=(_PARTITION_1, _PARTITION_2))  # "SEEP"
 CONTROL = Schema(application_id=0x5345_4352, migrations=(_CONTROL_1,))  # "SECR"

@@ -66,13 +66,13 @@ class Tally:
         return Profile(
             count=self.count,
             by=dict(self.values),
-            days=frozenset(map(_calendar_day, self.days)),
+            days=frozenset(map(calendar_day, self.days)),
             first=to_moment(self.first),
             last=to_moment(self.last),
             event_ids=tuple(event_ids),
         )
 
 
-def _calendar_day(number: int) -> date:
+def calendar_day(number: int) -> date:
     """Return the day that lies `number` days behind 1970-01-01."""
     return (to_datetime(0) + timedelta(days=number)).date()

@@ -23,6 +23,7 @@ from secmon.store.sqlite.schema import (
     FIELD_CLASS,
     FIELD_RULE,
     FIELD_RULE_DIGEST,
+    FIELD_SUPPRESSED,
     FIELD_UNIT,
     PARTITION,
     any_word,
@@ -207,11 +208,12 @@ class PartitionWriter:
             encode(FIELD_ASSET, [hit.asset_id for hit in hits]),
             [commit_number] * len(hits),
             map(rows.hit_detail, hits),
+            encode(FIELD_SUPPRESSED, [hit.suppressed_by for hit in hits]),
             strict=True,
         )
         # Taken after `encode`, which inserts words. What is there already is of an unfinished attempt, as its event.
         before = self._connection.total_changes()
-        self._connection.executemany("INSERT OR IGNORE INTO hit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
+        self._connection.executemany("INSERT OR IGNORE INTO hit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
         stored = self._connection.total_changes() - before
         self._connection.executemany(
             "INSERT OR IGNORE INTO hit_key SELECT ?2, seq FROM hit WHERE seq = ?1",
