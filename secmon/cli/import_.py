@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import tzinfo
 from typing import Any
 
@@ -73,16 +73,17 @@ def import_(
 
 
 def _ask(here: Session, args: dict[str, Any]) -> dict[str, Any]:
-    from secmon.daemon.control import NoDaemonError, request  # noqa: PLC0415  lazily: commands start fast
+    from secmon.collect.standard_input import standard_input  # noqa: PLC0415  lazily: commands start fast
+    from secmon.daemon.control import NoDaemonError, request  # noqa: PLC0415  the same
 
-    data = sys.stdin.buffer if "-" in args["files"] else None
-    with suppress(NoDaemonError):
-        answer: dict[str, Any] = request(here.settings.state, "import", args, by=user_name(), data=data)
-        return answer
-    from secmon.daemon.importing import run_import  # noqa: PLC0415  lazily: not at all where the daemon does the work
+    with standard_input() if "-" in args["files"] else nullcontext() as data:
+        with suppress(NoDaemonError):
+            answer: dict[str, Any] = request(here.settings.state, "import", args, by=user_name(), data=data)
+            return answer
+        from secmon.daemon.importing import run_import  # noqa: PLC0415  not at all where the daemon does the work
 
-    with _counting(is_shown=sys.stderr.isatty() and not here.quiet) as step:
-        return run_import(here.settings, local_access(), args, data=data, step=step)
+        with _counting(is_shown=sys.stderr.isatty() and not here.quiet) as step:
+            return run_import(here.settings, local_access(), args, data=data, step=step)
 
 
 @contextmanager

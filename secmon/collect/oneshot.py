@@ -2,15 +2,14 @@
 
 import os
 import stat
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import chain
-from typing import BinaryIO
 
 from secmon.collect.content import open_content
 from secmon.collect.inflate import GZIP_MAGIC, Inflater
+from secmon.collect.standard_input import Readable, standard_input
 from secmon.errors import SecmonError
 from secmon.model.event import Frame
 from secmon.model.ids import GENERATION_HEAD_BYTES, generation_of_head, stream_prefix
@@ -72,7 +71,8 @@ def read_chunks(path: str) -> Iterator[bytes]:
     """
     try:
         if path == STDIN:
-            yield from _stream(sys.stdin.buffer, path)
+            with standard_input() as stream:
+                yield from _stream(stream, path)
         elif stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  a text path is what the command was given
             yield from _file(path)
         else:
@@ -122,7 +122,7 @@ def _file(path: str) -> Iterator[bytes]:
         content.close()
 
 
-def _stream(stream: BinaryIO, place: str) -> Iterator[bytes]:
+def _stream(stream: Readable, place: str) -> Iterator[bytes]:
     """Read a pipe: as much as is there, so that `tail -f | secmon parse` shows what comes."""
     read = getattr(stream, "read1", stream.read)
     first = read(_CHUNK)

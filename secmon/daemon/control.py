@@ -16,21 +16,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import structlog
 
+from secmon.collect.standard_input import Readable
 from secmon.errors import ConfigError, SecmonError, StoreUnavailableError
-
-
-class Readable(Protocol):
-    """Bytes that can be read: a file, standard input, the rest of a request."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes, none at the end."""
-        ...
-
 
 # (name, arguments, who, the bytes that follow) → result
 Handler = Callable[[str, dict[str, Any], str, Readable], Any]

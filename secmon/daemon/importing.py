@@ -15,8 +15,8 @@ from secmon.app.recovery import recover
 from secmon.app.streams import source_of
 from secmon.app.work import InlineWork, Work
 from secmon.collect.oneoff import ImportCollector
+from secmon.collect.standard_input import Readable
 from secmon.config import Settings
-from secmon.daemon.control import Readable
 from secmon.daemon.workers import PoolWork
 from secmon.errors import ContentError, SecmonError, StoreUnavailableError
 from secmon.model.access import Access

@@ -20,8 +20,9 @@ from secmon.app.leases import ALONE, FORWARD, Alone, Member
 from secmon.app.operations import OPERATIONS
 from secmon.app.schedule import run_due
 from secmon.app.work import Work
+from secmon.collect.standard_input import Readable
 from secmon.daemon.admission import Admission
-from secmon.daemon.control import HEALTH, ControlServer, Readable
+from secmon.daemon.control import HEALTH, ControlServer
 from secmon.daemon.health import Check, clock, disk_space, guarded, keys, problems, readiness, spool
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secmon.daemon.control import Blocks, ControlServer, NoDaemonError, Readable, RemoteError, request
+from secmon.collect.standard_input import Readable
+from secmon.daemon.control import Blocks, ControlServer, NoDaemonError, RemoteError, request
 from secmon.errors import ConfigError, NotFoundError, StoreUnavailableError
 
 
