@@ -30,8 +30,8 @@ check: $(STAMP)  ## style, types, layers, content, and the quick tests
 	$(BIN)/secmon rules test --json > /dev/null
 	$(BIN)/python -m pytest -q -n auto -m "not slow and not browser"
 
-faults: $(STAMP)  ## the long form of the fault loops: 200 SIGKILLs of imports and of the daemon, death at every sync, chaos
-	SECMON_FAULT_LOOPS=200 $(AROUND) --optional -- $(BIN)/python -m pytest -n auto tests/faults -m "slow or not slow"
+faults: $(STAMP)  ## the long form of the fault loops: 200 SIGKILLs of imports and of the daemon, death at every sync, chaos, fuzzing
+	SECMON_FAULT_LOOPS=200 $(AROUND) --optional -- $(BIN)/python -m pytest -n auto tests/faults tests/sigma/test_sigma_fuzz.py tests/sigma/test_sigma_superset.py -m "slow or not slow"
 
 bench: $(STAMP)  ## µs per stage, and the whole pipeline
 	$(BIN)/python -m bench

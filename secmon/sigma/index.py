@@ -9,7 +9,7 @@ is new and an atom that the rule cannot do without is true. `match.py` is the de
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from secmon.model.event import Event
+from secmon.model.event import Event, Value
 from secmon.model.patterns import Compiler, compiled
 from secmon.sigma.cache import Budget, Cache
 from secmon.sigma.decide import Verdict, necessary, verdict
@@ -18,6 +18,7 @@ from secmon.sigma.routing import Route, Router, route
 from secmon.sigma.rule import LogSource, Rule, RuleSet
 from secmon.sigma.scanner import NONE, FieldScanner, KeywordScanner
 from secmon.sigma.tree import Atom, Keyword, KeywordRegex, ValueAtom, atoms_of
+from secmon.sigma.values import text_of, texts_of
 
 DEFAULT_CACHE_BYTES = 64 << 20
 _MAX_ROUTES = 8192
@@ -153,7 +154,7 @@ class Engine:
 
     def match(self, event: Event) -> list[Rule]:
         """Return the rules that an event satisfies, by rule id."""
-        key = tuple([tuple(v) if v.__class__ is list else v for v in map(event.get, self._fields)])
+        key = tuple([v if v.__class__ is str or v is None else _key_of(v) for v in map(event.get, self._fields)])
         plan = self._plan_of.get(key)
         if plan is None:
             plan = self._find_plan(key, event)
@@ -170,6 +171,11 @@ class Engine:
         if len(repr(key)) <= _MAX_ROUTE_TEXT:  # a huge value must not stay as a key
             self._plan_of[key] = plan
         return plan
+
+
+def _key_of(value: Value) -> str | tuple[str, ...]:
+    """Return the texts that routes compare: Python takes True, 1 and 1.0 for one key, Sigma does not."""
+    return tuple(texts_of(value)) if isinstance(value, list) else text_of(value)
 
 
 class _Narrowing:
