@@ -29,6 +29,9 @@ from secmon.wiring import opened
 ACCESS = job_access("test")
 READY_S = 60.0
 SOON_S = 60.0
+ENDS_S = 60.0
+"""No goal: a batch and a tick that are under way are brought to their end, on a machine that may be busy."""
+_STACKS = 20_000
 SOURCE = "web"
 _DAY = "20/Nov/2026"
 _DAY_DIGITS = 4  # an event id begins with its partition day: two bytes
@@ -233,7 +236,7 @@ class Daemon:
             [*wrapper, *house.command("up")],
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, **environment},
+            env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
         )
         try:
             self.ready = self._ready_line()
@@ -298,11 +301,15 @@ class Daemon:
         self.process.kill()
         self._reap()
 
-    def terminate(self, *, within_s: float = 30.0) -> int:
-        """SIGTERM; return its exit status."""
+    def terminate(self, *, within_s: float = ENDS_S) -> int:
+        """SIGTERM; return its exit status. One that does not end says where each of its threads stands."""
         os.kill(self.pid, signal.SIGTERM)
         try:
             return self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            os.kill(self.pid, signal.SIGABRT)  # PYTHONFAULTHANDLER: every thread's stack, on standard error
+            self.process.wait(10)
+            raise AssertionError(f"it did not end within {within_s:.0f} s: {self.log()[-_STACKS:]}") from None
         finally:
             self.kill()
 

@@ -12,7 +12,8 @@ Numbers up to the global checkpoint are all there; a later one may become visibl
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
@@ -32,6 +33,9 @@ Source = dict[str, Any]
 PAGE: Final = 1_000
 _TOKEN_BYTES: Final = 12
 _ATTEMPTS: Final = 5
+_SETTLING_ATTEMPTS: Final = 12
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 2.0
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ORDER = ["day", "retention", "stream", "number"]
 
@@ -56,9 +60,15 @@ class Commit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """The documents of all batches of one installation."""
+    """The documents of all batches of one installation.
+
+    Args:
+        gateway: the way to the cluster.
+        sleep: waits some seconds.
+    """
 
     gateway: Gateway
+    sleep: Callable[[float], None] = time.sleep
 
     @property
     def _index(self) -> str:
@@ -91,23 +101,25 @@ class Batches:
 
     def _announced(self, batch: Batch, token: str) -> Intent | BatchRow:
         identity = batch_id(PartitionName(batch.day, batch.retention), batch.stream, batch.number)
+        condition: dict[str, Any] = {"op_type": "create"}  # as nearly always: nobody was here before
+        dead: list[str] = []
         for _ in range(_ATTEMPTS):
-            source, seq_no, term = self._get(identity)
-            if source is not None and source["committed"]:
-                return row_of(source)
-            condition: dict[str, Any] = {"op_type": "create"}
-            dead: list[str] = []
-            if source is not None:
-                if source["row"]["epoch"] > batch.epoch:
-                    raise _replaced(batch)
-                dead = sorted({*source["dead"], source["token"]} - {token})
-                condition = {"if_seq_no": seq_no, "if_primary_term": term}
             intent = _source(batch, token, dead)
             answer = self.gateway.write(
                 "PUT", f"/{self._index}/_doc/{identity}", intent, expect=(CONFLICT,), **condition
             )
             if answer.status != CONFLICT:
                 return Intent(identity, token, answer.body["_seq_no"], answer.body["_primary_term"], intent)
+            source, seq_no, term = self._get(identity)
+            if source is None:
+                condition, dead = {"op_type": "create"}, []
+                continue
+            if source["committed"]:
+                return row_of(source)
+            if source["row"]["epoch"] > batch.epoch:
+                raise _replaced(batch)
+            dead = sorted({*source["dead"], source["token"]} - {token})
+            condition = {"if_seq_no": seq_no, "if_primary_term": term}
         raise _replaced(batch)
 
     def commit(self, intent: Intent, batch: Batch, new: Mapping[Kind, int]) -> BatchRow:
@@ -136,10 +148,31 @@ class Batches:
         return None if source is None else row_of(source)
 
     def _get(self, identity: str) -> tuple[Source | None, int, int]:
-        answer = self.gateway.read("GET", f"/{self._index}/_doc/{identity}", expect=(NOT_FOUND,))
-        if answer.status == NOT_FOUND:
-            return None, 0, 0
-        return answer.body["_source"], answer.body["_seq_no"], answer.body["_primary_term"]
+        """Return a batch's document, its place and the term of its primary; what counts, only once it is durable.
+
+        A primary answers with what it has written itself, before its copies have it; should it die then, the answer
+        was never true. Up to the global checkpoint everything is on all copies that may become the primary.
+
+        Raises:
+            StoreUnavailableError: it does not become durable.
+        """
+        before: tuple[int, int] | None = None
+        for attempt in range(_SETTLING_ATTEMPTS):
+            answer = self.gateway.read("GET", f"/{self._index}/_doc/{identity}", expect=(NOT_FOUND,))
+            if answer.status == NOT_FOUND:
+                return None, 0, 0
+            source, seq_no, term = answer.body["_source"], answer.body["_seq_no"], answer.body["_primary_term"]
+            if not source["committed"] or before == (seq_no, term):
+                return source, seq_no, term
+            # Asked again behind the checkpoint: the primary that answered first may be gone, and its place another's.
+            before = (seq_no, term) if self.checkpoint() >= seq_no else None
+            if before is None:
+                self.sleep(min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+        raise StoreUnavailableError(
+            "a batch does not become durable",
+            where=self.gateway.url,
+            hint="a copy is slow or away; see `secmon doctor`",
+        )
 
     def checkpoint(self) -> int:
         """Return the sequence number up to which everything is decided and durable; -1 if there is nothing.
