@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an event stands: its number in the run, its file and record."""
+    """Where an event stands: its number in the run, its file ("" if not known) and record (0 likewise)."""
 
     order: int
     event_id: str
@@ -256,26 +256,36 @@ class Ledger:
         self.hits += 1
         if self.highest is None or rule.level.rank > self.highest.rank:
             self.highest = rule.level
-        row: Row = {"@timestamp": place.timestamp} if place.timestamp else {}
-        row |= {
-            "event.id": place.event_id,
-            "rule.id": rule.id,
-            "rule.name": rule.name,
-            "rule.level": rule.level.value,
-            "rule.digest": rule.digest,
-            "secmon.hit": "event",
-        }
-        if place.path:
-            row["log.file.path"] = place.path
-        return row | {"secmon.record": place.record}
+        return event_row(rule, place)
 
     def _correlation_row(
         self, correlation: CorrelationRule, group: Mapping[str, Any], moment: Moment, place: Place
     ) -> Row:
-        return self._event_row(correlation, place) | {
-            "secmon.hit": "correlation",
-            "secmon.events": list(moment.latest_ids(MAX_LISTED)),
-            "secmon.group": dict(group),
-            "secmon.window": {"from": format_time(moment.window_from), "to": format_time(moment.window_to)},
-            "secmon.count": moment.count,
-        }
+        return self._event_row(correlation, place) | correlation_parts(group, moment)
+
+
+def event_row(rule: Rule | CorrelationRule, place: Place) -> Row:
+    """Return a hit as `secmon detect` prints it (contracts); what is not known of its place is left out."""
+    row: Row = {"@timestamp": place.timestamp} if place.timestamp else {}
+    row |= {
+        "event.id": place.event_id,
+        "rule.id": rule.id,
+        "rule.name": rule.name,
+        "rule.level": rule.level.value,
+        "rule.digest": rule.digest,
+        "secmon.hit": "event",
+    }
+    if place.path:
+        row["log.file.path"] = place.path
+    return row | {"secmon.record": place.record} if place.record else row
+
+
+def correlation_parts(group: Mapping[str, Any], moment: Moment) -> Row:
+    """Return what the row of a correlation says beside that of its event."""
+    return {
+        "secmon.hit": "correlation",
+        "secmon.events": list(moment.latest_ids(MAX_LISTED)),
+        "secmon.group": dict(group),
+        "secmon.window": {"from": format_time(moment.window_from), "to": format_time(moment.window_to)},
+        "secmon.count": moment.count,
+    }

@@ -45,6 +45,8 @@ OPERATIONS: Mapping[str, Operation] = {
     # Who searched stands in the audit chain, so the first part writes; the second one may be interrupted at any time.
     "search.begin": Operation("search:run_begin", writes=True),
     "search.run": Operation("search:run_search"),
+    # Likewise; the rules are tried by whoever asked, who reads the store.
+    "rules.backtest": Operation("backtest:note", writes=True),
     "sources.list": Operation("accounts:run_list"),
     "sources.show": Operation("accounts:run_show"),
     "deadletters.list": Operation("deadletters:run_list"),

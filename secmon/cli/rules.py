@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from secmon.cli.output import complain, flush, words, write_json, write_table
+from secmon.cli.rules_backtest import backtest
 from secmon.cli.rules_import import import_
 from secmon.cli.shared import color, shared
 from secmon.content import playbook_files, read_files, shipped
@@ -31,7 +32,7 @@ _PATH = click.Path(exists=True, path_type=Path)
 
 @click.group
 def rules() -> None:
-    """List, test and import Sigma rules.
+    """List, test, try and import Sigma rules.
 
     Example: secmon rules test rules/cas
     """
@@ -73,6 +74,7 @@ def _print_table(ctx: click.Context, ruleset: RuleSet, rows: list[dict[str, Any]
     write_table([say(name) for name in head], cells, color=color(ctx))
 
 
+rules.add_command(backtest)
 rules.add_command(import_)
 
 

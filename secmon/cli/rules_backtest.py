@@ -1,0 +1,152 @@
+"""`secmon rules backtest`: the hits that a rule would have made of what is stored."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from secmon.cli.output import complain, flush, safe, write_json
+from secmon.cli.session import Session, local_access, session
+from secmon.content import read_files
+from secmon.errors import SearchStoppedError
+from secmon.sigma.rule import RuleFile, RuleSet
+
+if TYPE_CHECKING:
+    from secmon.app.backtest import BackTest, Trial
+
+EXIT_NOT_READY = 4
+_FILE = "file"
+_SHOW_EVERY = 512
+
+
+@click.command("backtest")
+@click.argument("rule", metavar="RULE")
+@click.option("--since", default="30d", show_default=True, help="From: 24h or 180d ago, 2026-09-07, RFC 3339, or all.")
+@click.option("--until", default="", help="Until; a day counts up to its end. Default: now.")
+@click.option("--by", type=click.Choice(["unit", "day"]), help="Count by unit or by day too.")
+@click.option("--timeout", type=click.IntRange(1, 86_400), default=3_600, show_default=True, help="Most seconds.")
+@click.option("--scan", is_flag=True, help="Read every event, also where a cluster could be asked.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines (the default).")
+@click.pass_context
+def backtest(ctx: click.Context, /, rule: str, *, since: str, until: str, by: str | None, **given: Any) -> int:
+    """Try RULE, the id of an active rule or a file of rules, on stored history (回测): its hits, then the sums.
+
+    The events are those that are kept, masked as they are; correlations look back before --since as they do every day.
+    Nothing is stored, and no alert is raised. What the audit chain keeps is who tried which rule over which time.
+
+    Example: secmon rules backtest draft.yml --since 180d --by unit
+    """
+    here = session(ctx)
+    trial = _trial(here, rule)
+    if trial is None:
+        return EXIT_NOT_READY
+    file = Path(rule).is_file()
+    told = here.call("rules.backtest", rule=_FILE if file else rule, since=since, until=until)
+    from secmon.app.backtest import BackTest, Span, budget_of  # noqa: PLC0415  lazily: commands start fast
+    from secmon.wiring import opened  # noqa: PLC0415
+
+    span = Span(since=_moment(told["since"]), until=_end(told["until"]), by=by or "", pushdown=not given["scan"])  # type: ignore[arg-type]  # click.Choice
+    with opened(here.settings, writable=False, content=False) as house:
+        run = BackTest(house, local_access(), trial, span, budget_of(house, given["timeout"]))
+        try:
+            with _progress(here, run):
+                for row in run.rows():
+                    write_json(row)
+        except SearchStoppedError as error:
+            flush()
+            raise SearchStoppedError(
+                "not complete: tried up to {reached}, events read: {count}",
+                hint="allow more time with --timeout, or ask for a shorter time range",
+                values={"reached": here.time(_text(run.reached)), "count": run.read},
+            ) from error
+        write_json(run.summary())
+        flush()
+    return 0
+
+
+def _trial(here: Session, rule: str) -> "Trial | None":
+    """Return the rules to try; None, and what is wrong on standard error, where a file holds none that runs.
+
+    Raises:
+        NotFoundError: no active rule has the id.
+    """
+    from secmon.app.backtest import trial_of  # noqa: PLC0415  lazily, see above
+    from secmon.wiring import load_rule_set  # noqa: PLC0415
+
+    path = Path(rule)
+    if not path.is_file():
+        return trial_of(load_rule_set(here.settings)[0], [rule])
+    ruleset = _rules_of(here, path)
+    for problem in ruleset.problems:
+        if problem.path == str(path):
+            complain(problem.text)
+    own = [one.id for one in ruleset.by_id.values() if one.path == str(path) and one.generates]
+    return trial_of(ruleset, own) if own else None
+
+
+def _rules_of(here: Session, path: Path) -> RuleSet:
+    """Return the rules of a file; beside all others where it refers to some of them.
+
+    Raises:
+        ContentError: the file cannot be read, or a pipeline is wrong.
+    """
+    from secmon.content import rule_files  # noqa: PLC0415  lazily: pySigma takes a second
+    from secmon.sigma.ruleset import load_rules  # noqa: PLC0415
+
+    texts = _read([path], "*.yml")
+    pipelines = _read(here.settings["content.pipelines"], "*.yml")
+    alone = load_rules(texts, pipelines=pipelines)
+    if not alone.problems:
+        return alone
+    others, _ = rule_files(here.settings["content.rules"])
+    beside = [RuleFile(*each) for each in others if Path(each[0]).resolve() != path.resolve()]
+    return load_rules([*beside, *texts], pipelines=pipelines)
+
+
+def _read(folders: list[Path], pattern: str) -> list[RuleFile]:
+    found, errors = read_files(folders, pattern)
+    if errors:
+        raise errors[0]
+    return [RuleFile(*each) for each in found]
+
+
+def _moment(text: str) -> datetime | None:
+    from secmon.model.event import parse_time  # noqa: PLC0415  lazily, see above
+
+    return parse_time(text) if text else None
+
+
+def _end(text: str) -> datetime:
+    from secmon.model.event import parse_time  # noqa: PLC0415  lazily, see above
+
+    return parse_time(text)
+
+
+def _text(moment: datetime | None) -> str:
+    from secmon.model.event import format_time  # noqa: PLC0415  lazily, see above
+
+    return format_time(moment) if moment else ""
+
+
+@contextmanager
+def _progress(here: Session, run: "BackTest") -> Iterator[None]:
+    """Show on a terminal how far the run is; elsewhere nothing."""
+    if here.quiet or not sys.stderr.isatty():
+        yield
+        return
+
+    def show() -> None:
+        say = here.words("{reached}  events read: {count}  hits: {hits}")
+        line = say.format(reached=here.time(_text(run.reached)), count=f"{run.read:,}", hits=f"{run.hits:,}")
+        click.echo(f"\r\x1b[K{safe(line)}", nl=False, err=True)
+
+    run.watch = (_SHOW_EVERY, show)
+    try:
+        yield
+    finally:
+        if run.read >= _SHOW_EVERY:
+            click.echo(err=True)
