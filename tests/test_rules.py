@@ -42,7 +42,7 @@ def shipped() -> RuleSet:
 def alerting() -> list[AnyRule]:
     """Rules that make alerts: correlations, and rules that are no mere base of one."""
     rules: list[AnyRule] = [rule for rule in shipped().rules if rule.generates]
-    return sorted([*rules, *shipped().correlations], key=lambda rule: rule.path)
+    return sorted([*rules, *shipped().correlations, *shipped().baselines], key=lambda rule: rule.path)
 
 
 def stem(rule: AnyRule) -> str:

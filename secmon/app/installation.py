@@ -7,6 +7,7 @@ from typing import Any
 
 from secmon.model.access import Access
 from secmon.model.asset import AssetRegister
+from secmon.model.calendar import Calendar
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
 from secmon.ports import Clock, EventLog, Records, Renderer, Spool, Vault
@@ -40,6 +41,7 @@ class Installation:
 
     Args:
         retention_ceilings: retention class → most days that it is kept.
+        calendar: what baselines compare by.
         class_names: class of personal data → its Chinese name, for documents and the console.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         aside: does a read-only operation (`app.operations`) in another process, so that it never holds up ingest;
@@ -65,6 +67,7 @@ class Installation:
     sources: Mapping[str, Source] = field(default_factory=dict)
     renderers: Mapping[str, Renderer] = field(default_factory=dict)
     framework_texts: tuple[tuple[str, str], ...] = ()
+    calendar: Calendar = field(default_factory=Calendar)
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
     aside: Callable[[str, Access, dict[str, Any]], Any] | None = None

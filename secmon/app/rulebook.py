@@ -87,7 +87,9 @@ class Rulebook:
             page = self.house.records.find(self.access, query)
             for document in page.documents:
                 if document.body["card"]["id"] not in self.house.ruleset.by_id:
-                    yield msgspec.convert(document.body["correlation"], CorrelationRule)
+                    rule = msgspec.convert(document.body["correlation"], CorrelationRule)
+                    if rule.baseline is None:  # of one that was taken away nothing goes on
+                        yield rule
             cursor = page.cursor
             if not cursor:
                 return

@@ -68,6 +68,7 @@ SETTINGS = (
     Setting("content.frameworks", [], values.paths, "Own framework folders, laid over the shipped ones."),
     Setting("registers.units", "", values.optional_path, "units.yaml: the unit tree."),
     Setting("registers.assets", "", values.optional_path, "assets.csv: the asset register."),
+    Setting("calendar.file", "", values.optional_path, "Terms, holidays, days of exams: what baselines compare."),
     Setting("documents.fonts", [], values.paths, "Folders of the office's own fonts (仿宋_GB2312 …)."),
     Setting("keys.pii_file", "", values.optional_path, "Key of tokens; default STATE/keys/pii.key."),
     Setting("keys.vault_file", "", values.optional_path, "Key of the vault; default STATE/keys/vault.key."),
@@ -89,6 +90,7 @@ SOURCE_BY_KEY = {setting.key: setting for setting in SOURCE_SETTINGS}
 KEY_FILES = {"keys.pii_file": "pii.key", "keys.vault_file": "vault.key", "keys.record_file": "record.key"}
 """Setting → name below STATE/keys where it is not set."""
 NAMED_FILES = (
+    "calendar.file",
     "documents.fonts",
     "registers.units",
     "registers.assets",

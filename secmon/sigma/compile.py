@@ -104,6 +104,9 @@ def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
     _refuse_traps(document)
     sigma = _parsed(document, settings)
     custom = custom_of(document)
+    if "baseline" in custom.extensions:
+        line, hint = document.line_of("custom", "secmon", "baseline"), "write a correlation over this rule"
+        raise RuleError("a baseline stands in a correlation", line, hint=hint)
     source = _log_source(sigma)
     taxonomy = sigma.taxonomy
     if taxonomy not in TAXONOMIES:

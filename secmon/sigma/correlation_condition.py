@@ -38,25 +38,34 @@ class Terms:
     expression: tuple[str, ...] = ()
 
 
-def read_terms(document: YamlDocument, kind: CorrelationType, references: Sequence[str]) -> Terms:
+def read_terms(
+    document: YamlDocument, kind: CorrelationType, references: Sequence[str], *, counts_nothing: bool = False
+) -> Terms:
     """Read the condition of a correlation of some type over some rules.
+
+    Args:
+        document: its YAML.
+        kind: its type.
+        references: the rules.
+        counts_nothing: it is evaluated where no event is, too.
 
     Raises:
         RuleError: it is wrong, does not fit the type, or can never hold.
     """
     condition = document.data["correlation"].get("condition")
     if isinstance(condition, str):
-        return _Reader(document, kind).words(condition, references)
+        return _Reader(document, kind, counts_nothing).words(condition, references)
     names = tuple(references) if kind == "temporal_ordered" else tuple(dict.fromkeys(references))
     if condition is None and kind in _TEMPORAL:
         return Terms(names, Threshold(Operator.GTE, max(1, len(names))))
-    return _Reader(document, kind).mapping(condition, names)
+    return _Reader(document, kind, counts_nothing).mapping(condition, names)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
     document: YamlDocument
     kind: CorrelationType
+    counts_nothing: bool
 
     def line(self, key: str = "") -> int:
         return self.document.line_of("correlation", "condition", key)
@@ -95,8 +104,9 @@ class _Reader:
         """Refuse a condition that no number fulfils; where something is counted, one event at least is there."""
         if self.kind in COUNTING:
             numbers = [int(number) for number in _numbers(threshold)]
-            tried = {1, *(number + by for number in numbers for by in (-1, 0, 1))}
-            possible = any(threshold.holds(n) for n in tried if n >= 1 and (most is None or n <= most))
+            least = 0 if self.counts_nothing else 1
+            tried = {least, *(number + by for number in numbers for by in (-1, 0, 1))}
+            possible = any(threshold.holds(n) for n in tried if n >= least and (most is None or n <= most))
         else:
             ends = sorted(map(Fraction, _numbers(threshold)))
             tries = (ends[0] - 1, *ends, (ends[0] + ends[-1]) / 2, ends[-1] + 1)

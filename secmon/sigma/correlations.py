@@ -13,6 +13,7 @@ from typing import Any, get_args
 from sigma.correlations import SigmaCorrelationRule, SigmaCorrelationTimespan
 from sigma.exceptions import SigmaError
 
+from secmon.sigma.baseline import check_fit, read_baseline
 from secmon.sigma.compile import (
     CompiledRule,
     RuleError,
@@ -27,7 +28,7 @@ from secmon.sigma.correlation_condition import Terms, read_terms
 from secmon.sigma.documents import YamlDocument
 from secmon.sigma.fields import UnknownFieldError
 from secmon.sigma.locate import line_of_error
-from secmon.sigma.rule import CorrelationRule, CorrelationType, KeySpec
+from secmon.sigma.rule import Baseline, CorrelationRule, CorrelationType, KeySpec
 
 MAX_RULES = 100
 MAX_ORDER = 32
@@ -70,6 +71,7 @@ class _Draft:
     identity: str
     kind: CorrelationType
     terms: Terms
+    baseline: Baseline | None = None
     bases: dict[str, Base] = field(default_factory=dict)
     by_reference: dict[str, str] = field(default_factory=dict)
 
@@ -101,8 +103,9 @@ def compile_correlation(document: YamlDocument, resolve: Resolve) -> CompiledCor
             "the correlation type is missing or unknown", document.line_of("correlation", "type"), hint=hint
         )
     references = _references(document, block)
-    terms = read_terms(document, kind, references)
-    draft = _Draft(document, block, "", kind, terms)
+    baseline = read_baseline(document, kind)
+    terms = read_terms(document, kind, references, counts_nothing=baseline is not None)
+    draft = _Draft(document, block, "", kind, terms, baseline)
     sigma = _parsed(draft)
     draft.identity = rule_id(document, sigma)
     _resolve(draft, resolve)
@@ -149,6 +152,15 @@ def _resolve(draft: _Draft, resolve: Resolve) -> None:
         draft.by_reference[reference] = base.rule.id
     if draft.kind == "temporal_ordered" and len(draft.terms.references) > MAX_ORDER:
         raise RuleError(f"an order has at most {MAX_ORDER} rules", draft.line("rules"))
+    _refuse_unlike(draft)
+
+
+def _refuse_unlike(draft: _Draft) -> None:
+    """Refuse a chain with a baseline in it: what is unusual is no hit of a single event."""
+    for base in draft.bases.values():
+        if isinstance(base, CompiledCorrelation) and (draft.baseline or base.rule.baseline):
+            hint = "a baseline rests on rules over single events, and nothing rests on a baseline"
+            raise RuleError("a chain cannot hold a baseline", draft.line("rules"), hint=hint)
 
 
 def _compiled(draft: _Draft, sigma: SigmaCorrelationRule) -> CompiledCorrelation:
@@ -160,6 +172,8 @@ def _compiled(draft: _Draft, sigma: SigmaCorrelationRule) -> CompiledCorrelation
     group_by = tuple(dict.fromkeys(sigma.group_by or ()))
     specs, leaves = _specs(draft, sigma, group_by)
     custom, timespan = custom_of(document), _timespan(draft, sigma.timespan)
+    if draft.baseline is not None:
+        check_fit(document, draft.baseline, draft.kind, terms.threshold, timespan)
     order = tuple(draft.by_reference[reference] for reference in terms.references)
     expression = tuple(draft.by_reference.get(item, item) for item in terms.expression)
     correlation = CorrelationRule(
@@ -181,6 +195,7 @@ def _compiled(draft: _Draft, sigma: SigmaCorrelationRule) -> CompiledCorrelation
             order if draft.kind == "temporal_ordered" else (),
             terms.percentile,
             expression,
+            *([draft.baseline] if draft.baseline else ()),
         ),
         techniques=techniques_of(sigma),
         controls=custom.controls,
@@ -199,6 +214,7 @@ def _compiled(draft: _Draft, sigma: SigmaCorrelationRule) -> CompiledCorrelation
         percentile=terms.percentile,
         expression=expression,
         inner=tuple(base.rule for base in inner),
+        baseline=draft.baseline,
     )
     return CompiledCorrelation(correlation, str(sigma.name or ""), specs, leaves, depth)
 

@@ -12,7 +12,7 @@ _SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _REASON_FIELD = re.compile(r"\{([^{}]*)\}")
 _FIELD_NAME = re.compile(r"[@\w][\w.@ -]*")
-_KEYS = ("title_zh", "group_by", "group_window", "controls", "playbook", "reason")
+_KEYS = ("title_zh", "group_by", "group_window", "controls", "playbook", "reason", "baseline", "intel")
 
 
 class CustomError(Exception):
@@ -31,7 +31,11 @@ class CustomError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Custom:
-    """What the block says; fields as in `Rule`. `group_by` is None where it says nothing."""
+    """What the block says; fields as in `Rule`. `group_by` is None where it says nothing.
+
+    Args:
+        extensions: the blocks within it that other modules read: "baseline" (`baseline.py`), "intel" (`intel.py`).
+    """
 
     title_zh: str = ""
     group_by: tuple[str, ...] | None = None
@@ -40,6 +44,7 @@ class Custom:
     playbook: str = ""
     reason: str = ""
     reason_fields: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
 
 
 def read_custom(document: YamlDocument) -> Custom:
@@ -66,6 +71,7 @@ def read_custom(document: YamlDocument) -> Custom:
         playbook=_text(block, "playbook"),
         reason=reason,
         reason_fields=_reason_fields(reason),
+        extensions=tuple(key for key in ("baseline", "intel") if key in block),
     )
 
 

@@ -103,7 +103,8 @@ class Linker:
                 if captures.setdefault(name, fields) != fields:
                     problem = f"the name {name} means another field in another correlation over the same rule"
                     raise RuleError(problem, document.line_of("correlation"), hint="use another alias")
-            rule = replace(rule, keys=(*rule.keys, spec), captures=tuple(captures.items()))
+            keys = [spec, *_value_keys(spec, compiled.rule)]
+            rule = replace(rule, keys=(*rule.keys, *keys), captures=tuple(captures.items()))
             linked[leaf_id] = replace(self.rules[leaf_id], rule=rule)
         self.rules.update(linked)
 
@@ -139,6 +140,12 @@ class Linker:
             if (compiled.rule.path, compiled.rule.line) == (document.path, document.line):
                 return list(compiled.rule.rule_ids)
         return []
+
+
+def _value_keys(spec: KeySpec, correlation: CorrelationRule) -> Iterator[KeySpec]:
+    """Yield the second key of a hit that counts towards a new_value baseline: that of its group and value together."""
+    if correlation.baseline is not None and correlation.baseline.type == "new_value":
+        yield replace(spec, group=(*spec.group, *spec.values), values=())
 
 
 def _captured(spec: KeySpec, correlation: CorrelationRule) -> Iterator[tuple[str, tuple[str, ...]]]:

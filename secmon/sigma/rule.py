@@ -185,6 +185,38 @@ _COMPARE: Mapping[Operator, Callable[[int | Fraction, int | float], bool]] = {
 }
 
 
+BaselineType = Literal["new_value", "spike", "drop", "flatline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What a correlation is compared with (`custom.secmon.baseline`, docs/baselines.md).
+
+    Args:
+        type: what is unusual: a value never seen, more than usual, less than usual, nothing at all.
+        lookback: how far back is "usual".
+        learning: how long a group has to be known before anything of it is called unusual.
+        comparable: least number of comparable windows.
+        factor: how many times the usual count, or what part of it.
+        deviations: how many times the usual spread.
+        delay: how long after its end a window is judged: what is delivered late is then there.
+        days: classes of days it is about (`model.calendar.DayClass`); empty for all.
+        hours: parts of the day it is about (`model.calendar.Hours`); empty for all.
+        calendar: windows of one class of day only are comparable.
+    """
+
+    type: BaselineType
+    lookback: timedelta
+    learning: timedelta
+    comparable: int = 5
+    factor: float = 2.0
+    deviations: float = 3.5
+    delay: timedelta = timedelta()
+    days: tuple[str, ...] = ()
+    hours: tuple[str, ...] = ()
+    calendar: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrelationRule:
     """A compiled correlation over the hits of its base rules; most fields as in `Rule`.
@@ -203,6 +235,7 @@ class CorrelationRule:
         percentile: of `value_percentile`, which one: 0 … 100.
         expression: a condition in words, in postfix notation over ids and `AND`, `OR`, `NOT`; empty if it has none.
         inner: the correlations it refers to (a chain), complete, so that it can be evaluated for as long as it is kept.
+        baseline: what it is compared with; it is then evaluated by `app.baselines`, not as a correlation.
     """
 
     id: str
@@ -230,6 +263,7 @@ class CorrelationRule:
     percentile: float | None = None
     expression: tuple[str, ...] = ()
     inner: tuple["CorrelationRule", ...] = ()
+    baseline: Baseline | None = None
 
     @property
     def event_rule_ids(self) -> frozenset[str]:
@@ -251,6 +285,7 @@ class RuleSet:
     Args:
         rules: rules over single events, by id.
         correlations: correlations, by id.
+        baselines: correlations that are compared with what is usual, by id.
         problems: what does not run, by file and line.
         digest: 32 hex over the digests of all that runs.
         by_id: every rule and correlation that runs.
@@ -258,6 +293,7 @@ class RuleSet:
 
     rules: tuple[Rule, ...] = ()
     correlations: tuple[CorrelationRule, ...] = ()
+    baselines: tuple[CorrelationRule, ...] = ()
     problems: tuple[RuleProblem, ...] = ()
     digest: str = ""
     by_id: Mapping[str, Rule | CorrelationRule] = field(default_factory=dict)

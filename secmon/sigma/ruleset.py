@@ -109,7 +109,8 @@ class _Loader:
         everything: tuple[Rule | CorrelationRule, ...] = (*rules, *correlations)
         return RuleSet(
             rules=rules,
-            correlations=correlations,
+            correlations=tuple(each for each in correlations if each.baseline is None),
+            baselines=tuple(each for each in correlations if each.baseline is not None),
             problems=tuple(sorted(self.problems)),
             digest=digest_of(sorted((rule.id, rule.digest) for rule in everything)),
             by_id={rule.id: rule for rule in everything},

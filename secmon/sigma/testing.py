@@ -1,13 +1,13 @@
 """Tests that stand beside rules: what a rule must find, and what it must leave alone.
 
 A case gives events as they are, or raw lines that go through the parser of their source; `repeat` makes a series
-of each of them, for correlations. The rule is evaluated alone with its base rules, by engine and definition alike;
-if the two disagree, the case fails.
+of each of them, for correlations; `history` is what went before, for baselines (`testing_baselines.py`). The rule is
+evaluated alone with its base rules, by engine and definition alike; if the two disagree, the case fails.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from secmon.sigma.hits import make_hits
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import CorrelationRule, Rule, RuleFile, RuleSet
+from secmon.sigma.testing_baselines import Frame, count_unusual, read_frame
 
 # (kind, raw lines) → their events; raises SecmonError for an unknown kind or a malformed line. This package must
 # not know the parsers.
@@ -29,7 +30,9 @@ MAX_REPEAT = 10_000
 _NUMBER = re.compile(r"\{n(?::(0?)(\d{1,2}))?\}")
 _SPAN = re.compile(r"(\d{1,6})(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_CASE_KEYS = frozenset({"name", "expect", "near_miss", "hits", "events", "source", "repeat"})
+_CASE_KEYS = frozenset(
+    {"name", "expect", "near_miss", "hits", "events", "source", "repeat", "history", "until", "calendar"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Case:
         expects_match: whether the rule must find something.
         is_near_miss: it is one event short of a match, or differs from one in a single value.
         hits: how many hits it must give; None if any number will do.
-        events: what is matched, in order of time.
+        events: what is matched, in order of time; its history too.
+        frame: of a baseline, from when to when it is asked.
     """
 
     where: str
@@ -51,6 +55,7 @@ class Case:
     is_near_miss: bool
     hits: int | None
     events: tuple[Event, ...]
+    frame: Frame = field(default_factory=Frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
         for case in cases:
             outcomes.append(run_case(ruleset, rule, case, engine))
             shown.add("match" if case.expects_match else "near miss" if case.is_near_miss else "no match")
-    everything: list[Rule | CorrelationRule] = [*ruleset.rules, *ruleset.correlations]
+    everything: list[Rule | CorrelationRule] = [*ruleset.rules, *ruleset.correlations, *ruleset.baselines]
     return RunOfTests(tuple(outcomes), tuple(sorted(_untested(everything, proven))))
 
 
@@ -121,7 +126,9 @@ def _untested(rules: Iterable[Rule | CorrelationRule], proven: Mapping[str, set[
 def _rule_of(ruleset: RuleSet, file: RuleFile) -> Rule | CorrelationRule | None:
     """Return the rule that a test file is about: of several in one file the correlation that makes hits."""
     path = file.path.removesuffix(".test.yaml") + ".yml"
-    found: list[Rule | CorrelationRule] = [rule for rule in ruleset.correlations if rule.path == path]
+    found: list[Rule | CorrelationRule] = [
+        rule for rule in (*ruleset.correlations, *ruleset.baselines) if rule.path == path
+    ]
     found.sort(key=lambda rule: not rule.generates)
     found += [rule for rule in ruleset.rules if rule.path == path]
     return found[0] if found else None
@@ -131,7 +138,7 @@ def run_case(ruleset: RuleSet, rule: Rule | CorrelationRule, case: Case, engine:
     """Try one case; `engine` is one over the rule's base rules, for callers with several cases."""
     bases = _bases(ruleset, rule)
     matchers = (engine or Engine(RuleSet(rules=bases)), Definition(bases))
-    fast, slow = (_count(rule, _hits(ruleset, case.events, matcher)) for matcher in matchers)
+    fast, slow = (_count(rule, _hits(ruleset, case.events, matcher), case.frame) for matcher in matchers)
     ok = (fast > 0) == case.expects_match and (case.hits is None or fast == case.hits) and fast == slow
     problem = "" if fast == slow else "the engine and its definition disagree: please report this"
     expect = "match" if case.expects_match else "no_match"
@@ -150,9 +157,11 @@ def _hits(ruleset: RuleSet, events: Sequence[Event], matcher: Engine | Definitio
     return [hit for event in events for hit in make_hits(ruleset, event, matcher.match(event))]
 
 
-def _count(rule: Rule | CorrelationRule, hits: list[Hit]) -> int:
+def _count(rule: Rule | CorrelationRule, hits: list[Hit], frame: Frame) -> int:
     if isinstance(rule, Rule):
         return len(hits)
+    if rule.baseline is not None:
+        return count_unusual(rule, rule.baseline, hits, frame)
     return sum(len(moments(rule, group)) for _, group in group_hits(rule, with_derived(rule, hits)))
 
 
@@ -193,11 +202,29 @@ def _case(document: YamlDocument, index: int, case: Any, parse_lines: ParseLines
     hits = case.get("hits")
     if hits is not None and (not isinstance(hits, int) or isinstance(hits, bool) or hits < 0):
         raise ContentError("`hits` is a whole number", where=where)
-    events = _numbered(_repeated(_events(case, where, parse_lines), case.get("repeat"), where), where)
+    history = _history(case, where, parse_lines)
+    events = [] if history and case.get("events") == [] else _series(case, where, parse_lines)
+    frame = read_frame(document, index, history)
+    events = _numbered([*history, *events], where)
     is_near_miss = bool(case.get("near_miss", False))
     if is_near_miss and expect == "match":
         raise ContentError("a near miss expects no_match", where=where)
-    return Case(where, case["name"], expect == "match", is_near_miss, hits, tuple(events))
+    return Case(where, case["name"], expect == "match", is_near_miss, hits, tuple(events), frame)
+
+
+def _history(case: dict[str, Any], where: str, parse_lines: ParseLines) -> list[Event]:
+    """Return the events of all series of a history; each has a time of its own."""
+    series = case.get("history", [])
+    if not isinstance(series, list) or not all(isinstance(each, dict) for each in series):
+        raise ContentError("`history` is a list of series", where=where, hint="each with `events` and `repeat`")
+    events = [event for each in series for event in _series(each, where, parse_lines)]
+    if any("@timestamp" not in event for event in events):
+        raise ContentError("an event of the history has no @timestamp", where=where)
+    return events
+
+
+def _series(part: dict[str, Any], where: str, parse_lines: ParseLines) -> list[Event]:
+    return _repeated(_events(part, where, parse_lines), part.get("repeat"), where)
 
 
 def _events(case: dict[str, Any], where: str, parse_lines: ParseLines) -> list[Event]:

@@ -19,6 +19,7 @@ from secmon.sigma.rule import RuleSet
 from secmon.store.lock import WriterLock
 from secmon.store.spool import FileSpool
 from secmon.store.vault import open_vault
+from secmon.wiring.calendar import load_calendar
 from secmon.wiring.content import document_problems, load_content, load_registers_only
 from secmon.wiring.documents import renderers
 from secmon.wiring.keys import check_keys, load_keys, require_keys
@@ -74,6 +75,7 @@ def opened(
         elif is_made:
             with suppress(StoreError):  # it went away meanwhile
                 check_keys(settings, store.records, writable=False)  # before content is loaded with other keys
+        calendar, calendar_problems = load_calendar(settings)
         loaded = load_content(settings) if content else load_registers_only(settings)
         vault = open_vault(settings["keys.vault_file"])
         yield Installation(
@@ -86,6 +88,7 @@ def opened(
             ruleset=loaded.stages.ruleset or NO_RULES,
             tree=loaded.tree,
             register=loaded.stages.register,
+            calendar=calendar,
             class_names=loaded.class_names,
             zone=settings["secmon.zone"],
             retention_days=settings["store.retention_days"],
@@ -96,7 +99,7 @@ def opened(
             anchor=_anchor(state / "audit.head"),
             admit=admit,
             is_shared=is_cluster(settings),
-            problems=(*loaded.problems, *(document_problems(settings) if content else ())),
+            problems=(*loaded.problems, *calendar_problems, *(document_problems(settings) if content else ())),
         )
 
 
