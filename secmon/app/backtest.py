@@ -88,10 +88,14 @@ def trial_of(ruleset: RuleSet, wanted: Iterable[str]) -> Trial:
 
     Raises:
         NotFoundError: none of them is there.
+        SecmonError: one of them compares with what is usual, which is no matter of a single pass over events.
     """
     shown = frozenset(wanted) & ruleset.by_id.keys()
     if not shown:
         raise NotFoundError("no active rule has this id", hint="secmon rules list names them")
+    if any(rule.id in shown for rule in ruleset.baselines):
+        hint = "try the rules that its correlation refers to"
+        raise SecmonError("a rule that compares with what is usual cannot be tried on history", hint=hint)
     correlations = tuple(rule for rule in ruleset.correlations if rule.id in shown)
     needed = shown.union(*(rule.event_rule_ids for rule in correlations))
     rules = tuple(rule for rule in ruleset.rules if rule.id in needed)

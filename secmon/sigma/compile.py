@@ -32,7 +32,7 @@ from secmon.sigma.fields import TAXONOMIES, FieldMap, field_map
 from secmon.sigma.locate import line_of_error, line_of_field
 from secmon.sigma.native import native_fields, native_route
 from secmon.sigma.routing import Router, route
-from secmon.sigma.rule import DEFAULT_GROUP_BY, LogSource, ProblemState, Rule
+from secmon.sigma.rule import DEFAULT_GROUP_BY, TACTICS, LogSource, ProblemState, Rule
 from secmon.sigma.tree import And, Node, Not, Or, fields_of
 
 # Part of every rule's digest: raise it when the meaning of compiled rules changes.
@@ -127,6 +127,7 @@ def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
         line=document.line,
         digest=digest_of(tree, source, group_by, custom.group_window),
         techniques=techniques_of(sigma),
+        tactics=tactics_of(sigma),
         controls=custom.controls,
         logsource=source,
         tree=tree,
@@ -169,6 +170,12 @@ def techniques_of(sigma: SigmaRuleBase) -> tuple[str, ...]:
     """Return the ATT&CK technique ids among a rule's tags."""
     names = (tag.name for tag in sigma.tags if tag.namespace == "attack")
     return tuple(sorted({name.upper() for name in names if name[:1] in "tT" and name[1:2].isdigit()}))
+
+
+def tactics_of(sigma: SigmaRuleBase) -> tuple[str, ...]:
+    """Return the ATT&CK tactics among a rule's tags, by their short names; older rules part words by underscores."""
+    names = (tag.name.lower().replace("_", "-") for tag in sigma.tags if tag.namespace == "attack")
+    return tuple(sorted({name for name in names if name in TACTICS}))
 
 
 def digest_of(*parts: object) -> str:

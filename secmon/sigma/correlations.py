@@ -22,6 +22,7 @@ from secmon.sigma.compile import (
     level_of,
     one_line,
     rule_id,
+    tactics_of,
     techniques_of,
 )
 from secmon.sigma.correlation_condition import Terms, read_terms
@@ -198,6 +199,7 @@ def _compiled(draft: _Draft, sigma: SigmaCorrelationRule) -> CompiledCorrelation
             *([draft.baseline] if draft.baseline else ()),
         ),
         techniques=techniques_of(sigma),
+        tactics=tactics_of(sigma),
         controls=custom.controls,
         type=draft.kind,
         rule_ids=tuple(sorted(draft.bases)),

@@ -12,6 +12,27 @@ from secmon.sigma.tree import Node, Operator
 DEFAULT_GROUP_WINDOW = timedelta(hours=1)
 DEFAULT_GROUP_BY = ("host.name",)
 
+# Short names of the tactics of ATT&CK for Enterprise (attack.mitre.org/tactics/enterprise/), in the order of its
+# matrix. ATT&CK 19 parts defense-evasion into stealth and defense-impairment; rules may name any of the three.
+TACTICS = (
+    "reconnaissance",
+    "resource-development",
+    "initial-access",
+    "execution",
+    "persistence",
+    "privilege-escalation",
+    "defense-evasion",
+    "stealth",
+    "defense-impairment",
+    "credential-access",
+    "discovery",
+    "lateral-movement",
+    "collection",
+    "command-and-control",
+    "exfiltration",
+    "impact",
+)
+
 ProblemState = Literal["broken", "unroutable"]
 
 
@@ -96,6 +117,7 @@ class Rule:
         line: the line its document starts on.
         digest: 32 hex of SHA-256 over the compiled tree, the log source, grouping and the engine's version.
         techniques: ATT&CK ids from its tags, such as "T1110.003", sorted.
+        tactics: ATT&CK tactics from its tags, such as "credential-access", sorted.
         controls: ids of compliance controls that its hits touch.
         logsource: which events it is for.
         tree: its condition.
@@ -118,6 +140,7 @@ class Rule:
     line: int
     digest: str
     techniques: tuple[str, ...] = ()
+    tactics: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     logsource: LogSource
     tree: Node
@@ -246,6 +269,7 @@ class CorrelationRule:
     line: int
     digest: str
     techniques: tuple[str, ...] = ()
+    tactics: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     type: CorrelationType
     rule_ids: tuple[str, ...]

@@ -352,3 +352,10 @@ def test_a_pipeline_gives_placeholders_their_values_and_routes_anew() -> None:
     assert both(rule, event)
     assert not both(rule, event | {"host.name": "web2"})
     assert not both(rule, event | {"event.dataset": "sshd", "event.category": ["authentication"]})
+
+
+def test_tactics_and_techniques_come_from_the_tags() -> None:
+    head = "tags: [attack.credential_access, attack.t1110.003, attack.stealth, attack.g0016, car.2013-05-004]"
+    rule = only_rule(rule_text(head=head))
+    assert rule.tactics == ("credential-access", "stealth")
+    assert rule.techniques == ("T1110.003",)
