@@ -21,6 +21,8 @@ from secmon.triage.lifecycle import changed
 from secmon.triage.reason import reason_sentence
 
 KIND = "alert"
+REVISION = "alert_revision"
+"""What an alert said before late events took some of it back: its id is "alert id:revision"."""
 MAX_SHOWN_EVENTS = 100
 _ATTEMPTS = 5
 _MAX_PAGE = 1000
@@ -142,6 +144,28 @@ def get_alert(house: Installation, access: Access, alert_id: str) -> Alert:
     return _shared(house, to_alert(_document(house, access, alert_id)), access)
 
 
+def keep_revision(house: Installation, access: Access, alert: Alert) -> None:
+    """Keep an alert as it stands, for documents that cite this revision; doing it twice changes nothing."""
+    document = replace(to_document(alert), kind=REVISION, id=f"{alert.id}:{alert.revision}", keys={"alert": alert.id})
+    house.records.create_all(access, [document])
+
+
+def get_revision(house: Installation, access: Access, alert_id: str, revision: int) -> Alert:
+    """Return one alert as it stood at a revision, as far as the asker may see it.
+
+    Raises:
+        NotFoundError: the alert is not there or not in scope, or that revision was not kept: what came after it only
+            added to it.
+    """
+    head = get_alert(house, access, alert_id)
+    if head.revision == revision:
+        return head
+    document = house.records.get(access, REVISION, f"{alert_id}:{revision}")
+    if document is None:
+        raise NotFoundError("this revision was not kept: later ones hold all of it", hint="secmon alerts show ID")
+    return _shared(house, to_alert(document), access)
+
+
 def alert_event_ids(house: Installation, access: Access, alert: Alert) -> tuple[list[str], int]:
     """Return the ids of an alert's first events (at most 100) and how many there are in all."""
     if alert.rule_kind == "event":
@@ -229,6 +253,8 @@ def row(alert: Alert) -> dict[str, Any]:
         "alert.owner": alert.owner or None,
         "alert.close_reason": alert.close_reason.value if alert.close_reason else None,
         "alert.continued_after_close": alert.continued_after_close or None,
+        "alert.withdrawn": alert.withdrawn or None,
+        "alert.cut": content.cut or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

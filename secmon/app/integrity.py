@@ -21,7 +21,8 @@ _ALERT_FACTS = ("count", "first", "last", "level", "earliest", "signatures", "sh
 def digest(house: Installation, access: Access) -> dict[str, str]:
     """Return SHA-256 (hex) over the sorted sets of events, hits, findings and alerts.
 
-    Without `event.ingested`, receive times, process ids and history: equal after any crash and on every store.
+    Without `event.ingested`, receive times, process ids and history: equal after any crash and on every store. An alert
+    that late events withdrew is history too: had they come in time, it would never have been.
     """
     sha = hashlib.sha256()
     lines: list[bytes] = []
@@ -29,6 +30,8 @@ def digest(house: Installation, access: Access) -> dict[str, str]:
     while True:
         page = house.records.find(access, RecordQuery(kind=ALERT, limit=_PAGE, after=cursor))
         for document in page.documents:
+            if document.body.get("withdrawn"):
+                continue
             content = document.body["content"]
             facts = {name: content.get(name) for name in _ALERT_FACTS}
             facts |= {"id": document.id, "state": document.body["state"]}

@@ -22,6 +22,7 @@ TASK: Final = "retention"
 MAX_LEAP_DAYS: Final = 7
 """So far the clock may have gone on between two runs; less where a leap could drop what the law wants kept."""
 _CONFIRMED: Final = ("clock", "confirmed")
+_DROPPED: Final = ("retention", "dropped")
 _CONFIRMATION: Final = timedelta(days=1)
 
 
@@ -74,9 +75,26 @@ def apply_retention(house: Installation, access: Access) -> list[str]:
         name = f"{partition.retention}-{partition.day.isoformat()}"
         details = {"events": partition.events, "retention_days": kept_days(house, partition.retention)}
         audit.append(house, access, "partition.drop", name, details)
+        _write_dropped(house, access, partition.day)
         house.log.drop_partition(access, partition.day, partition.retention)
         dropped.append(name)
     return dropped
+
+
+def dropped_until(house: Installation, access: Access) -> date | None:
+    """Return the latest ingest day of which a partition was dropped, None if nothing ever was."""
+    document = house.records.get(access, *_DROPPED)
+    return date.fromisoformat(document.body["until"]) if document else None
+
+
+def _write_dropped(house: Installation, access: Access, day: date) -> None:
+    kind, identity = _DROPPED
+    document = house.records.get(access, kind, identity)
+    body: Body = {"until": day.isoformat()}
+    if document is None:
+        house.records.create(access, Document(kind=kind, id=identity, body=body))
+    elif document.body["until"] < body["until"]:
+        house.records.replace(access, Document(kind=kind, id=identity, body=body, version=document.version))
 
 
 def confirm_clock(house: Installation, access: Access) -> None:

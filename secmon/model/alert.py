@@ -102,6 +102,7 @@ class AlertContent:
         signatures: signatures of its hits, sorted, at most 200; beyond that one more entry "…".
         captured: values for the reason sentence, of the earliest hit.
         shares: what each unit has in it ("" = events of no unit).
+        cut: of a correlation: some window held more events than are counted (`sigma.sliding.MAX_WINDOW`).
     """
 
     count: int
@@ -112,6 +113,7 @@ class AlertContent:
     signatures: tuple[str, ...] = ()
     captured: dict[str, Any] = field(default_factory=dict)
     shares: dict[str, UnitShare] = field(default_factory=dict)
+    cut: bool = False
 
     @property
     def samples(self) -> tuple[str, ...]:
@@ -165,6 +167,8 @@ class Alert:
         template: the rule's template of the reason sentence.
         reason: the sentence, filled in from the whole content.
         history: all steps so far.
+        withdrawn: late events took away every moment it had: it stays as a record, with an empty content
+            (`triage.content.emptied`), until the condition holds again.
     """
 
     id: str
@@ -190,3 +194,4 @@ class Alert:
     template: str = ""
     reason: str = ""
     history: tuple[AlertStep, ...] = ()
+    withdrawn: bool = False

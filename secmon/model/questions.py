@@ -39,7 +39,7 @@ class HitQuery:
     """Which hits; fields as in `EventQuery`.
 
     Args:
-        key: one of `Hit.keys`.
+        keys: the hit has one of them among its `Hit.keys`; empty for any.
         upto: a mark of `EventLog.hits_since`: only hits of batches that stand before it; "" for all.
         suppressed: only hits that something suppresses (True), or that nothing does (False); None for all.
         suppressed_by: only hits that this suppresses.
@@ -50,7 +50,7 @@ class HitQuery:
     upto: str = ""
     rule_ids: tuple[str, ...] = ()
     alert_id: str = ""
-    key: str = ""
+    keys: tuple[str, ...] = ()
     asset_id: str = ""
     suppressed: bool | None = None
     suppressed_by: str = ""

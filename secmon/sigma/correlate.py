@@ -7,7 +7,6 @@ A correlation may rest on other correlations (a chain). The hit of such an inner
 it: at its time, with its values; the outer correlation groups by these, whatever the inner one groups by.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,8 +15,7 @@ from secmon.model.event import Value
 from secmon.model.hit import Hit
 from secmon.model.ids import key_id
 from secmon.sigma.rule import CorrelationRule
-from secmon.sigma.values import texts_of
-from secmon.sigma.windows import Entry, numbers_in, shown, window_of
+from secmon.sigma.sliding import Sliding, counted, in_order
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -60,26 +58,23 @@ class Moment:
 def moments(correlation: CorrelationRule, hits: Sequence[Hit]) -> list[Moment]:
     """Return every event at which a correlation's condition holds, in order.
 
-    Linear in the number of hits, but for percentiles, whose values are kept sorted.
+    Linear in the number of hits, but for percentiles, whose values are kept sorted. Whoever has too many hits for a
+    list slides over them (`sliding.Sliding`).
 
     Args:
         correlation: the correlation.
         hits: hits of the rules it refers to that share one key (`with_derived` gives those of inner correlations).
     """
-    entries = _entries(correlation, hits)
-    ids = [entry.event_id for entry in entries]
-    window, holds = window_of(correlation), correlation.threshold.holds
+    ids: list[str] = []
     found: list[Moment] = []
-    first = 0
-    for last, entry in enumerate(entries):
-        window.add(entry, last)
-        while entry.at - entries[first].at >= correlation.timespan:
-            window.drop(entries[first])
-            first += 1
-        measure = window.measure(first, last)
-        if measure is not None and (correlation.expression or holds(measure)):
-            opens = entry.at - min(correlation.timespan, entry.at - _EARLIEST)
-            found.append(Moment(entry.at, entry.event_id, shown(measure), opens, entry.at, first, last, ids))
+    sliding = Sliding(correlation)
+    for event in counted(correlation, in_order(hits)):
+        at = event.entry.at
+        ids.append(event.entry.event_id)
+        count = sliding.move(event)
+        if count is not None:
+            opens = at - min(correlation.timespan, at - _EARLIEST)
+            found.append(Moment(at, event.entry.event_id, count, opens, at, sliding.first, sliding.last, ids))
     return found
 
 
@@ -132,37 +127,10 @@ def derived(inner: CorrelationRule, found: Iterable[Moment], hits: Sequence[Hit]
     for hit in hits:
         by_event.setdefault(hit.event_id, []).append(hit)
     for moment in found:
-        same = sorted(by_event[moment.event_id], key=lambda hit: hit.rule_id)
-        values = {name: value for hit in reversed(same) for name, value in hit.captured.items()}
-        yield replace(same[0], rule_id=inner.id, rule_digest=inner.digest, level=inner.level, captured=values)
+        yield hit_of_chain(inner, sorted(by_event[moment.event_id], key=lambda hit: hit.rule_id))
 
 
-def _entries(correlation: CorrelationRule, hits: Sequence[Hit]) -> list[Entry]:
-    """Return the events behind some hits, in order, each once."""
-    merged: dict[str, tuple[datetime, Counter[str], set[str]]] = {}
-    for hit in hits:
-        values = _values(correlation, hit)
-        if correlation.value_fields and not values:
-            continue  # an absent field has no value that could be counted
-        _, texts, rule_ids = merged.setdefault(hit.event_id, (hit.at, Counter(), set()))
-        texts |= Counter(values)  # what two rules saw of one event is there once
-        rule_ids.add(hit.rule_id)
-    return sorted(
-        Entry(at, event_id, tuple(sorted(texts.elements())), frozenset(rule_ids))
-        for event_id, (at, texts, rule_ids) in merged.items()
-    )
-
-
-def _values(correlation: CorrelationRule, hit: Hit) -> tuple[str, ...]:
-    """Return the values that a hit adds; of several fields it is their combination."""
-    names = correlation.value_fields
-    if not names or any(name not in hit.captured for name in names):
-        return ()
-    columns = [tuple(texts_of(hit.captured[name])) for name in names]
-    if len(columns) == 1:
-        return columns[0] if correlation.type == "value_count" else _numbers(columns[0])
-    return ("\x1e".join("\x1f".join(column) for column in columns),)
-
-
-def _numbers(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(text for text in texts if numbers_in((text,)))
+def hit_of_chain(inner: CorrelationRule, same: Sequence[Hit]) -> Hit:
+    """Return the hit of an inner correlation, out of the hits of the event that completes it, in order of rule id."""
+    values = {name: value for hit in reversed(same) for name, value in hit.captured.items()}
+    return replace(same[0], rule_id=inner.id, rule_digest=inner.digest, level=inner.level, captured=values)

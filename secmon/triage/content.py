@@ -2,26 +2,23 @@
 
 The content of an alert over single events is the sum of its hits: `merged` adds up the contents of two sets that have
 no hit in common, in any order. So a tick reads new hits only, however many an alert has already, and an alert outlives
-the partitions that its first hits lay in. A correlation is evaluated anew over all hits of its key that can matter.
+the partitions that its first hits lay in. Correlations are in `triage/correlated.py`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from secmon.model.alert import MAX_SAMPLES, MAX_UNIT_SAMPLES, AlertContent, Sample, UnitShare
 from secmon.model.event import Value
 from secmon.model.hit import Hit, Level
-from secmon.model.ids import alert_id, window_start
-from secmon.sigma.correlate import Moment, members
-from secmon.sigma.rule import CorrelationRule
+from secmon.model.ids import window_start
 from secmon.triage.card import RuleCard
 
 MAX_SIGNATURES = 200
 MORE = "…"
 COUNT = "secmon.count"
-_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Draft:
 
 def of_rule(card: RuleCard, hits: Iterable[Hit]) -> Draft:
     """Return the alert of hits that carry one alert id (at least one); reads them once and keeps none."""
-    tally = _Tally()
+    tally = Tally()
     first: Hit | None = None
     for hit in hits:
         first = first or hit
@@ -79,7 +76,7 @@ class _Share:
             self.assets.add(hit.asset_id)
 
 
-class _Tally:
+class Tally:
     """Sums up hits in any order, in bounded memory."""
 
     def __init__(self) -> None:
@@ -88,6 +85,7 @@ class _Tally:
         self._level = Level.INFORMATIONAL
 
     def add(self, hit: Hit) -> None:
+        """Take a hit."""
         self._shares.setdefault(hit.unit_id or "", _Share()).add(hit)
         if hit.level is not self._level and hit.level.rank > self._level.rank:
             self._level = hit.level
@@ -98,6 +96,7 @@ class _Tally:
                 self._signatures = set(sorted(self._signatures)[: MAX_SIGNATURES + 1])
 
     def content(self) -> AlertContent:
+        """Return what the hits say; at least one was taken."""
         shares: dict[str, UnitShare] = {}
         every: list[Sample] = []
         first: tuple[Sample, Mapping[str, Any]] | None = None
@@ -145,7 +144,14 @@ def merged(one: AlertContent, other: AlertContent) -> AlertContent:
         signatures=_signatures({*one.signatures, *other.signatures}),
         captured=early.captured,
         shares={unit: _merged_share(one.shares.get(unit), other.shares.get(unit)) for unit in units},
+        cut=one.cut or other.cut,
     )
+
+
+def emptied(content: AlertContent) -> AlertContent:
+    """Return what is left of a content of which nothing holds any more: where and when it was, and no event."""
+    shares = {unit: replace(share, count=0, earliest=(), captured={}) for unit, share in content.shares.items()}
+    return replace(content, count=0, earliest=(), signatures=(), shares=shares, cut=False)
 
 
 def _merged_share(one: UnitShare | None, other: UnitShare | None) -> UnitShare:
@@ -174,7 +180,7 @@ def share_of(content: AlertContent, units: frozenset[str]) -> AlertContent:
         return content
     shares = {unit: share for unit, share in content.shares.items() if unit in units}
     first = min(shares.values(), key=lambda share: share.earliest[:1])
-    captured = {name: value for name, value in content.captured.items() if name == COUNT}
+    measured = {name: value for name, value in content.captured.items() if name == COUNT}
     return replace(
         content,
         count=sum(share.count for share in shares.values()),
@@ -182,96 +188,9 @@ def share_of(content: AlertContent, units: frozenset[str]) -> AlertContent:
         last=max(share.last for share in shares.values()),
         earliest=tuple(sorted(sample for share in shares.values() for sample in share.earliest)[:MAX_SAMPLES]),
         signatures=(),
-        captured={**first.captured, **captured},
+        captured={**first.captured, **measured},
         shares=shares,
     )
-
-
-def of_correlation(
-    rule: CorrelationRule,
-    group: dict[str, Value],
-    moments: Sequence[Moment],
-    hits: Sequence[Hit],
-    *,
-    before: AlertContent | None = None,
-) -> list[Draft]:
-    """Return one draft for each grouping window in which the condition was satisfied.
-
-    Args:
-        rule: the correlation.
-        group: its group key's values.
-        moments: when it was satisfied (`sigma.correlate.moments`), in order.
-        hits: the hits it was evaluated over.
-        before: the content of the first of these windows up to a moment before all of these, to go on from.
-    """
-    by_event = {hit.event_id: hit for hit in hits}
-    windows: dict[datetime, list[Moment]] = {}
-    for moment in moments:
-        windows.setdefault(window_start(moment.at, rule.group_window), []).append(moment)
-    drafts = []
-    for start, found in sorted(windows.items()):
-        content = _correlated(rule.level, found, by_event, after=before.last if before else None)
-        content = content if before is None else _continued(before, content)
-        drafts.append(Draft(alert_id(rule.id, group, start), group, start, content))
-        before = None
-    return drafts
-
-
-def _correlated(
-    level: Level, moments: Sequence[Moment], by_event: dict[str, Hit], *, after: datetime | None
-) -> AlertContent:
-    tally = _Tally()
-    for event in members(moments):
-        hit = by_event[event]
-        if after is None or hit.at > after:
-            tally.add(hit)
-    content = tally.content()
-    return replace(
-        content,
-        count=len(moments),
-        first=moments[0].at,
-        last=moments[-1].at,
-        level=level,
-        captured={**content.captured, COUNT: max(moment.count for moment in moments)},
-    )
-
-
-def _continued(before: AlertContent, content: AlertContent) -> AlertContent:
-    whole = merged(before, content)
-    count = max(before.captured[COUNT], content.captured[COUNT])
-    return replace(whole, level=content.level, captured={**whole.captured, COUNT: count})
-
-
-def touched_range(
-    fresh: tuple[datetime, datetime], timespan: timedelta, group_window: timedelta
-) -> tuple[datetime, datetime]:
-    """Return the span of base hits that must be read again when hits from the first to the last time are new.
-
-    Half-open. A new hit can change every moment up to `timespan` after it, and an alert is the set of moments of a
-    whole grouping window, each of which looks back over `timespan`.
-    """
-    first, last = fresh
-    since = lookback(window_start(first, group_window), timespan)
-    until = _moved(window_start(_moved(last, timespan), group_window), group_window)
-    return since, until
-
-
-def lookback(moment: datetime, timespan: timedelta) -> datetime:
-    """Return where the window of a moment begins."""
-    return _moved(moment, -timespan)
-
-
-def lookahead(moment: datetime, timespan: timedelta) -> datetime:
-    """Return the first moment that is too late to look back on this one."""
-    return _moved(moment, timespan)
-
-
-def _moved(moment: datetime, by: timedelta) -> datetime:
-    """Return a moment moved by a span, no further than dates go: a record may claim any of them."""
-    try:
-        return moment + by
-    except OverflowError:
-        return _LATEST if by > timedelta() else _EARLIEST
 
 
 def _signatures(values: Collection[str]) -> tuple[str, ...]:

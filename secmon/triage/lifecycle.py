@@ -3,6 +3,11 @@
 Closing binds to a revision. New hits reopen a closed alert with the reason "late" (older than its last moment) or
 "continued", except after 误报 / 合法业务 / 重复 when they show the same matched-field signatures and no higher level:
 those are counted and shown, and the alert stays closed.
+
+Each revision has a reason: "first", "continued", "late", and "superseded" where late events took some of it back, which
+reopens nothing. If they took everything back, the alert is withdrawn: it stays as a record. A new one, which nobody has
+seen to, closes by itself; one that somebody has in hand waits for them, and says so. When the condition holds again, it
+is back.
 """
 
 from collections.abc import Mapping
@@ -13,14 +18,14 @@ from types import MappingProxyType
 from secmon.errors import SecmonError
 from secmon.model.alert import Alert, AlertContent, AlertState, AlertStep, CloseReason
 from secmon.triage.card import RuleCard
-from secmon.triage.content import MORE, Draft, merged
+from secmon.triage.content import MORE, Draft, emptied, merged
 from secmon.triage.reason import reason_sentence
 
 # After these reasons an operator has said "this is nothing": the same again is the same nothing.
 _SETTLING = {CloseReason.FALSE_POSITIVE, CloseReason.LEGITIMATE, CloseReason.DUPLICATE}
 
 # What the machine does again and again while an alert goes on.
-_REPEATED = frozenset({"revise", "count"})
+_REPEATED = frozenset({"revise", "count", "withdraw", "return"})
 MAX_NOTE = 4000
 
 # action → (states it may start from, state it leads to)
@@ -68,7 +73,7 @@ def raised(
         template=card.reason,
         reason=reason_sentence(card.reason, draft.content, draft.group, names),
     )
-    return _stepped(alert, AlertStep(at=at, by=by, action="raise", to_state=alert.state))
+    return _stepped(alert, AlertStep(at=at, by=by, action="raise", to_state=alert.state, reason="first"))
 
 
 def updated(
@@ -97,8 +102,13 @@ def updated(
         content=content,
         tick=tick,
         revision=alert.revision + 1,
+        withdrawn=False,
     )
-    cause = "late" if content.first < old.first or content.last == old.last else "continued"
+    if alert.withdrawn:
+        return _returned(alert, fresh, at, by)
+    if says_less(old, content) and (alert.state is not AlertState.CLOSED or _shows_nothing_new(alert, content)):
+        return _stepped(fresh, _step(alert, at, by, "revise", reason="superseded", revision=fresh.revision))
+    cause = "late" if content.first < old.first or content.last <= old.last else "continued"
     if alert.state is not AlertState.CLOSED:
         return _stepped(fresh, _step(fresh, at, by, "revise", reason=cause))
     if _says_the_same(alert, content):
@@ -109,6 +119,33 @@ def updated(
         )
     reopened = replace(fresh, state=AlertState.NEW, close_reason=None)
     return _stepped(reopened, _step(fresh, at, by, "reopen", to=AlertState.NEW, reason=cause))
+
+
+def withdrawn(alert: Alert, *, tick: int, at: datetime, by: str) -> Alert:
+    """Return an alert after late events took every moment of it back."""
+    state = AlertState.CLOSED if alert.state is AlertState.NEW else alert.state
+    fresh = replace(
+        alert,
+        content=emptied(alert.content),
+        tick=tick,
+        revision=alert.revision + 1,
+        state=state,
+        withdrawn=True,
+    )
+    return _stepped(fresh, _step(alert, at, by, "withdraw", to=state, reason="late", revision=fresh.revision))
+
+
+def _returned(alert: Alert, fresh: Alert, at: datetime, by: str) -> Alert:
+    """Return an alert whose condition holds again after it was withdrawn; a person's closing is weighed as ever."""
+    if alert.state is AlertState.CLOSED and not _says_the_same(alert, fresh.content):
+        fresh = replace(fresh, state=AlertState.NEW, close_reason=None)
+    step = _step(alert, at, by, "return", to=fresh.state, reason="late", revision=fresh.revision)
+    return _stepped(fresh, step)
+
+
+def says_less(old: AlertContent, new: AlertContent) -> bool:
+    """Tell whether something that an alert said is taken back: it has fewer moments, or another first or last one."""
+    return new.count < old.count or new.first > old.first or new.last < old.last
 
 
 def kept(old: AlertContent, new: AlertContent) -> AlertContent:
@@ -124,7 +161,12 @@ def kept(old: AlertContent, new: AlertContent) -> AlertContent:
 
 
 def _says_the_same(alert: Alert, new: AlertContent) -> bool:
-    if alert.close_reason not in _SETTLING or alert.closed_level is None or MORE in new.signatures:
+    return alert.close_reason in _SETTLING and _shows_nothing_new(alert, new)
+
+
+def _shows_nothing_new(alert: Alert, new: AlertContent) -> bool:
+    """Tell whether who closed an alert has seen all patterns that it shows, at this level."""
+    if alert.closed_level is None or MORE in new.signatures:
         return False
     return set(new.signatures) <= set(alert.closed_signatures) and new.level.rank <= alert.closed_level.rank
 
@@ -187,6 +229,7 @@ def _step(
     to: AlertState | None = None,
     reason: str = "",
     note: str = "",
+    revision: int = 0,
 ) -> AlertStep:
     return AlertStep(
         at=at,
@@ -196,21 +239,23 @@ def _step(
         to_state=to or alert.state,
         reason=reason,
         note=note,
-        revision=alert.revision,
+        revision=revision or alert.revision,
     )
 
 
 def _stepped(alert: Alert, step: AlertStep) -> Alert:
-    """Append a step; a step of the machine that only goes on with the last one takes its place.
+    """Append a step; what the machine did before, for the same reason and since a person's last step, it replaces.
 
     A flood revises its alert at every tick: a history that grew by it would hide what people did, and cost more with
     every tick. The revision tells how often.
     """
     history = alert.history
-    if step.action in _REPEATED and history and _goes_on(history[-1], step):
-        history = history[:-1]
-    return replace(alert, history=(*history, step))
+    start = len(history)
+    while step.action in _REPEATED and start and _is_repeated(history[start - 1], step):
+        start -= 1
+    others = tuple(one for one in history[start:] if (one.action, one.reason) != (step.action, step.reason))
+    return replace(alert, history=(*history[:start], *others, step))
 
 
-def _goes_on(last: AlertStep, step: AlertStep) -> bool:
-    return (last.action, last.by, last.reason) == (step.action, step.by, step.reason)
+def _is_repeated(last: AlertStep, step: AlertStep) -> bool:
+    return last.action in _REPEATED and last.by == step.by

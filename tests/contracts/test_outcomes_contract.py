@@ -75,7 +75,7 @@ def test_hits_are_filtered_and_sorted(
         until=data.draw(st.sampled_from([None, None, NOON, NOON + timedelta(seconds=1)])),
         rule_ids=data.draw(st.sampled_from([(), (), ("rule-a",), ("rule-a", "rule-c"), ("nobody",)])),
         alert_id=data.draw(st.sampled_from(["", "", "", "\ud800", *(hit.alert_id or "" for hit in hits[:3])])),
-        key=data.draw(st.sampled_from(["", "", "k1", "none"])),
+        keys=data.draw(st.sampled_from([(), (), ("k1",), ("k1", "k2"), ("none",), ("k2", "none", "\ud800")])),
         asset_id=data.draw(st.sampled_from(["", "", "", "jwxt", "none"])),
         suppressed=data.draw(st.sampled_from([None, None, True, False])),
         suppressed_by=data.draw(st.sampled_from(["", "", "", "exception-a", "none", "\ud800"])),
@@ -90,7 +90,7 @@ def test_hits_are_filtered_and_sorted(
         and (query.until is None or hit.at < query.until)
         and (not query.rule_ids or hit.rule_id in query.rule_ids)
         and (not query.alert_id or hit.alert_id == query.alert_id)
-        and (not query.key or query.key in hit.keys)
+        and (not query.keys or set(query.keys) & set(hit.keys))
         and (not query.asset_id or hit.asset_id == query.asset_id)
         and (query.suppressed is None or query.suppressed == (hit.suppressed_by is not None))
         and (not query.suppressed_by or hit.suppressed_by == query.suppressed_by)

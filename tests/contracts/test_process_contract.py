@@ -45,7 +45,7 @@ def test_a_killed_writer_loses_nothing_acknowledged_and_halves_nothing(backend: 
             numbers = {row.number for row in store.log.batches(ROOT_ACCESS)}
             assert acknowledged <= numbers
             assert store.log.count(ROOT_ACCESS, EventQuery()) == {"": EVENTS * len(numbers)}
-            assert len(list(store.log.hits(ROOT_ACCESS, HitQuery(key="k")))) == EVENTS // 10 * len(numbers)
+            assert len(list(store.log.hits(ROOT_ACCESS, HitQuery(keys=("k",))))) == EVENTS // 10 * len(numbers)
             assert store.log.check(ROOT_ACCESS, deep=True) == []
     assert killed > 0
     with store_of(backend, tmp_path) as store, empty_store(backend) as uninterrupted:

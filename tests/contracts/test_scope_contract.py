@@ -133,7 +133,7 @@ HIT_QUERIES = [
     HitQuery(),
     HitQuery(limit=2),
     HitQuery(rule_ids=("rule of unit-b", "rule of unit-a")),
-    HitQuery(key="key of unit-b"),
+    HitQuery(keys=("key of unit-b",)),
     HitQuery(asset_id="asset of unit-b"),
     HitQuery(since=NOON, until=NOON + timedelta(seconds=5)),
     HitQuery(alert_id=hit_on(event_of(2, DAY, "unit-b"), rule="rule of unit-b").alert_id or ""),
@@ -414,7 +414,7 @@ def test_hostile_unit_ids_and_values_open_nothing(
     assert {hit.event_id for hit in log.hits(access, HitQuery())} == mine
     assert {one.event_id for one in log.findings(access, FindingQuery())} == mine
     by_key = {str(event["event.id"]) for event in events if event["user.name"] == values[0]}
-    assert {hit.event_id for hit in log.hits(access, HitQuery(key=values[0]))} == (mine & by_key if values[0] else mine)
+    assert {hit.event_id for hit in log.hits(access, HitQuery(keys=(values[0],)))} == mine & by_key
 
 
 @settings(max_examples=25)

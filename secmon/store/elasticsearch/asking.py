@@ -166,9 +166,9 @@ def hit_conditions(query: HitQuery) -> list[Query]:
     found = [_span("at", query.since, query.until)]
     if query.rule_ids:
         found.append(_terms("rule", query.rule_ids))
-    named = {
-        "alert": query.alert_id, "keys": query.key, "asset": query.asset_id, "suppressed": query.suppressed_by,
-    }  # fmt: skip
+    if query.keys:
+        found.append(_terms("keys", query.keys))
+    named = {"alert": query.alert_id, "asset": query.asset_id, "suppressed": query.suppressed_by}
     found += [_terms(name, (value,)) for name, value in named.items() if value]
     if query.suppressed is not None:
         suppressed: Query = {"exists": {"field": "suppressed"}}

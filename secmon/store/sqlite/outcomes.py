@@ -2,8 +2,10 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,15 @@ from secmon.store.sqlite.selection import Where, numbers
 from secmon.store.sqlite.tally import DAY_MICROS
 
 _PAGE = 4_096
+_SMALL_PAGE = 64
 _HITS = (
     "SELECT h.time, h.event_id, r.text, d.text, h.level, h.alert, u.text, a.text, h.detail, s.text FROM hit h "
     "JOIN word r ON r.id = h.rule JOIN word d ON d.id = h.rule_digest "
     "LEFT JOIN word u ON u.id = h.unit LEFT JOIN word a ON a.id = h.asset "
     "LEFT JOIN word s ON s.id = h.suppressed WHERE "
 )
+# The index of keys has the time in it: of a key no hits are looked at but those of the time that is asked for.
+_HITS_OF_KEY = _HITS.replace("FROM hit h ", "FROM hit_key k CROSS JOIN hit h ON h.seq = k.hit ")
 _FINDINGS = (
     "SELECT f.mark, f.time, f.event_id, c.text, u.text, a.text, f.detail FROM finding f "
     "JOIN word c ON c.id = f.class "
@@ -52,25 +57,40 @@ class Outcomes:
 
     def hits(self, query: HitQuery, scope: Scope) -> Iterator[Hit]:
         """Yield hits by (time, event id, rule id)."""
+        if len(query.keys) <= 1:
+            yield from self._hits(query, scope, _PAGE)
+            return
+        # Key by key, as their index has them: who stops early has not made SQLite sort all of them.
+        size = max(_SMALL_PAGE, _PAGE // len(query.keys))
+        walks = [self._hits(replace(query, keys=(key,)), scope, size) for key in dict.fromkeys(query.keys)]
+        every = heapq.merge(*walks, key=attrgetter("at", "event_id", "rule_id"))
+        for _, same in groupby(every, key=attrgetter("event_id", "rule_id")):
+            yield next(same)
+
+    def _hits(self, query: HitQuery, scope: Scope, size: int) -> Iterator[Hit]:
         after: tuple[int, bytes, str] = (_LEAST, b"", "")
         while True:
-            page = self._hit_page(query, scope, after)
+            page = self._hit_page(query, scope, after, size)
             yield from map(rows.hit_from_row, page)
-            if len(page) < _PAGE:
+            if len(page) < size:
                 return
             after = (page[-1].time, page[-1].event_id, page[-1].rule)
 
-    def _hit_page(self, query: HitQuery, scope: Scope, after: tuple[int, bytes, str]) -> list[rows.HitRow]:
+    def _hit_page(self, query: HitQuery, scope: Scope, after: tuple[int, bytes, str], size: int) -> list[rows.HitRow]:
         with store_errors(self.path), self.pool.lease(self.path) as connection:
             if connection is None:
                 return []
             try:
                 where = _hit_conditions(connection, query, scope)
+                for key in query.keys:  # one at most
+                    where.add("k.key = ?", rows.key_column(_askable(key)))
             except _NothingMatches:
                 return []
-            where.add("h.time >= ? AND (h.time, h.event_id, r.text) > (?, ?, ?)", after[0], *after)
-            ask = f"{_HITS} {where.sql()} ORDER BY h.time, h.event_id, r.text LIMIT ?"
-            return [rows.HitRow(*row) for row in fetch(connection, ask, (*where.values, _PAGE))]
+            time, ask = ("k.time", _HITS_OF_KEY) if query.keys else ("h.time", _HITS)
+            _in_time(where, time, query.since, query.until)
+            where.add(f"{time} >= ? AND ({time}, h.event_id, r.text) > (?, ?, ?)", after[0], *after)
+            ask = f"{ask} {where.sql()} ORDER BY {time}, h.event_id, r.text LIMIT ?"
+            return [rows.HitRow(*row) for row in fetch(connection, ask, (*where.values, size))]
 
     def count_suppressed(self, query: HitQuery, scope: Scope, offset: int) -> list[tuple[str, int, int]]:
         """Return (what suppresses, number of the day from 1970-01-01, hits); `offset` is the calendar's, in µs."""
@@ -82,6 +102,11 @@ class Outcomes:
                 where = _hit_conditions(connection, query, scope)
             except _NothingMatches:
                 return []
+            _in_time(where, "h.time", query.since, query.until)
+            if query.keys:
+                keys = [rows.key_column(key) for key in query.keys if is_storable(key)]
+                places = ", ".join("?" * len(keys))
+                where.add(f"h.seq IN (SELECT hit FROM hit_key WHERE key IN ({places}))", *keys)  # noqa: S608  constants
             ask = (
                 f"SELECT s.text, {day}, count(*) FROM hit h JOIN word s ON s.id = h.suppressed "  # noqa: S608  constants
                 f"WHERE {where.sql()} GROUP BY 1, 2"
@@ -193,8 +218,8 @@ class Outcomes:
 
 
 def _hit_conditions(connection: apsw.Connection, query: HitQuery, scope: Scope) -> Where:
+    """Return the conditions on hits but for their time and keys."""
     where = Where()
-    _in_time(where, "h.time", query.since, query.until)
     _in_scope(connection, where, "h.unit", scope)
     if query.upto:
         where.add("h.commit_number <= ?", commit_of(query.upto))
@@ -204,8 +229,6 @@ def _hit_conditions(connection: apsw.Connection, query: HitQuery, scope: Scope) 
         _one_of(connection, where, "h.asset", FIELD_ASSET, (query.asset_id,))
     if query.alert_id:
         where.add("h.alert = ?", _askable(query.alert_id))
-    if query.key:
-        where.add("h.seq IN (SELECT hit FROM hit_key WHERE key = ?)", _askable(query.key))
     if query.suppressed is not None:
         where.add("h.suppressed IS NOT NULL" if query.suppressed else "h.suppressed IS NULL")
     if query.suppressed_by:

@@ -1,6 +1,7 @@
 """Model values to rows and back."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ _FIRST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC))
 _LAST_MICROS = to_micros(datetime.max.replace(tzinfo=UTC))
 _LEVELS = tuple(Level)
 MARK_BYTES = 12
+_KEY = re.compile(r"[0-9a-f]{16}")  # model.ids.key_id
 
 
 def to_datetime(micros: int) -> datetime:
@@ -138,6 +140,11 @@ def hit_detail(hit: Hit) -> bytes:
     if hit.signature:
         detail["signature"] = hit.signature
     return _json(detail)
+
+
+def key_column(key: str) -> bytes | str:
+    """Return a correlation key as table `hit_key` holds it: the bytes of its hex digits, if that is what it is."""
+    return bytes.fromhex(key) if _KEY.fullmatch(key) else key
 
 
 class HitRow(NamedTuple):

@@ -121,6 +121,17 @@ ALTER TABLE hit ADD COLUMN suppressed INTEGER;
 CREATE INDEX hit_suppressed ON hit (suppressed, time) WHERE suppressed IS NOT NULL;
 """
 
+# Keys as bytes, and with the time: what a correlation asks for lies side by side, whatever else its key has.
+_PARTITION_3 = """
+ALTER TABLE hit_key RENAME TO hit_key_1;
+CREATE TABLE hit_key (key NOT NULL, time INTEGER NOT NULL, hit INTEGER NOT NULL, PRIMARY KEY (key, time, hit))
+WITHOUT ROWID;
+INSERT INTO hit_key
+SELECT CASE WHEN length(k.key) = 16 AND k.key NOT GLOB '*[^0-9a-f]*' THEN unhex(k.key) ELSE k.key END, h.time, k.hit
+FROM hit_key_1 k JOIN hit h ON h.seq = k.hit;
+DROP TABLE hit_key_1;
+"""
+
 _CONTROL_1 = """
 CREATE TABLE document (
   seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
@@ -136,5 +147,5 @@ CREATE TABLE document_unit (
 ) WITHOUT ROWID;
 """
 
-PARTITION = Schema(application_id=0x5345_4550, migrations=(_PARTITION_1, _PARTITION_2))  # "SEEP"
+PARTITION = Schema(application_id=0x5345_4550, migrations=(_PARTITION_1, _PARTITION_2, _PARTITION_3))  # "SEEP"
 CONTROL = Schema(application_id=0x5345_4352, migrations=(_CONTROL_1,))  # "SECR"

@@ -216,8 +216,8 @@ class PartitionWriter:
         self._connection.executemany("INSERT OR IGNORE INTO hit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
         stored = self._connection.total_changes() - before
         self._connection.executemany(
-            "INSERT OR IGNORE INTO hit_key SELECT ?2, seq FROM hit WHERE seq = ?1",
-            [(seq, key) for seq, hit in zip(seqs, hits, strict=True) for key in hit.keys],
+            "INSERT OR IGNORE INTO hit_key SELECT ?2, time, seq FROM hit WHERE seq = ?1",
+            [(seq, rows.key_column(key)) for seq, hit in zip(seqs, hits, strict=True) for key in hit.keys],
         )
         return stored
 
