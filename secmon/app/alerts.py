@@ -307,6 +307,8 @@ def run_list(house: Installation, access: Access, args: Mapping[str, Any]) -> di
 
 def run_show(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
     """Do `alerts show`."""
+    if revision := args.get("revision"):
+        return details(house, access, get_revision(house, access, args["id"], int(revision)))
     return details(house, access, get_alert(house, access, args["id"]))
 
 

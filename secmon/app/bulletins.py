@@ -178,10 +178,13 @@ def rendered(house: Installation, access: Access, bulletin_id: str, format_: str
 
 
 def superseded(house: Installation, access: Access, bulletin: Bulletin) -> str:
-    """Return a sentence if an alert has a later revision than the one a bulletin cites; else nothing."""
+    """Return a sentence if an alert that a bulletin cites has a later revision, or was withdrawn; else nothing."""
     for alert_id, revision in bulletin.alerts:
         document = house.records.get(access, alerts.KIND, alert_id)
         if document is not None and int(document.body["revision"]) > revision:
+            if document.body.get("withdrawn"):
+                now = document.body["revision"]
+                return f"所引告警 {alert_id} 已撤销（第 {now} 版，迟到的日志使条件不再成立；本件引用第 {revision} 版）"
             return f"所引告警 {alert_id} 已更新至第 {document.body['revision']} 版（本件引用第 {revision} 版）"
     return ""
 

@@ -8,7 +8,8 @@ Every attempt at a tick has a number of its own, taken by compare-and-swap befor
 remembers the last one it was folded into. The attempt that moves the mark is the one that counts. An alert that carries
 the number of an attempt behind the last one that counted was touched by one that died, or by a daemon that was frozen:
 it is summed up anew from all hits up to the mark. An attempt that meets a higher number than its own was replaced and
-ends at once (`app.folding`). So a daemon that wakes in the middle of a tick, however late, counts nothing twice and overwrites nothing.
+ends at once (`app.folding`). So a daemon that wakes in the middle of a tick, however late, counts nothing twice and
+overwrites nothing.
 """
 
 from dataclasses import dataclass, replace

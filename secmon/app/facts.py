@@ -140,9 +140,9 @@ class _Tally:
 
 
 def _alerts_in(asking: _Asking, asked: FactRequest) -> Iterator[Alert]:
-    """Yield the alerts of the asset with activity in the period."""
+    """Yield the alerts of the asset with activity in the period, without those that late events withdrew."""
     wanted = alerts.AlertFilter(asset=asked.asset_id, since=asked.since, until=asked.until, limit=1000)
-    return alerts.every_alert(asking.house, asking.access, wanted)
+    return (alert for alert in alerts.every_alert(asking.house, asking.access, wanted) if not alert.withdrawn)
 
 
 def _alerts(asking: _Asking, asked: FactRequest) -> Fact:

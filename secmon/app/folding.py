@@ -9,7 +9,7 @@ stays as a record. What it said before is kept under its id and revision.
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import chain
 
 from secmon.app import alerts, retention, rulebook
@@ -22,7 +22,7 @@ from secmon.model.event import Value, format_time
 from secmon.model.hit import Hit
 from secmon.model.ids import alert_id, window_start
 from secmon.model.questions import HitQuery
-from secmon.model.record import Document
+from secmon.model.record import Document, RecordQuery
 from secmon.sigma.rule import CorrelationRule
 from secmon.sigma.sliding import counted, window_limit
 from secmon.triage.card import RuleCard, card_of
@@ -31,7 +31,10 @@ from secmon.triage.correlated import Correlated, lookback, touched_range
 from secmon.triage.lifecycle import kept, raised, says_less, updated, withdrawn
 
 OVERFLOW = "overflow"
+OVERFLOW_SHOWN = timedelta(days=1)
+"""For so long an overflow is shown as a state of the system."""
 _ATTEMPTS = 20
+_PAGE = 500
 
 
 @dataclass(slots=True)
@@ -249,6 +252,12 @@ class Folding:
             self.done.withdrawn += 1
         else:
             self.done.revised += 1
+
+
+def overflows(house: Installation, access: Access, since: datetime) -> list[str]:
+    """Return the names of the correlations of which a window held more than is counted, told since a moment."""
+    query = RecordQuery(kind=OVERFLOW, ranges={"at": (format_time(since), None)}, limit=_PAGE)
+    return sorted({str(document.body["rule.name"]) for document in house.records.find(access, query).documents})
 
 
 def _between(hits: Iterable[Hit], since: datetime, until: datetime) -> Iterable[Hit]:

@@ -65,15 +65,18 @@ def list_(ctx: click.Context, /, *, as_json: bool, **filters: Any) -> None:
 
 @alerts.command("show")
 @click.argument("alert_id", metavar="ID")
+@click.option(
+    "--revision", type=click.IntRange(min=1), help="As it stood then, where late events took some of it back."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
-def show(ctx: click.Context, alert_id: str, *, as_json: bool) -> None:
+def show(ctx: click.Context, alert_id: str, *, revision: int | None, as_json: bool) -> None:
     """Show one alert with its events and its history.
 
     Example: secmon alerts show 0123456789abcdef0123456789abcdef
     """
     here = session(ctx)
-    found = here.call("alerts.show", id=alert_id)
+    found = here.call("alerts.show", id=alert_id, revision=revision)
     if as_json:
         write_json(found)
         flush()
@@ -137,12 +140,18 @@ def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
     return (
         row["alert.id"],
         here.words(row["rule.level"]),
-        here.words(row["alert.state"]),
+        _state(here, row),
         row["alert.count"],
         here.time(row["alert.last"]),
         _title(here, row),
         row["alert.reason"],
     )
+
+
+def _state(here: Session, row: dict[str, Any]) -> str:
+    """Return the state of an alert, and that late events withdrew it."""
+    withdrawn = f" ({here.words('withdrawn')})" if row.get("alert.withdrawn") else ""
+    return f"{here.words(row['alert.state'])}{withdrawn}"
 
 
 def _title(here: Session, row: dict[str, Any]) -> str:
@@ -156,7 +165,7 @@ def _print_details(here: Session, found: dict[str, Any]) -> None:
         "id": found["alert.id"],
         "rule": f"{_title(here, found)} ({found['rule.id']})",
         "level": here.words(found["rule.level"]),
-        "state": here.words(found["alert.state"]),
+        "state": _state(here, found),
         "revision": found["alert.revision"],
         "count": found["alert.count"],
         "first": here.time(found["alert.first"]),
@@ -175,7 +184,8 @@ def _print_details(here: Session, found: dict[str, Any]) -> None:
     click.echo(f"{here.words('history')}:")
     for step in found["alert.history"]:
         parts = (here.time(step["at"]), step["by"], here.words(step["action"]), here.words(step["to"]))
-        why = (here.words(step["reason"]) if step["reason"] else "", step["note"])
+        reason = "" if step["reason"] == "first" else step["reason"]  # the action says as much
+        why = (here.words(reason) if reason else "", step["note"])
         click.echo("  " + safe("  ".join(part for part in (*parts, *why) if part)))
 
 

@@ -62,6 +62,7 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "console": lambda: _console(settings),
         "reading": lambda: _of_daemon(settings, "reading"),
         "scheduler": lambda: _of_daemon(settings, "scheduler"),
+        "correlations": lambda: _of_daemon(settings, "correlations"),
         "spool": lambda: _spool(settings),
         "sources": lambda: _sources(settings),
         "retention": lambda: _retention(settings),

@@ -19,6 +19,7 @@ State = Literal["ok", "warn", "fail", "not_run"]
 MIN_PYTHON = (3, 11)
 RESERVE_BYTES = 1 << 30
 RESERVE_SHARE = 0.05
+_NAMED = 3
 OLDEST_PLAUSIBLE = datetime(2025, 1, 1, tzinfo=UTC)
 ESSENTIAL = frozenset({"store", "disk_space", "reading", "scheduler", "keys"})
 """Checks without which the daemon must not take records; the others are shown and do not stop it."""
@@ -141,6 +142,16 @@ def spool(found: Spool | None, problem: str = "") -> Check:
     if held:
         return Check("spool", "warn", detail, "records wait for the store; they go in by themselves when it is back")
     return Check("spool", "ok", detail)
+
+
+def correlations(cut: Sequence[str]) -> Check:
+    """No sliding window of a correlation held more events than are counted."""
+    if not cut:
+        return Check("correlations", "ok", "all events counted")
+    detail = f"windows too long for {len(cut)} correlations: {', '.join(cut[:_NAMED])}"
+    return Check(
+        "correlations", "warn", detail, "a flood, or a rule whose timespan or group-by is too wide for its logs"
+    )
 
 
 def clock(now: datetime, last_received: datetime | None) -> Check:

@@ -15,6 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from secmon.app import checkpoints
 from secmon.app.evaluate import evaluate, is_current
+from secmon.app.folding import OVERFLOW_SHOWN, overflows
 from secmon.app.installation import Installation
 from secmon.app.leases import ALONE, FORWARD, Alone, Member
 from secmon.app.operations import OPERATIONS
@@ -23,7 +24,7 @@ from secmon.app.work import Work
 from secmon.collect.standard_input import Readable
 from secmon.daemon.admission import Admission
 from secmon.daemon.control import HEALTH, ControlServer
-from secmon.daemon.health import Check, clock, disk_space, guarded, keys, problems, readiness, spool
+from secmon.daemon.health import Check, clock, correlations, disk_space, guarded, keys, problems, readiness, spool
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
 from secmon.daemon.sharing import Sharing, member_of
@@ -225,6 +226,7 @@ class Daemon:
             else Check("reading", "fail", "the reading thread is not running", "restart secmon"),
             self._scheduler_check(),
             guarded("spool", lambda: spool(self.house.spool, self.reading.state.spool_problem)),
+            guarded("correlations", lambda: correlations(self._cut_correlations(store))),
             *([self._sharing.check()] if self._sharing is not None else ()),
             problems("sources", found, f"{len(live)} sources"),
             problems("content", self._house.problems, f"{len(self._house.ruleset.rules)} rules", state="warn"),
@@ -240,6 +242,12 @@ class Daemon:
         house.admit()
         house.records.get(job_access("health"), "mark", "alerts")
         return []
+
+    def _cut_correlations(self, store: Check) -> list[str]:
+        if store.state == "fail":
+            return []  # it would only be asked in vain once more
+        since = self._house.clock.now() - OVERFLOW_SHOWN
+        return overflows(self.house, job_access("health"), since)
 
     def _last_received(self, store: Check) -> datetime | None:
         if store.state == "fail":

@@ -110,8 +110,8 @@ def with_derived(correlation: CorrelationRule, hits: Iterable[Hit]) -> list[Hit]
     known = list(hits)
     found = list(known)
     for inner in correlation.inner:
-        for _, counted in group_hits(inner, with_derived(inner, known)):
-            found += derived(inner, moments(inner, counted), counted)
+        for _, some in group_hits(inner, with_derived(inner, known)):
+            found += derived(inner, moments(inner, some), some)
     return found
 
 

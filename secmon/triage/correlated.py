@@ -87,14 +87,14 @@ class _Making:
     start: datetime
     first: datetime
     last: datetime
-    highest: int | float
+    highest: float
     after: datetime | None
     moments: int = 0
     done: int = 0
     cut: bool = False
     tally: Tally = field(default_factory=Tally)
 
-    def add(self, sliding: Sliding, at: datetime, count: int | float) -> None:
+    def add(self, sliding: Sliding, at: datetime, count: float) -> None:
         """Take a moment: all events of its window are members of the alert."""
         self.moments += 1
         self.last, self.highest, self.cut = at, max(self.highest, count), self.cut or sliding.is_cut

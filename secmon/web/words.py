@@ -21,6 +21,7 @@ CHECK_ZH = {
     "clock": "系统时钟",
     "keys": "密钥文件",
     "spool": "本机缓存",
+    "correlations": "关联规则",
 }
 LETTER_STATE_ZH = {"waiting": "待处理", "replayed": "已重放入库", "dropped": "已放弃"}
 BULLETIN_STATE_ZH = {
@@ -40,12 +41,20 @@ STEP_ZH = {
     "revise": "内容更新",
     "count": "关闭后同样情形再现，只计数",
     "reopen": "重新打开",
+    "withdraw": "撤销：条件不再成立",
+    "return": "撤销后又成立",
     "ack": "确认",
     "investigate": "开始研判",
     "contain": "标为已遏制",
     "close": "关闭",
 }
-STEP_REASON_ZH = {"late": "迟到的日志", "continued": "持续发生", **REASON_ZH}
+STEP_REASON_ZH = {
+    "first": "首次出现",
+    "late": "迟到的日志",
+    "continued": "持续发生",
+    "superseded": "迟到的日志使一部分不再成立",
+    **REASON_ZH,
+}
 ACTION_ZH = {"ack": "确认", "investigate": "开始研判", "contain": "标为已遏制", "close": "关闭", "reopen": "重新打开"}
 """What a person may do with an alert → the word on the button."""
 

@@ -11,7 +11,7 @@ from secmon.sigma.hits import make_hits
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import CorrelationRule, RuleFile
 from secmon.sigma.ruleset import load_rules
-from secmon.triage.content import touched_range
+from secmon.triage.correlated import touched_range
 from tests.app.houses import OPERATOR
 from tests.app.test_chains import RULES, SERIES, Row, events_of
 from tests.contracts.builders import batch_of
@@ -28,11 +28,15 @@ def hits_of(events: Sequence[Event]) -> list[Hit]:
 def found(reader: HitReader, rule: CorrelationRule, fresh: list[Hit]) -> dict[str, list[str]]:
     """Return the moments of every group that new hits touch."""
     result = {}
-    for group, first, last in reader.touched(rule, fresh):
-        since, until = touched_range((first, last), rule.timespan, rule.group_window)
-        satisfied = moments(rule, reader.hits(rule, group, since, until))
-        result[name(group)] = [moment.event_id for moment in satisfied]
+    for one in reader.touched(rule, by_rule(fresh)):
+        since, until = touched_range((one.first, one.last), rule.timespan, rule.group_window)
+        satisfied = moments(rule, list(reader.hits(rule, reader.stored(one.key, since, until))))
+        result[name(one.group)] = [moment.event_id for moment in satisfied]
     return {group: ids for group, ids in result.items() if ids}
+
+
+def by_rule(hits: list[Hit]) -> dict[str, list[Hit]]:
+    return {rule: [hit for hit in hits if hit.rule_id == rule] for rule in {hit.rule_id for hit in hits}}
 
 
 def name(group: dict[str, Value]) -> str:

@@ -10,18 +10,13 @@ from hypothesis import strategies as st
 
 from secmon.model.alert import MAX_SAMPLES, MAX_UNIT_SAMPLES, AlertContent, Sample
 from secmon.model.hit import Hit, Level
-from secmon.sigma.correlate import moments
-from secmon.sigma.rule import CorrelationRule, Threshold
-from secmon.sigma.tree import Operator
 from secmon.triage.card import RuleCard
 from secmon.triage.content import (
     MAX_SIGNATURES,
     MORE,
     merged,
-    of_correlation,
     of_rule,
     share_of,
-    touched_range,
 )
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -172,81 +167,3 @@ def test_a_share_is_the_content_of_the_viewers_own_hits(hits: list[Hit], units: 
     )
     assert share.captured == expected.captured
     assert share.samples[:MAX_UNIT_SAMPLES] == expected.samples[:MAX_UNIT_SAMPLES]
-
-
-# Correlations.
-
-
-def correlation(**more: Any) -> CorrelationRule:
-    values: dict[str, Any] = {
-        "id": "c",
-        "name": "Many",
-        "level": Level.MEDIUM,
-        "path": "t.yml",
-        "line": 1,
-        "digest": "c1",
-        "type": "event_count",
-        "rule_ids": ("r",),
-        "group_by": ("source.ip",),
-        "timespan": timedelta(minutes=10),
-        "threshold": Threshold(Operator.GTE, 3),
-    }
-    return CorrelationRule(**{**values, **more})
-
-
-def drafts(rule: CorrelationRule, hits: Sequence[Hit]) -> list[tuple[datetime, int]]:
-    found = of_correlation(rule, {"source.ip": "192.0.2.9"}, moments(rule, hits), hits)
-    return [(draft.window_from, draft.content.count) for draft in found]
-
-
-def test_a_threshold_reached_across_the_border_of_a_grouping_window_belongs_to_the_later_one() -> None:
-    assert drafts(correlation(), [hit(1, 57), hit(2, 59), hit(3, 60)]) == [(NOON + HOUR, 1)]
-
-
-def test_moments_on_both_sides_of_the_border_are_two_alerts() -> None:
-    found = drafts(correlation(), [hit(n, minute) for n, minute in enumerate((55, 56, 57, 58, 60, 61))])
-    assert found == [(NOON, 2), (NOON + HOUR, 2)]
-
-
-def test_the_sample_of_a_correlation_is_what_stood_in_its_windows() -> None:
-    hits = [hit(n, minute) for n, minute in enumerate((0, 30, 31, 32, 59))]
-    rule = correlation()
-    content = of_correlation(rule, {}, moments(rule, hits), hits)[0].content
-    assert content.samples == tuple(one.event_id for one in hits[1:4])
-    assert (content.count, content.captured["secmon.count"]) == (1, 3)
-
-
-def test_a_share_of_a_correlation_counts_the_units_own_events() -> None:
-    hits = [hit(1, 0, unit_id="S-1"), hit(2, 1, unit_id="S-2"), hit(3, 2, unit_id="S-1"), hit(4, 3, unit_id="S-1")]
-    rule = correlation()
-    content = of_correlation(rule, {}, moments(rule, hits), hits)[0].content
-    assert content.counts_by_unit == {"S-1": 3, "S-2": 1}
-    share = share_of(content, frozenset({"S-2"}))
-    assert (share.count, share.captured["user.name"], share.captured["secmon.count"]) == (1, "u2", 4)
-
-
-@given(
-    old=st.lists(st.integers(0, 240), max_size=25, unique=True),
-    new=st.lists(st.integers(0, 240), min_size=1, max_size=8, unique=True),
-    spans=st.tuples(st.integers(1, 90), st.sampled_from([15, 60, 120])),
-)
-def test_the_touched_range_is_enough(old: list[int], new: list[int], spans: tuple[int, int]) -> None:
-    """Reading only the touched range gives the same windows as reading everything."""
-    rule = correlation(timespan=timedelta(minutes=spans[0]), group_window=timedelta(minutes=spans[1]))
-    hits = [hit(n, minute) for n, minute in enumerate([*old, *new])]
-    fresh = [one.at for one in hits[len(old) :]]
-    since, until = touched_range((min(fresh), max(fresh)), rule.timespan, rule.group_window)
-    read = [one for one in hits if since <= one.at < until]
-    from_window, up_to = since + rule.timespan, until
-    whole = {start: count for start, count in drafts(rule, hits) if from_window <= start < up_to}
-    satisfied = [moment for moment in moments(rule, read) if moment.at >= from_window]
-    again = {one.window_from: one.content.count for one in of_correlation(rule, {}, satisfied, read)}
-    assert again == whole
-
-
-@pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
-def test_the_ends_of_time_break_nothing(moment: datetime) -> None:
-    extreme = hit(1, at=moment)
-    since, until = touched_range((moment, moment), timedelta(days=7), timedelta(days=7))
-    assert since <= moment <= until
-    assert of_rule(CARD, [extreme]).window_from <= moment
