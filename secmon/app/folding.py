@@ -27,7 +27,7 @@ from secmon.sigma.rule import CorrelationRule
 from secmon.sigma.sliding import counted, window_limit
 from secmon.triage.card import RuleCard, card_of
 from secmon.triage.content import Draft, merged, of_rule
-from secmon.triage.correlated import Correlated, lookback, touched_range
+from secmon.triage.correlated import Correlated, lookahead, lookback, touched_range
 from secmon.triage.lifecycle import kept, raised, says_less, updated, withdrawn
 
 OVERFLOW = "overflow"
@@ -128,9 +128,9 @@ class Folding:
         read again, not the whole window with every tick.
         """
         start = window_start(first, rule.group_window)
-        later = start + rule.group_window
+        later = lookahead(start, rule.group_window)
         # What an inner correlation found may be earlier than what is new: then nothing of it can be gone on from.
-        if not rule.is_monotone or rule.inner or until > later + rule.group_window:
+        if not rule.is_monotone or rule.inner or until > lookahead(later, rule.group_window):
             return None
         if until > later and self._alert(alert_id(rule.id, group, later)) is not None:
             return None
