@@ -47,6 +47,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "search.run": Operation("search:run_search"),
     # Likewise; the rules are tried by whoever asked, who reads the store.
     "rules.backtest": Operation("backtest:note", writes=True),
+    "rules.scorecard": Operation("scorecard:run", content=True),
     "sources.list": Operation("accounts:run_list"),
     "sources.show": Operation("accounts:run_show"),
     "deadletters.list": Operation("deadletters:run_list"),

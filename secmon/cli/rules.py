@@ -11,6 +11,7 @@ import click
 from secmon.cli.output import complain, flush, words, write_json, write_table
 from secmon.cli.rules_backtest import backtest
 from secmon.cli.rules_import import import_
+from secmon.cli.rules_score import navigator, scorecard
 from secmon.cli.shared import color, shared
 from secmon.content import playbook_files, read_files, shipped
 from secmon.errors import ContentError
@@ -76,6 +77,8 @@ def _print_table(ctx: click.Context, ruleset: RuleSet, rows: list[dict[str, Any]
 
 rules.add_command(backtest)
 rules.add_command(import_)
+rules.add_command(navigator)
+rules.add_command(scorecard)
 
 
 @rules.command("test")

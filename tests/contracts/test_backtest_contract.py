@@ -12,17 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from secmon.app import backtest
+from secmon.app.alerts import AlertFilter, every_alert
 from secmon.app.backtest import BackTest, Span, Trial, budget_of, trial_of
 from secmon.app.detect import Row
+from secmon.app.evaluate import evaluate
 from secmon.app.installation import Installation
 from secmon.errors import SearchStoppedError, SecmonError
 from secmon.model.access import Access
 from secmon.model.event import Event, parse_time
+from secmon.model.questions import HitQuery
 from secmon.sigma.correlate import group_hits, moments, with_derived
 from secmon.sigma.hits import make_hits
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import RuleSet
-from tests.app.houses import opened_house
+from tests.app.houses import BRUTE, FAILURES, SHELL, opened_house
+from tests.app.moves import fill, house_on
 from tests.contracts.backends import store_of
 from tests.contracts.builders import NOON, ROOT_ACCESS, access_to, batch_of, event_at
 from tests.contracts.conftest import _MARKED
@@ -204,3 +208,17 @@ def test_the_store_is_asked_for_what_a_rule_may_match(house: Installation) -> No
     if house.is_shared:
         assert summary["read"] < channel
         assert run(house, trial, pushdown=False)[1]["read"] == EVENTS
+
+
+def test_what_came_in_through_the_pipeline_is_found_again(backend: str, tmp_path: Path) -> None:
+    with house_on(backend, tmp_path) as opened:
+        fill(opened, tmp_path, opened.clock, visits=2)  # type: ignore[arg-type]  # the clock of a test
+        evaluate(opened, ROOT_ACCESS)
+        for identity in (SHELL, FAILURES):
+            stored = [hit.event_id for hit in opened.log.hits(ROOT_ACCESS, HitQuery(rule_ids=(identity,)))]
+            rows, _ = run(replace(opened, is_shared=backend != "sqlite"), trial_of(opened.ruleset, [identity]))
+            assert [row["event.id"] for row in rows] == stored != []
+        raised = list(every_alert(opened, ROOT_ACCESS, AlertFilter(rule=BRUTE)))
+        rows, summary = run(opened, trial_of(opened.ruleset, [BRUTE]))
+        assert len(rows) == sum(alert.content.count for alert in raised)
+        assert summary["alerts"] == len(raised) > 0

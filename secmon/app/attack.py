@@ -1,0 +1,179 @@
+"""ATT&CK coverage: which techniques the rules in force look for, and with which of them something can be found here.
+
+A rule can fire if a configured source may send events of its log source. Only the ids that the tags of our rules
+carry are used; names and descriptions of ATT&CK are not copied (NOTICE).
+
+Format: ATT&CK Navigator Layer File Format 4.5, layers/spec/v4.5/layerformat.md of mitre-attack/attack-navigator.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from secmon.app.installation import Source
+from secmon.sigma.routing import Route, Router, route
+from secmon.sigma.rule import TACTICS, CorrelationRule, Rule, RuleSet
+
+AnyRule = Rule | CorrelationRule
+LAYER: Final = "4.5"
+NAVIGATOR: Final = "5.1.0"
+_COLOURS: Final = ("#dbe9f6", "#08519c")
+_IDLE: Final = "#d9d9d9"
+_MAX_COMMENT: Final = 40
+
+# Kind of source → values that its events have in these fields; None: events of any log source.
+_KINDS: Final[Mapping[str, Mapping[str, frozenset[str]] | None]] = {
+    "nginx.access": {
+        "event.module": frozenset({"nginx"}),
+        "event.dataset": frozenset({"nginx.access"}),
+        "event.category": frozenset({"web"}),
+    },
+    "apache.access": {
+        "event.module": frozenset({"apache"}),
+        "event.dataset": frozenset({"apache.access"}),
+        "event.category": frozenset({"web"}),
+    },
+    "cas.audit": {"event.module": frozenset({"cas"}), "event.dataset": frozenset({"cas.audit"})},
+    "suricata.eve": {"event.module": frozenset({"suricata"}), "event.dataset": frozenset({"suricata.eve"})},
+    "syslog": {"event.dataset": frozenset({"syslog", "sshd", "sudo", "su"})},
+    "windows.json": {"event.module": frozenset({"windows", "sysmon"})},
+    "windows.evtx": {"event.module": frozenset({"windows", "sysmon"})},
+    "ecs": None,
+}
+# What events say of their source when it was not read by a parser of ours.
+_OF_OTHERS: Final = frozenset({"observer.type", "observer.vendor", "service.type"})
+_WINDOWS: Final = ("windows.json", "windows.evtx")
+_WINDOWS_FIELDS: Final = "winlog."
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A technique that rules look for.
+
+    Args:
+        technique: its id, such as "T1110.003".
+        tactics: tactics that its rules name, in ATT&CK's order.
+        firing: rules that can fire with the configured sources, by id.
+        idle: rules that cannot.
+    """
+
+    technique: str
+    tactics: tuple[str, ...]
+    firing: tuple[AnyRule, ...]
+    idle: tuple[AnyRule, ...]
+
+    def row(self) -> dict[str, Any]:
+        """Return it as the console's data."""
+        return {
+            "threat.technique.id": self.technique,
+            "threat.tactic.name": list(self.tactics),
+            "score": len(self.firing),
+            "rules": [rule.id for rule in self.firing],
+            "rules_idle": [rule.id for rule in self.idle],
+        }
+
+
+def coverage(ruleset: RuleSet, sources: Mapping[str, Source], *, router: Router = route) -> list[Covered]:
+    """Return every technique that a rule in force names, by id."""
+    kinds = frozenset(source.kind for source in sources.values())
+    firing = {rule.id for rule in ruleset.rules if _may_come(router(rule.logsource), kinds)}
+    found: dict[str, list[AnyRule]] = {}
+    for rule in ruleset.by_id.values():
+        if rule.generates:
+            for technique in rule.techniques:
+                found.setdefault(technique, []).append(rule)
+    return [_covered(technique, found[technique], firing) for technique in sorted(found)]
+
+
+def _covered(technique: str, rules: list[AnyRule], firing: set[str]) -> Covered:
+    named = {tactic for rule in rules for tactic in rule.tactics}
+    can = [rule for rule in rules if can_fire(rule, firing)]
+    return Covered(
+        technique,
+        tuple(tactic for tactic in TACTICS if tactic in named),
+        tuple(sorted(can, key=_id_of)),
+        tuple(sorted((rule for rule in rules if rule not in can), key=_id_of)),
+    )
+
+
+def _id_of(rule: AnyRule) -> str:
+    return rule.id
+
+
+def can_fire(rule: AnyRule, firing: Iterable[str]) -> bool:
+    """Tell whether a rule can fire, where these rules over events can: counting things, a correlation needs one."""
+    if isinstance(rule, Rule):
+        return rule.id in firing
+    known = frozenset(firing)
+    if rule.type in {"temporal", "temporal_ordered"} and not rule.expression and not rule.inner:
+        return rule.event_rule_ids <= known
+    return not rule.event_rule_ids.isdisjoint(known)
+
+
+def firing_rules(ruleset: RuleSet, sources: Mapping[str, Source], *, router: Router = route) -> frozenset[str]:
+    """Return the ids of all rules that can fire with the configured sources."""
+    kinds = frozenset(source.kind for source in sources.values())
+    events = {rule.id for rule in ruleset.rules if _may_come(router(rule.logsource), kinds)}
+    return frozenset(rule.id for rule in ruleset.by_id.values() if can_fire(rule, events))
+
+
+def _may_come(found: Route | None, kinds: frozenset[str]) -> bool:
+    return found is not None and any(
+        all(any(_fits(option, kind) for option in options) for options in found.requirements) for kind in kinds
+    )
+
+
+def _fits(option: Mapping[str, frozenset[str]], kind: str) -> bool:
+    """Tell whether events of a kind may be as an alternative of a route asks; a kind nobody knows sends anything."""
+    given = _KINDS.get(kind)
+    if given is None:
+        return True
+    is_windows = kind in _WINDOWS or not any(name.startswith(_WINDOWS_FIELDS) for name in option)
+    if not is_windows or not _OF_OTHERS.isdisjoint(option):
+        return False
+    return all(
+        name not in given or not accepted or not accepted.isdisjoint(given[name]) for name, accepted in option.items()
+    )
+
+
+def layer(covered: Iterable[Covered], *, name: str, description: str) -> dict[str, Any]:
+    """Return a layer for the ATT&CK Navigator: score = rules that can fire; grey where there are rules but none can."""
+    rows = list(covered)
+    most = max((len(row.firing) for row in rows), default=0)
+    return {
+        "name": name,
+        "versions": {"navigator": NAVIGATOR, "layer": LAYER},
+        "domain": "enterprise-attack",
+        "description": description,
+        "sorting": 3,
+        "layout": {"layout": "side", "showID": True, "showName": True, "expandedSubtechniques": "annotated"},
+        "hideDisabled": False,
+        "techniques": [_technique(row) for row in rows],
+        "gradient": {"colors": list(_COLOURS), "minValue": 0, "maxValue": max(most, 1)},
+        "legendItems": [
+            {"label": "启用且有日志来源的规则：越深越多", "color": _COLOURS[-1]},
+            {"label": "有规则，但没有能触发它的日志来源", "color": _IDLE},
+        ],
+    }
+
+
+def _technique(row: Covered) -> dict[str, Any]:
+    told = [f"{_title(rule)} [{rule.level.value}]" for rule in row.firing]
+    told += [f"{_title(rule)} [没有日志来源]" for rule in row.idle]
+    more = [f"…另有 {len(told) - _MAX_COMMENT} 条规则"] if len(told) > _MAX_COMMENT else []
+    found: dict[str, Any] = {
+        "techniqueID": row.technique,
+        "score": len(row.firing),
+        "comment": "\n".join([*told[:_MAX_COMMENT], *more]),
+        "enabled": True,
+        "showSubtechniques": False,
+        "metadata": [
+            {"name": "rules", "value": str(len(row.firing))},
+            {"name": "rules without a source", "value": str(len(row.idle))},
+        ],
+    }
+    return found if row.firing else found | {"color": _IDLE}
+
+
+def _title(rule: AnyRule) -> str:
+    return rule.title_zh or rule.name

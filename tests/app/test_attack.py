@@ -1,0 +1,124 @@
+"""ATT&CK coverage: what rules look for, what can be found with the sources there are, and the Navigator's file."""
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from secmon.app.attack import _KINDS, coverage, firing_rules, layer
+from secmon.app.installation import Source
+from secmon.parse.registry import KINDS
+from secmon.sigma.rule import TACTICS, RuleSet
+from tests.sigma.rule_texts import ID, correlation_text, load, rule_text
+
+WEB = rule_text(
+    "a: {url.path: x}\ncondition: a", logsource="category: webserver", head="tags: [attack.execution, attack.t1190]"
+)
+LOGIN = rule_text(
+    "a: {event.outcome: failure}\ncondition: a",
+    number=2,
+    logsource="product: cas\nservice: audit",
+    head="name: login\ntags: [attack.credential-access, attack.t1110.003, attack.t1190, attack.initial-access]",
+)
+WINDOWS = rule_text(
+    "a: {event.code: 1}\ncondition: a",
+    number=3,
+    logsource="product: windows\nservice: system",
+    head="tags: [attack.t1070]",
+)
+MANY = correlation_text(
+    "type: event_count\ngenerate: true\ncondition: {gte: 5}",
+    rules="[login]",
+    head="level: high\ntags: [attack.t1110.003]",
+)
+RULES = load(WEB, LOGIN, WINDOWS, MANY)
+
+
+def sources(*kinds: str) -> dict[str, Source]:
+    return {kind: Source(name=kind, kind=kind, zone=ZoneInfo("UTC")) for kind in kinds}
+
+
+def scores(*kinds: str, ruleset: RuleSet = RULES) -> dict[str, int]:
+    return {row.technique: len(row.firing) for row in coverage(ruleset, sources(*kinds))}
+
+
+def test_the_score_is_the_number_of_rules_that_can_fire() -> None:
+    assert RULES.problems == ()
+    assert scores("nginx.access") == {"T1070": 0, "T1110.003": 0, "T1190": 1}
+    assert scores("cas.audit") == {"T1070": 0, "T1110.003": 2, "T1190": 1}
+    assert scores("nginx.access", "cas.audit", "windows.evtx") == {"T1070": 1, "T1110.003": 2, "T1190": 2}
+    assert scores() == {"T1070": 0, "T1110.003": 0, "T1190": 0}
+
+
+def test_a_source_of_any_events_lets_every_rule_fire() -> None:
+    assert scores("ecs") == scores("something of others") == {"T1070": 1, "T1110.003": 2, "T1190": 2}
+
+
+def test_tactics_are_those_that_the_rules_of_a_technique_name() -> None:
+    found = {row.technique: row.tactics for row in coverage(RULES, {})}
+    assert found["T1190"] == ("initial-access", "execution", "credential-access")
+    assert found["T1070"] == ()
+    assert list(found["T1190"]) == sorted(found["T1190"], key=TACTICS.index)
+
+
+def test_an_order_of_rules_needs_all_of_them() -> None:
+    both = load(
+        WEB.replace("title", "name: web\ntitle", 1),
+        LOGIN,
+        correlation_text(
+            "type: temporal\ngroup-by: [source.ip]", rules="[web, login]", head="level: low\ntags: [attack.t1078]"
+        ),
+    )
+    assert both.problems == ()
+    assert scores("nginx.access", ruleset=both)["T1078"] == 0
+    assert scores("nginx.access", "cas.audit", ruleset=both)["T1078"] == 1
+    assert ID.format(9) in firing_rules(both, sources("nginx.access", "cas.audit"))
+
+
+def test_every_kind_of_source_is_known() -> None:
+    assert set(_KINDS) == set(KINDS)
+
+
+REQUIRED = {"name": str, "domain": str}
+OPTIONAL = {
+    "versions": dict, "description": str, "customDataURL": str, "filters": dict, "sorting": int, "layout": dict,
+    "hideDisabled": bool, "techniques": list, "gradient": dict, "legendItems": list, "showTacticRowBackground": bool,
+    "tacticRowBackground": str, "selectTechniquesAcrossTactics": bool, "selectSubtechniquesWithParent": bool,
+    "selectVisibleTechniques": bool, "metadata": list, "links": list,
+}  # fmt: skip
+TECHNIQUE = {
+    "techniqueID": str, "tactic": str, "comment": str, "enabled": bool, "score": int, "color": str, "metadata": list,
+    "links": list, "showSubtechniques": bool,
+}  # fmt: skip
+
+
+def check(found: dict[str, object], known: dict[str, type]) -> None:
+    assert set(found) <= set(known)
+    assert {name: type(value) for name, value in found.items()} == {name: known[name] for name in found}
+
+
+@pytest.mark.parametrize("kinds", [(), ("nginx.access",), ("ecs",)], ids=["none", "one", "all"])
+def test_the_layer_is_as_the_format_says(kinds: tuple[str, ...]) -> None:
+    found = layer(coverage(RULES, sources(*kinds)), name="secmon", description="x")
+    check(found, REQUIRED | OPTIONAL)
+    assert set(REQUIRED) <= set(found)
+    assert found["versions"]["layer"] == "4.5"
+    assert tuple(map(int, found["versions"]["navigator"].split("."))) >= (4, 9, 0)
+    assert found["domain"] == "enterprise-attack"
+    gradient = found["gradient"]
+    assert len(gradient["colors"]) >= 2
+    assert gradient["minValue"] < gradient["maxValue"]
+    for technique in found["techniques"]:
+        check(technique, TECHNIQUE)
+        assert all(set(one) == {"name", "value"} and type(one["value"]) is str for one in technique["metadata"])
+        assert ("color" in technique) == (technique["score"] == 0)
+    assert all(set(one) == {"label", "color"} for one in found["legendItems"])
+
+
+def test_comments_name_the_rules_and_stay_short() -> None:
+    (row,) = [one for one in coverage(RULES, sources("cas.audit")) if one.technique == "T1190"]
+    (told,) = layer([row], name="x", description="")["techniques"]
+    assert told["comment"] == "Rule 2 [high]\nRule 1 [没有日志来源]"
+    crowd = replace(row, firing=row.firing * 50)
+    (told,) = layer([crowd], name="x", description="")["techniques"]
+    assert told["comment"].endswith("…另有 11 条规则")
