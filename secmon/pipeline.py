@@ -37,6 +37,7 @@ from secmon.parse.encoding import decode
 from secmon.parse.kind import Kind
 from secmon.sigma.hits import make_hits
 from secmon.sigma.rule import Rule, RuleSet
+from secmon.sigma.suppressor import Suppressor
 
 DIGEST_BYTES = 16
 MAX_MASKED_LINE = 500
@@ -96,6 +97,7 @@ class Stages:
         engine: matches rules.
         ruleset: the rules it matches.
         record_key: key of `event.hash`.
+        suppressor: says which hits raise no alert; None where nothing suppresses any.
     """
 
     register: AssetRegister
@@ -103,6 +105,7 @@ class Stages:
     engine: Matcher | None
     ruleset: RuleSet | None
     record_key: bytes
+    suppressor: Suppressor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,7 +322,8 @@ def detect(events: Sequence[Event], stages: Stages) -> list[Hit]:
         match = stages.engine.match
         for event in events:
             if rules := match(event):
-                hits.extend(make_hits(stages.ruleset, event, rules))
+                found = make_hits(stages.ruleset, event, rules)
+                hits.extend(found if stages.suppressor is None else stages.suppressor.annotated(event, found))
     return hits
 
 

@@ -19,6 +19,7 @@ from secmon.pipeline import Classifying, Lane, Matcher, parse_frames
 from secmon.sigma.correlate import Moment, group_hits, moments, with_derived
 from secmon.sigma.hits import make_hits
 from secmon.sigma.rule import CorrelationRule, Rule, RuleSet
+from secmon.sigma.suppressor import Suppressor
 
 # A row names at most so many events of its window, the latest; `secmon.count` tells the number of all.
 MAX_LISTED = 1000
@@ -45,11 +46,13 @@ class Found:
         place: where it stands; `order` counts within the block.
         rule_ids: rules that make hits of their own, sorted.
         hits: hits that count towards correlations.
+        suppressed: rule id → what suppresses its hit; such a hit is printed and counts for nothing.
     """
 
     place: Place
     rule_ids: tuple[str, ...]
     hits: tuple[Hit, ...]
+    suppressed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,14 @@ class Station:
         ruleset: its rules.
         classifier: classifies and masks first, as ingest does; None leaves events as they are.
         now: what stamps without a year are read by.
+        suppressor: says what suppresses hits; events of files are of no unit.
     """
 
     matcher: Matcher
     ruleset: RuleSet
     classifier: Classifying | None
     now: datetime
+    suppressor: Suppressor | None = None
 
     def work(self, frames: Sequence[Frame], lane: Lane, prefix: bytes) -> Worked:
         """Parse records, and match their events."""
@@ -101,11 +106,23 @@ class Station:
         return Worked(len(events), tuple(found), tuple(str(error) for _, _, error in parsed.malformed))
 
     def _found(self, event: Event, rules: Sequence[Rule], order: int, record: int) -> Found:
-        counted = [rule for rule in rules if rule.keys]
-        hits = make_hits(self.ruleset, event, counted) if counted else []
+        hits, suppressed = _hits(self.ruleset, self.suppressor, event, rules)
         stamp, path = str(event["@timestamp"]), str(event.get("log.file.path", ""))
         place = Place(order, str(event["event.id"]), stamp, path, record)
-        return Found(place, tuple(rule.id for rule in rules if rule.generates), tuple(hits))
+        return Found(place, tuple(rule.id for rule in rules if rule.generates), tuple(hits), suppressed)
+
+
+def _hits(
+    ruleset: RuleSet, suppressor: Suppressor | None, event: Event, rules: Sequence[Rule]
+) -> tuple[list[Hit], dict[str, str]]:
+    """Return the hits that count towards correlations, and what suppresses the others."""
+    if suppressor is None:
+        counted = [rule for rule in rules if rule.keys]
+        return (make_hits(ruleset, event, counted) if counted else []), {}
+    hits = suppressor.annotated(event, make_hits(ruleset, event, rules))
+    suppressed = {hit.rule_id: hit.suppressed_by for hit in hits if hit.suppressed_by is not None}
+    keyed = {rule.id for rule in rules if rule.keys}
+    return [hit for hit in hits if hit.rule_id in keyed and hit.suppressed_by is None], suppressed
 
 
 class LineMatcher(Protocol):
@@ -140,11 +157,13 @@ class LineStation:
         matcher: the engine.
         ruleset: its rules.
         classifier: as in `Station`.
+        suppressor: as in `Station`; an event without a time is suppressed by nothing.
     """
 
     matcher: LineMatcher
     ruleset: RuleSet
     classifier: Classifying | None
+    suppressor: Suppressor | None = None
 
     def work(self, frames: Sequence[Frame], lane: Lane, prefix: bytes) -> Worked:
         """Read lines, and match their events."""
@@ -174,15 +193,16 @@ class LineStation:
     def _found(self, event: Event, rules: Sequence[Rule], order: int, origin: "_Origin", malformed: list[str]) -> Found:
         stamp = native_time(event, origin.lane.zone)
         place = Place(order, origin.event_id, stamp or "", origin.lane.place, origin.frame.number)
-        counted = [rule for rule in rules if rule.keys]
+        counted = any(rule.keys for rule in rules)
         hits: list[Hit] = []
-        if counted and stamp:
+        suppressed: dict[str, str] = {}
+        if stamp and (counted or self.suppressor is not None):
             named = event | {"@timestamp": stamp, "event.id": origin.event_id}
-            hits = make_hits(self.ruleset, named, counted)
+            hits, suppressed = _hits(self.ruleset, self.suppressor, named, rules)
         elif counted:
             hint = "correlations leave it out"
             malformed.append(str(ParseError("no time of the event that can be read", where=origin.where, hint=hint)))
-        return Found(place, tuple(rule.id for rule in rules if rule.generates), tuple(hits))
+        return Found(place, tuple(rule.id for rule in rules if rule.generates), tuple(hits), suppressed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +232,16 @@ class Ledger:
         ruleset: the rules of the run.
         events: events so far.
         hits: rows so far.
-        highest: highest level of any row, None while there is none.
+        suppressor: says which moments of correlations are disabled.
+        suppressed: rows so far that something suppresses; they are among the hits.
+        highest: highest level of any row that nothing suppresses, None while there is none.
     """
 
     ruleset: RuleSet
+    suppressor: Suppressor | None = None
     events: int = 0
     hits: int = 0
+    suppressed: int = 0
     highest: Level | None = None
     _held: list[tuple[int, str, Row]] = field(default_factory=list)
     _base: list[Hit] = field(default_factory=list)
@@ -231,7 +255,7 @@ class Ledger:
             if found.hits:
                 self._places.setdefault(found.place.event_id, replace(found.place, order=order))
             for rule_id in found.rule_ids:
-                row = self._event_row(self.ruleset.by_id[rule_id], found.place)
+                row = self._event_row(self.ruleset.by_id[rule_id], found.place, found.suppressed.get(rule_id))
                 if self._base:
                     self._held.append((order, rule_id, row))
                 else:
@@ -252,16 +276,20 @@ class Ledger:
         for _, _, row in self._held:
             yield row
 
-    def _event_row(self, rule: Rule | CorrelationRule, place: Place) -> Row:
+    def _event_row(self, rule: Rule | CorrelationRule, place: Place, suppressed_by: str | None) -> Row:
         self.hits += 1
-        if self.highest is None or rule.level.rank > self.highest.rank:
+        if suppressed_by is not None:
+            self.suppressed += 1
+        elif self.highest is None or rule.level.rank > self.highest.rank:
             self.highest = rule.level
-        return event_row(rule, place)
+        row = event_row(rule, place)
+        return row if suppressed_by is None else row | {"secmon.suppressed_by": suppressed_by}
 
     def _correlation_row(
         self, correlation: CorrelationRule, group: Mapping[str, Any], moment: Moment, place: Place
     ) -> Row:
-        return self._event_row(correlation, place) | correlation_parts(group, moment)
+        quiet = None if self.suppressor is None else self.suppressor.disabling(correlation.id, moment.at)
+        return self._event_row(correlation, place, quiet) | correlation_parts(group, moment)
 
 
 def event_row(rule: Rule | CorrelationRule, place: Place) -> Row:

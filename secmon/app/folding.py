@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import chain
 
 from secmon.app import alerts, retention, rulebook
@@ -107,7 +108,7 @@ class Folding:
             since, begin = lookback(touched.first, rule.timespan), touched.first
         stored = reader.stored(touched.key, since, until) if ahead is None else _between(ahead, since, until)
         seen: set[datetime] = set()
-        evaluation = Correlated(rule, touched.group, begin, before)
+        evaluation = Correlated(rule, touched.group, begin, before, is_disabled=partial(self._is_disabled, rule))
         card = card_of(rule)
         for draft in evaluation.drafts(counted(rule, reader.hits(rule, _noted(stored, rule, seen)))):
             seen.discard(draft.window_from)
@@ -116,8 +117,12 @@ class Folding:
             self._overflow(rule, start)
         if before is None and not (rule.is_monotone and not evaluation.cut):
             for start in sorted(seen):
-                if start >= begin:
+                if start >= begin and not self._is_disabled(rule, start):
                     self._withdraw(rule, alert_id(rule.id, touched.group, start))
+
+    def _is_disabled(self, rule: CorrelationRule, at: datetime) -> bool:
+        suppressor = self.house.stages.suppressor
+        return suppressor is not None and suppressor.disabling(rule.id, at) is not None
 
     def _goes_on(
         self, rule: CorrelationRule, group: dict[str, Value], first: datetime, until: datetime

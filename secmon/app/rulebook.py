@@ -11,12 +11,14 @@ import msgspec
 
 from secmon.app.installation import Installation
 from secmon.model.access import Access
+from secmon.model.event import format_time
 from secmon.model.hit import Hit
-from secmon.model.record import Document, RecordQuery
+from secmon.model.record import Body, Document, RecordQuery
 from secmon.sigma.rule import CorrelationRule, Rule
+from secmon.sigma.suppression import Suppression
 from secmon.triage.card import RuleCard, bare_card, card_of
 
-RULE, RULESET = "rule", "ruleset"
+RULE, RULESET, SUPPRESSION = "rule", "ruleset", "suppression"
 _PAGE = 500
 
 
@@ -26,7 +28,11 @@ def keep(house: Installation, access: Access) -> None:
     if not ruleset.by_id or house.records.get(access, RULESET, ruleset.digest) is not None:
         return
     house.records.create_all(access, [_document(rule) for rule in ruleset.by_id.values()])
-    body = {"rules": {rule.id: rule.digest for rule in ruleset.by_id.values()}}
+    house.records.create_all(access, [_suppression(one) for one in ruleset.suppressions])
+    body = {
+        "rules": {rule.id: rule.digest for rule in ruleset.by_id.values()},
+        "suppressions": {one.id: one.digest for one in ruleset.suppressions},
+    }
     house.records.create_all(access, [Document(kind=RULESET, id=ruleset.digest, body=body)])
 
 
@@ -36,6 +42,33 @@ def _document(rule: Rule | CorrelationRule) -> Document:
     if isinstance(rule, CorrelationRule):
         body["correlation"] = msgspec.to_builtins(rule)
     return Document(kind=RULE, id=_id(rule.id, rule.digest), body=body, keys={"kind": card.kind, "rule": rule.id})
+
+
+def _suppression(one: Suppression) -> Document:
+    """Keep what an exception said, without its conditions: what it suppressed outlives it."""
+    return Document(kind=SUPPRESSION, id=_id(one.id, one.digest), body=said(one), keys={"id": one.id})
+
+
+def said(one: Suppression) -> Body:
+    """Return what an exception, a disabled rule or a maintenance window says, as JSON; without its conditions."""
+    row: Body = {
+        "suppression.id": one.id,
+        "suppression.kind": one.kind,
+        "suppression.name": one.name,
+        "suppression.digest": one.digest,
+        "suppression.owner": one.owner,
+        "suppression.approver": one.approver,
+        "suppression.reason": one.reason,
+        "suppression.since": format_time(one.since),
+        "suppression.until": format_time(one.until),
+        "unit.id": list(one.units),
+        "asset.id": list(one.assets),
+        "rule.id": list(one.rule_ids),
+        "path": f"{one.path}:{one.line}",
+    }
+    if one.weekly is not None:
+        row["suppression.weekly"] = msgspec.to_builtins(one.weekly)
+    return row
 
 
 def _id(rule_id: str, digest: str) -> str:

@@ -34,6 +34,7 @@ from secmon.sigma.lines import LineEngine
 from secmon.sigma.match import Definition
 from secmon.sigma.native import native_route
 from secmon.sigma.rule import RuleFile, RuleSet
+from secmon.sigma.suppressor import Suppressor
 from secmon.store.cache import user_cache
 from secmon.store.prepared import Prepared
 
@@ -109,7 +110,7 @@ def detect(
     ruleset, has_broken = _load(rule_paths, pipelines, native=native)
     if (strict and has_broken) or not ruleset.by_id:
         return EXIT_NOT_READY
-    ledger = Ledger(ruleset)
+    ledger = Ledger(ruleset, _suppressor(ruleset))
     run = _Run(ruleset, engine=engine, native=native, classify=classify, workers=workers)
     malformed = _detect(run, ledger, files, source=source, zone=zone)
     if summary:
@@ -198,9 +199,15 @@ def _station(setup: _Setup) -> Station | LineStation:
     fast = setup.engine == "fast"
     if setup.native:
         definition = ByEvent(Definition(ruleset.rules, router=native_route))
-        return LineStation(LineEngine(ruleset, compiler=compiler) if fast else definition, ruleset, classifier)
+        lines = LineEngine(ruleset, compiler=compiler) if fast else definition
+        return LineStation(lines, ruleset, classifier, _suppressor(ruleset))
     matcher = Engine(ruleset, compiler=compiler) if fast else Definition(ruleset.rules)
-    return Station(matcher, ruleset, classifier, setup.now)
+    return Station(matcher, ruleset, classifier, setup.now, _suppressor(ruleset))
+
+
+def _suppressor(ruleset: RuleSet) -> Suppressor | None:
+    """Return what says which hits are suppressed; there are no units here, so only exceptions for any unit count."""
+    return Suppressor(ruleset.suppressions) if ruleset.suppressions else None
 
 
 def _classifier(key: bytes, now: datetime, compiler: Compiler) -> Classifying:
@@ -278,5 +285,6 @@ def _print_summary(ledger: Ledger) -> None:
         "rules_broken": states.count("broken"),
         "rules_unroutable": states.count("unroutable"),
         "hits": ledger.hits,
+        "suppressed": ledger.suppressed,
     }
     click.echo(orjson.dumps(counts).decode(), err=True)

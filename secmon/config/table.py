@@ -63,6 +63,7 @@ SETTINGS = (
     Setting("console.hosts", [], values.texts, "Names by which browsers reach it, such as a proxy's."),
     Setting("content.rules", [], values.paths, "Own rule folders, laid over the shipped ones."),
     Setting("content.pipelines", [], values.paths, "pySigma pipelines (*.yml), applied to every rule in this order."),
+    Setting("content.lists", [], values.paths, "Own folders of lists of values (NAME.txt), for %NAME% in rules."),
     Setting("content.classifiers", [], values.paths, "Own classifier folders, laid over the shipped ones."),
     Setting("content.playbooks", [], values.paths, "Own playbook folders, laid over the shipped ones."),
     Setting("content.frameworks", [], values.paths, "Own framework folders, laid over the shipped ones."),

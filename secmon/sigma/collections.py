@@ -6,10 +6,10 @@ Source: Sigma rule collections (`action`), as pySigma reads them:
 - `action: reset`: that ends;
 - `action: repeat`: the rule before it once more, with these keys changed or added.
 
-Correlations and filters take nothing from a global document. Two deliberate differences from pySigma, which lets the
-global document win and gives all of its rules one id: a rule's own keys win, but where they decide what it matches
-(`_DECIDING`) two values are an error on the rule; and of rules that inherited one id the first keeps it, the others get
-ids made of it and their number.
+Whatever is no rule (`is_rule`) takes nothing from a global document. Two deliberate differences from pySigma, which
+lets the global document win and gives all of its rules one id: a rule's own keys win, but where they decide what it
+matches (`_DECIDING`) two values are an error on the rule; and of rules that inherited one id the first keeps it, the
+others get ids made of it and their number.
 """
 
 import uuid
@@ -22,6 +22,7 @@ CONFLICT = "secmon.conflict"
 """Key under which a merged document names the path of a value that the global document has too."""
 _DECIDING = ("detection", "logsource", "taxonomy")
 ACTIONS = ("global", "reset", "repeat")
+_OURS = ("override", "maintenance")
 
 
 def assembled(documents: Iterable[YamlDocument]) -> Iterator[YamlDocument]:
@@ -38,15 +39,18 @@ def assembled(documents: Iterable[YamlDocument]) -> Iterator[YamlDocument]:
         elif action == "repeat" and before is not None:
             before = _merged(before, _without_action(document))
             yield _renumbered(before, document, inherited)
-        elif action is not None or not _is_rule(document.data):
+        elif action is not None or not is_rule(document.data):
             yield document
         else:
             before = document if shared is None else _completed(document, shared)
             yield _renumbered(before, document, inherited)
 
 
-def _is_rule(data: Plain) -> bool:
-    return isinstance(data, dict) and "correlation" not in data and "filter" not in data
+def is_rule(data: Plain) -> bool:
+    """Tell whether a document is a rule over single events, or part of one; our own kinds have no detection."""
+    if not isinstance(data, dict) or "correlation" in data or "filter" in data:
+        return False
+    return "detection" in data or not any(kind in data for kind in _OURS)
 
 
 def _without_action(document: YamlDocument) -> YamlDocument:

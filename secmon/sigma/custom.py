@@ -1,6 +1,7 @@
 """The block `custom: {secmon: …}` of a rule: what Sigma has no word for."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -75,6 +76,16 @@ def read_custom(document: YamlDocument) -> Custom:
     )
 
 
+def read_grouping(block: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, timedelta | None]:
+    """Return `group_by` and `group_window` of a block, None where it says nothing.
+
+    Raises:
+        CustomError: one of them is of the wrong kind.
+    """
+    group_by = _texts(block, "group_by") if "group_by" in block else None
+    return group_by, _span(block, "group_window", DEFAULT_GROUP_WINDOW) if "group_window" in block else None
+
+
 def _text(block: dict[str, Any], key: str) -> str:
     value = block.get(key, "")
     if not isinstance(value, str):
@@ -82,7 +93,7 @@ def _text(block: dict[str, Any], key: str) -> str:
     return value
 
 
-def _texts(block: dict[str, Any], key: str) -> tuple[str, ...]:
+def _texts(block: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = block.get(key, [])
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(each, str) and each for each in values):
@@ -90,7 +101,7 @@ def _texts(block: dict[str, Any], key: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _span(block: dict[str, Any], key: str, default: timedelta) -> timedelta:
+def _span(block: Mapping[str, Any], key: str, default: timedelta) -> timedelta:
     if key not in block:
         return default
     found = _SPAN.fullmatch(str(block[key]))

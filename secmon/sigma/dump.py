@@ -3,14 +3,15 @@
 The format follows the dataclasses that a `RuleSet` is made of, whatever their shape: every class is found from its
 type hints, and a dump of other shapes (an older program) is refused, not misread. It is MessagePack of
 [shape, body]; in the body a dataclass is [number of its class, fields…], an enum [number of its class, value], a
-tuple [-1, items…], a span of time [-2, microseconds], a mapping [-3, key, value, …], and an object that stood there
+tuple [-1, items…], a span of time [-2, microseconds], a moment [-5,
+microseconds since 1970], a mapping [-3, key, value, …], and an object that stood there
 before [-4, its number]. Nothing is looked up or called by a name that stands in the bytes.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any, get_args, get_type_hints
@@ -20,9 +21,10 @@ import msgspec
 from secmon.errors import ContentError
 from secmon.sigma.rule import RuleSet
 
-_TUPLE, _SPAN, _MAPPING, _SAME = -1, -2, -3, -4
+_TUPLE, _SPAN, _MAPPING, _SAME, _MOMENT = -1, -2, -3, -4, -5
 _SCALARS = (str, int, float, bool, type(None))
 _MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def dump(ruleset: RuleSet) -> bytes:
@@ -96,8 +98,8 @@ class _Writer:
             return [self._numbers[type(value)], value.value]
         if isinstance(value, _SCALARS):
             return value
-        if isinstance(value, timedelta):
-            return [_SPAN, value // _MICROSECOND]
+        if isinstance(value, timedelta | datetime):
+            return _time_written(value)
         if isinstance(value, tuple):
             return [_TUPLE, *map(self.written, value)]
         if isinstance(value, Mapping):
@@ -111,6 +113,12 @@ class _Writer:
         row = [self._numbers[type(value)], *(self.written(getattr(value, one.name)) for one in fields(value))]
         self._places[id(value)] = len(self._places)
         return row
+
+
+def _time_written(value: timedelta | datetime) -> list[int]:
+    if isinstance(value, timedelta):
+        return [_SPAN, value // _MICROSECOND]
+    return [_MOMENT, (value - _EPOCH) // _MICROSECOND]
 
 
 class _Reader:
@@ -131,8 +139,9 @@ class _Reader:
             return self._made(tag, value)
         if tag == _SAME:
             return self._objects[value[1]]
-        if tag == _SPAN:
-            return timedelta(microseconds=value[1])
+        if tag in {_SPAN, _MOMENT}:
+            span = timedelta(microseconds=value[1])
+            return span if tag == _SPAN else _EPOCH + span
         inner = iter([self.read(each) for each in value[1:]])
         return dict(zip(inner, inner, strict=True))
 

@@ -47,13 +47,21 @@ class Filter:
         Raises:
             RuleError: the filter does not fit the rule.
         """
-        key = tuple(sorted((name, str(value)) for name, value in compiled.written.items()))
-        if key not in self._nodes:
-            self._nodes[key] = compile_rule(self._as_rule(compiled.written), self.settings).rule.tree
-        tree = joined(And, (compiled.rule.tree, self._nodes[key]))
+        tree = joined(And, (compiled.rule.tree, self.node_for(compiled)))
         if tree is None:
             return compiled
         return replace(compiled, rule=_with_tree(compiled.rule, tree))
+
+    def node_for(self, compiled: CompiledRule) -> Node:
+        """Return the filter's condition as it reads for a rule: fields mean what they mean there.
+
+        Raises:
+            RuleError: the filter does not fit the rule.
+        """
+        key = tuple(sorted((name, str(value)) for name, value in compiled.written.items()))
+        if key not in self._nodes:
+            self._nodes[key] = compile_rule(self._as_rule(compiled.written), self.settings).rule.tree
+        return self._nodes[key]
 
     def _as_rule(self, logsource: Mapping[str, Any]) -> YamlDocument:
         """Return the filter as if it were a rule of this log source: one compiler for both."""
@@ -80,13 +88,21 @@ def read_filter(document: YamlDocument, settings: Settings) -> Filter:
         raise RuleError("a filter needs a log source", document.line_of("logsource"))
     if not isinstance(block.get("condition"), str):
         raise RuleError("a filter has one condition, a text", document.line_of("filter", "condition"))
-    rules = block.get("rules")
+    return Filter(document, settings, references_in(document, "filter"))
+
+
+def references_in(document: YamlDocument, kind: str) -> tuple[str, ...]:
+    """Return what the key `rules` of a block refers to, ids or names; empty for any.
+
+    Raises:
+        RuleError: it refers to nothing.
+    """
+    rules = document.data[kind].get("rules")
     named = [rules] if isinstance(rules, str) else rules
     if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
         hint = "`any`, an id or a name, or a list of them"
-        raise RuleError("a filter says which rules it is for", document.line_of("filter", "rules"), hint=hint)
-    references = () if [each.lower() for each in named] in ([ANY], []) else tuple(dict.fromkeys(named))
-    return Filter(document, settings, references)
+        raise RuleError("it does not say which rules it is for", document.line_of(kind, "rules"), hint=hint)
+    return () if [each.lower() for each in named] in ([ANY], []) else tuple(dict.fromkeys(named))
 
 
 def _same(one: object, other: object) -> bool:

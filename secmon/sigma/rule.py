@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from secmon.model.hit import Level
+from secmon.sigma.suppression import Suppression
 from secmon.sigma.tree import Node, Operator
 
 DEFAULT_GROUP_WINDOW = timedelta(hours=1)
@@ -34,6 +35,7 @@ TACTICS = (
 )
 
 ProblemState = Literal["broken", "unroutable"]
+DocumentKind = Literal["rule", "correlation", "filter", "exception", "override", "maintenance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class RuleProblem:
         problem: what is wrong, on one line.
         hint: what to do about it, or "".
         name: the rule's title as far as it could be read, or "".
+        kind: what it is: not every document is a rule.
     """
 
     path: str
@@ -70,6 +73,7 @@ class RuleProblem:
     problem: str
     hint: str = ""
     name: str = ""
+    kind: DocumentKind = "rule"
 
     @property
     def text(self) -> str:
@@ -311,8 +315,10 @@ class RuleSet:
         correlations: correlations, by id.
         baselines: correlations that are compared with what is usual, by id.
         problems: what does not run, by file and line.
-        digest: 32 hex over the digests of all that runs.
+        digest: 32 hex over the digests of all that runs, and of all that suppresses.
         by_id: every rule and correlation that runs.
+        suppressions: exceptions, disabled rules and maintenance windows, by id.
+        tuned: id of a rule → ids of the overrides that change it.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -321,3 +327,5 @@ class RuleSet:
     problems: tuple[RuleProblem, ...] = ()
     digest: str = ""
     by_id: Mapping[str, Rule | CorrelationRule] = field(default_factory=dict)
+    suppressions: tuple[Suppression, ...] = ()
+    tuned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from secmon.sigma.documents import YamlDocument, documents
 from secmon.sigma.filters import read_filter
 from secmon.sigma.linking import linked, rules_of
 from secmon.sigma.rule import CorrelationRule, ProblemState, Rule, RuleFile, RuleProblem, RuleSet
+from secmon.sigma.tuning import Tuning, kind_of
 
 
 @dataclass(slots=True)
@@ -22,6 +23,7 @@ class _Loader:
     rules: dict[str, CompiledRule] = field(default_factory=dict)
     pending: dict[str, YamlDocument] = field(default_factory=dict)
     filters: dict[str, YamlDocument] = field(default_factory=dict)
+    tuning: Tuning = field(default_factory=Tuning)
     linked: tuple[tuple[Rule, ...], tuple[CorrelationRule, ...]] = ((), ())
     problems: list[RuleProblem] = field(default_factory=list)
 
@@ -40,7 +42,7 @@ class _Loader:
     def take(self, document: YamlDocument, seen: set[str]) -> None:
         try:
             _refuse_strangers(document)
-            if "correlation" in document.data or "filter" in document.data:
+            if kind_of(document) != "rule":
                 self.put_aside(document, seen)
                 return
             compiled = compile_rule(document, self.settings)
@@ -54,12 +56,14 @@ class _Loader:
         identity = str(document.data.get("id") or document.data.get("name") or document.data.get("title") or "")
         self.refuse_twin(document, identity, seen)
         self.forget(identity)
-        (self.filters if "filter" in document.data else self.pending)[identity] = document
+        kind = kind_of(document)
+        aside = {"filter": self.filters, "correlation": self.pending}
+        aside.get(kind, self.tuning.documents)[identity] = document
 
     def refuse_twin(self, document: YamlDocument, identity: str, seen: set[str]) -> None:
         """Refuse a second rule of one id in a file; in another file it replaces the first (an overlay does)."""
         nameless = "id" not in document.data
-        known = (self.rules, self.pending, self.filters)
+        known = (self.rules, self.pending, self.filters, self.tuning.documents)
         if identity in seen or (nameless and any(identity in some for some in known)):
             hint = "give the rule an id of its own"
             raise RuleError("another rule has the same id", document.line_of("id"), hint=hint)
@@ -69,6 +73,7 @@ class _Loader:
         self.rules.pop(identity, None)
         self.pending.pop(identity, None)
         self.filters.pop(identity, None)
+        self.tuning.documents.pop(identity, None)
 
     def narrow(self) -> None:
         """Apply the filters, now that every rule is there."""
@@ -92,9 +97,11 @@ class _Loader:
             raise RuleError(problem, document.line_of("filter", "rules"), hint=hint)
 
     def link(self) -> None:
-        """Compile the correlations, now that every rule is there."""
+        """Compile the correlations, now that every rule is there, and what quiets them."""
+        failed = self.tuning.override(self.rules, self.pending)
         linker = linked(self.rules, self.pending)
-        for document, error in linker.failed:
+        failed += [*linker.failed, *self.tuning.suppress(self.settings, linker)]
+        for document, error in failed:
             self.report(document, error)
         self.linked = rules_of(linker)
 
@@ -102,18 +109,25 @@ class _Loader:
         data = document.data if isinstance(document.data, dict) else {}
         identity, name = str(data.get("id") or ""), str(data.get("title") or "")
         state: ProblemState = error.state
-        self.problems.append(RuleProblem(document.path, error.line, identity, state, error.problem, error.hint, name))
+        kind = kind_of(document) if isinstance(document.data, dict) else "rule"
+        self.problems.append(
+            RuleProblem(document.path, error.line, identity, state, error.problem, error.hint, name, kind)
+        )
 
     def result(self) -> RuleSet:
         rules, correlations = self.linked
         everything: tuple[Rule | CorrelationRule, ...] = (*rules, *correlations)
+        digests = sorted((rule.id, rule.digest) for rule in everything)
+        quiet = [(one.id, one.digest) for one in self.tuning.suppressions]
         return RuleSet(
             rules=rules,
             correlations=tuple(each for each in correlations if each.baseline is None),
             baselines=tuple(each for each in correlations if each.baseline is not None),
             problems=tuple(sorted(self.problems)),
-            digest=digest_of(sorted((rule.id, rule.digest) for rule in everything)),
+            digest=digest_of(digests, quiet) if quiet else digest_of(digests),
             by_id={rule.id: rule for rule in everything},
+            suppressions=self.tuning.suppressions,
+            tuned=self.tuning.tuned,
         )
 
 

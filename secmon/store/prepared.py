@@ -1,8 +1,8 @@
 """Rules and pattern databases as they were prepared at an earlier start (`CacheFolder`).
 
-A rule set is kept under everything that it was made of: paths and texts of rules and pipelines, the program's own
-sources and the versions of the libraries. A database is kept under its patterns alone, so that a changed rule costs
-no more than the databases of its fields.
+A rule set is kept under everything that it was made of: paths and texts of rules and pipelines, lists, the
+program's own sources and the versions of the libraries. A database is kept under its patterns alone, so that a changed
+rule costs no more than the databases of its fields.
 """
 
 import gc
@@ -10,7 +10,7 @@ import hashlib
 import logging
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
@@ -41,20 +41,26 @@ class Prepared:
         self._cache = cache
 
     def rule_set(
-        self, files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = (), native: bool = False
+        self,
+        files: Sequence[RuleFile],
+        *,
+        pipelines: Sequence[RuleFile] = (),
+        placeholders: Mapping[str, Sequence[str]] | None = None,
+        native: bool = False,
     ) -> RuleSet:
         """Return the rule set of some files, as `sigma.ruleset.load_rules` does.
 
         Raises:
             ContentError: a pipeline is wrong.
         """
-        name = f"{'native' if native else 'rules'}-{_digest_of(files, pipelines)}"
+        lists = [RuleFile(name, "\n".join(values)) for name, values in sorted((placeholders or {}).items())]
+        name = f"{'native' if native else 'rules'}-{_digest_of(files, pipelines, lists)}"
         with _no_collector():
             if ruleset := self._kept(name, dump.load):
                 return ruleset
             from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  pySigma, which a warm start needs not
 
-            ruleset = load_rules(files, pipelines=pipelines, native=native)
+            ruleset = load_rules(files, pipelines=pipelines, placeholders=placeholders, native=native)
             try:
                 self._cache.put(name, dump.dump(ruleset))
             except ContentError as error:

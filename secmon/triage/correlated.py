@@ -5,7 +5,7 @@ sliding window and the sums of the draft in the making.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -30,6 +30,7 @@ class Correlated:
         begin: moments before this time look back over hits that were not read, and are passed over.
         before: the content of the window of `begin` up to a moment before it, to go on from.
         cut: filled with the starts of the grouping windows in which a sliding window held more than is counted.
+        is_disabled: tells of a moment whether the correlation is disabled then: such a one is none.
     """
 
     rule: CorrelationRule
@@ -37,6 +38,7 @@ class Correlated:
     begin: datetime = _EARLIEST
     before: AlertContent | None = None
     cut: set[datetime] = field(default_factory=set)
+    is_disabled: Callable[[datetime], bool] = field(default=lambda _at: False)
 
     def drafts(self, events: Iterable[Counted]) -> Iterator[Draft]:
         """Yield the drafts in order of their windows.
@@ -53,7 +55,7 @@ class Correlated:
                 continue
             if sliding.is_cut:
                 self.cut.add(window_start(at, self.rule.group_window))
-            if count is None:
+            if count is None or self.is_disabled(at):
                 continue
             start = window_start(at, self.rule.group_window)
             if making is None or making.start != start:

@@ -4,7 +4,7 @@ Rules and classifiers are imported where they are chosen: pySigma and numpy take
 alerts needs neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from secmon.clock import SystemClock
 from secmon.config import Settings
-from secmon.content import classifier_files, framework_files, playbook_files, read_files, rule_files
+from secmon.content import classifier_files, framework_files, list_files, playbook_files, read_files, rule_files
 from secmon.errors import ConfigError, ContentError
 from secmon.model.asset import AssetRegister
 from secmon.model.registers import parse_assets, parse_units
@@ -55,18 +55,54 @@ def load_rule_set(settings: Settings) -> tuple[RuleSet, list[str]]:
     return _rule_set(settings, load_rules)
 
 
+@dataclass(frozen=True, slots=True)
+class RuleTexts:
+    """What rules are made of.
+
+    Args:
+        files: the rules, and what tunes them.
+        pipelines: pySigma pipelines.
+        lists: name of a placeholder → its values.
+    """
+
+    files: Sequence[RuleFile]
+    pipelines: Sequence[RuleFile]
+    lists: Mapping[str, Sequence[str]]
+
+
 class _LoadRules(Protocol):
     """Compiles rules, now or out of what was kept."""
 
-    def __call__(self, files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = ()) -> RuleSet: ...
+    def __call__(
+        self,
+        files: Sequence[RuleFile],
+        *,
+        pipelines: Sequence[RuleFile] = (),
+        placeholders: Mapping[str, Sequence[str]] | None = None,
+    ) -> RuleSet: ...
 
 
-def _rule_set(settings: Settings, load: _LoadRules) -> tuple[RuleSet, list[str]]:
+def rule_texts(settings: Settings) -> tuple[RuleTexts, list[ContentError]]:
+    """Read everything that rules are made of, and what is wrong with some of it.
+
+    Raises:
+        ContentError: a pipeline cannot be read: every rule would mean something else without it.
+    """
+    from secmon.sigma.lists import read_lists  # noqa: PLC0415  see above
+
     files, errors = rule_files(settings["content.rules"])
     pipelines, unread = read_files(settings["content.pipelines"], "*.yml")
     for error in unread:
         raise error
-    ruleset = load([RuleFile(*each) for each in files], pipelines=[RuleFile(*each) for each in pipelines])
+    found, missing = list_files(settings["content.lists"])
+    lists, wrong = read_lists([RuleFile(*each) for each in found])
+    texts = RuleTexts([RuleFile(*each) for each in files], [RuleFile(*each) for each in pipelines], lists)
+    return texts, [*errors, *missing, *wrong]
+
+
+def _rule_set(settings: Settings, load: _LoadRules) -> tuple[RuleSet, list[str]]:
+    texts, errors = rule_texts(settings)
+    ruleset = load(texts.files, pipelines=texts.pipelines, placeholders=texts.lists)
     return ruleset, [str(error) for error in errors] + [problem.text for problem in ruleset.problems]
 
 
@@ -113,6 +149,7 @@ def load_content(settings: Settings) -> Loaded:
     from secmon.classify.classifier import Classifier  # noqa: PLC0415  see above
     from secmon.classify.definition import load_definitions  # noqa: PLC0415
     from secmon.sigma.index import Engine  # noqa: PLC0415
+    from secmon.sigma.suppressor import Suppressor  # noqa: PLC0415
     from secmon.store.prepared import Prepared  # noqa: PLC0415
 
     keys = load_keys(settings)
@@ -134,6 +171,7 @@ def load_content(settings: Settings) -> Loaded:
         engine=Engine(ruleset, compiler=prepared.compile),
         ruleset=ruleset,
         record_key=keys.record,
+        suppressor=Suppressor(ruleset.suppressions, tree.subtree) if ruleset.suppressions else None,
     )
     errors = [str(error) for error in (*register_errors, *file_errors, *definition_errors)]
     names = {one.id: one.name_zh for one in definitions}

@@ -18,6 +18,7 @@ from secmon.pipeline import Stages
 from secmon.sigma.index import Engine
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
+from secmon.sigma.suppressor import Suppressor
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.store.sqlite.records import SqliteRecords
 from secmon.store.vault import FileVault
@@ -60,6 +61,14 @@ level: medium
 custom: {{secmon: {{title_zh: 多次被拒}}}}
 """
 
+TREE = unit_tree(
+    [
+        Unit(id="C-1", name="某市教育局", kind=UnitKind.CITY),
+        Unit(id="S-1", name="某中学", kind=UnitKind.SCHOOL, parent="C-1"),
+        Unit(id="S-2", name="某小学", kind=UnitKind.SCHOOL, parent="C-1"),
+    ]
+)
+
 
 class SetClock:
     """A clock that a test sets."""
@@ -95,7 +104,12 @@ def stages_of(rules: str = RULES) -> Stages:
     assert errors == []
     classifier = Classifier(definitions, token_key=b"k" * 32, today=date(2026, 11, 21))
     return Stages(
-        register=register, classifier=classifier, engine=Engine(ruleset), ruleset=ruleset, record_key=b"r" * 32
+        register=register,
+        classifier=classifier,
+        engine=Engine(ruleset),
+        ruleset=ruleset,
+        record_key=b"r" * 32,
+        suppressor=Suppressor(ruleset.suppressions, TREE.subtree),
     )
 
 
@@ -106,13 +120,6 @@ def opened_house(state: Path, clock: SetClock | None = None, *, rules: str = RUL
     log = SqliteEventLog(state / "events", writable=True)
     records = SqliteRecords(state / "control.db", writable=True)
     stages = stages_of(rules)
-    tree = unit_tree(
-        [
-            Unit(id="C-1", name="某市教育局", kind=UnitKind.CITY),
-            Unit(id="S-1", name="某中学", kind=UnitKind.SCHOOL, parent="C-1"),
-            Unit(id="S-2", name="某小学", kind=UnitKind.SCHOOL, parent="C-1"),
-        ]
-    )
     try:
         yield Installation(
             log=log,
@@ -121,7 +128,7 @@ def opened_house(state: Path, clock: SetClock | None = None, *, rules: str = RUL
             clock=clock or SetClock(),
             stages=stages,
             ruleset=stages.ruleset or RuleSet(),
-            tree=tree,
+            tree=TREE,
             register=stages.register,
             zone=ZoneInfo("Asia/Shanghai"),
             retention_days=183,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.sigma.rule_texts import ID, correlation_text, rule_text
+from tests.sigma.tuning_texts import EXCEPTION, maintenance_text, override_text
 
 FAILED = rule_text("selection: {event.outcome: failure}\ncondition: selection", number=5)
 ROOT = rule_text("selection: {user.name: root}\ncondition: selection", number=3)
@@ -122,6 +123,7 @@ def test_broken_and_unroutable_rules_are_named_and_the_rest_goes_on(files: Mappi
         "rules_broken": 1,
         "rules_unroutable": 1,
         "hits": len(rows),
+        "suppressed": 0,
     }
     assert run("--rules", files["folder"], "--source", "ecs", "--strict", files["log"])[0] == 4
 
@@ -222,3 +224,18 @@ def test_lanes_that_have_learnt_find_the_same(tmp_path: Path) -> None:
     assert len(expected[1]) == 31
     assert run(*common) == expected
     assert run(*common, "--workers", "3") == expected
+
+
+def test_a_suppressed_hit_is_printed_and_does_not_fail_the_run(files: Mapping[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "tuned"
+    folder.mkdir()
+    (folder / "root.yml").write_text(Path(files["root"]).read_text("utf-8"), "utf-8")
+    before = run("--rules", str(folder), "--source", "ecs", "--fail-on", "low", files["log"])
+    rule = before[1][0]["rule.id"]
+    window = f"{{rules: [{rule}], from: 2026-01-01, to: 2026-01-02}}"
+    text = override_text(f"{{rules: [{rule}], disabled: true}}", expires="2026-12-31")
+    (folder / "tuning.yml").write_text(f"{text}---\n{maintenance_text(window)}", "utf-8")
+    after = run("--rules", str(folder), "--source", "ecs", "--fail-on", "low", "--summary", files["log"])
+    assert (before[0], after[0]) == (3, 0)
+    assert [row | {"secmon.suppressed_by": EXCEPTION.format(201)} for row in before[1]] == after[1]
+    assert json.loads(after[2].splitlines()[-1])["suppressed"] == len(before[1])
