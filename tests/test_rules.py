@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from secmon.cli.rules import parse_lines
+from secmon.app.rule_tests import parse_lines
 from secmon.compliance.framework import load_framework
 from secmon.content import framework_files, playbook_files, rule_files, rule_test_files
 from secmon.model.event import Event

@@ -17,7 +17,7 @@ from secmon.sigma.rule import TACTICS, CorrelationRule, Rule, RuleSet
 AnyRule = Rule | CorrelationRule
 LAYER: Final = "4.5"
 NAVIGATOR: Final = "5.1.0"
-_COLOURS: Final = ("#dbe9f6", "#08519c")
+_COLOURS: Final = ("#e0eeec", "#0a5d57")
 _IDLE: Final = "#d9d9d9"
 _MAX_COMMENT: Final = 40
 

@@ -50,6 +50,7 @@ class Installation:
             patiently calls this before anything is written.
         spool: where records are put by while the store is away; None: they wait in their sources.
         is_shared: whether other daemons may work on the same store (a cluster); an embedded one has one writer.
+        rule_text: path of a rule in force, or of the tests beside it → the file's text; "" if it cannot be read.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
     """
 
@@ -74,4 +75,5 @@ class Installation:
     admit: Callable[[], None] = lambda: None
     spool: Spool | None = None
     is_shared: bool = False
+    rule_text: Callable[[str], str] = lambda _path: ""
     problems: tuple[str, ...] = ()

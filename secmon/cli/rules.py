@@ -1,13 +1,12 @@
 """`secmon rules`: which rules run and which do not, and whether they find what they should."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
+from secmon.app.rule_tests import parse_lines
 from secmon.cli.output import complain, flush, words, write_json, write_table
 from secmon.cli.rules_backtest import backtest
 from secmon.cli.rules_import import import_
@@ -15,18 +14,12 @@ from secmon.cli.rules_score import navigator, scorecard
 from secmon.cli.shared import color, shared
 from secmon.content import playbook_files, read_files, shipped
 from secmon.errors import ContentError
-from secmon.model.event import Event, Frame
-from secmon.parse.registry import KINDS
-from secmon.pipeline import Lane, parse_frames
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
 from secmon.sigma.testing import Outcome, run_tests
 from secmon.triage.playbook import load_playbook
 
 EXIT_FAILED, EXIT_NOT_READY = 1, 4
-ZONE = ZoneInfo("Asia/Shanghai")
-# Raw lines of tests are read as of this moment, so that stamps without a year mean the same for ever.
-TEST_NOW = datetime(2026, 12, 31, tzinfo=UTC)
 
 _PATH = click.Path(exists=True, path_type=Path)
 
@@ -111,22 +104,6 @@ def test(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
     if errors or more or ruleset.problems or tested.untested or astray:
         return EXIT_NOT_READY
     return 0 if all(outcome.ok for outcome in tested.outcomes) else EXIT_FAILED
-
-
-def parse_lines(kind: str, lines: Sequence[str]) -> list[Event]:
-    """Return the events of raw lines, as the parser of their kind reads them.
-
-    Raises:
-        ContentError: the kind is unknown, or a line breaks its format.
-    """
-    if kind not in KINDS:
-        raise ContentError("unknown kind of source", hint="known: " + ", ".join(KINDS))
-    lane = Lane(source=kind, generation="", kind=KINDS[kind], zone=ZONE)
-    frames = [Frame(line.encode(), number, number, number) for number, line in enumerate(lines, start=1)]
-    parsed = parse_frames(frames, lane, now=TEST_NOW)
-    for _, _, error in parsed.malformed:
-        raise ContentError("a line of the test is malformed: " + error.problem)
-    return [event for event, _, _ in parsed.events]
 
 
 def _astray(ctx: click.Context, ruleset: RuleSet) -> list[ContentError]:

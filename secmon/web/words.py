@@ -36,6 +36,36 @@ BULLETIN_STATE_ZH = {
 BULLETIN_KIND_ZH = {"warning": "预警通报", "incident-report": "事件报告"}
 DROPPED_ZH = {"blank": "空行", "header": "表头注释", "by_operator": "人工放弃"}
 
+RULE_STATE_ZH = {"active": "启用", "retired": "已停用", "broken": "有错", "unroutable": "没有来源"}
+NEVER_ZH = {
+    "no_events": "没有这类日志",
+    "no_field": "日志里没有字段",
+    "quiet": "日志里没有这种情形",
+    "not_asked": "来不及查原因",
+    "broken": "规则有错，没有运行",
+    "unroutable": "没有哪种来源有这类日志",
+}
+# Our own words for the short names of ATT&CK's tactics.
+TACTIC_ZH = {
+    "reconnaissance": "侦察",
+    "resource-development": "准备资源",
+    "initial-access": "初始访问",
+    "execution": "执行",
+    "persistence": "持久化",
+    "privilege-escalation": "权限提升",
+    "defense-evasion": "规避防御",
+    "stealth": "隐蔽",
+    "defense-impairment": "削弱防御",
+    "credential-access": "凭据窃取",
+    "discovery": "探查",
+    "lateral-movement": "横向移动",
+    "collection": "数据收集",
+    "command-and-control": "命令与控制",
+    "exfiltration": "数据外传",
+    "impact": "破坏与影响",
+    "": "标签没有写战术",
+}
+
 STEP_ZH = {
     "raise": "产生告警",
     "revise": "内容更新",

@@ -106,6 +106,12 @@ def _rule_set(settings: Settings, load: _LoadRules) -> tuple[RuleSet, list[str]]
     return ruleset, [str(error) for error in errors] + [problem.text for problem in ruleset.problems]
 
 
+def rule_text(path: str) -> str:
+    """Return the text of a rule's file, or of the tests beside it; "" where it cannot be read."""
+    found = read_files([Path(path)], "*")[0] if Path(path).is_file() else []
+    return found[0][1] if found else ""
+
+
 def document_problems(settings: Settings) -> list[str]:
     """Return what is wrong with playbooks, catalogues and criteria; the sound ones are used without the others."""
     from secmon.bulletin.guide import load_guide  # noqa: PLC0415  see above

@@ -20,7 +20,7 @@ from secmon.store.lock import WriterLock
 from secmon.store.spool import FileSpool
 from secmon.store.vault import open_vault
 from secmon.wiring.calendar import load_calendar
-from secmon.wiring.content import document_problems, load_content, load_registers_only
+from secmon.wiring.content import document_problems, load_content, load_registers_only, rule_text
 from secmon.wiring.documents import renderers
 from secmon.wiring.keys import check_keys, load_keys, require_keys
 from secmon.wiring.sources import sources_of
@@ -99,6 +99,7 @@ def opened(
             anchor=_anchor(state / "audit.head"),
             admit=admit,
             is_shared=is_cluster(settings),
+            rule_text=rule_text,
             problems=(*loaded.problems, *calendar_problems, *(document_problems(settings) if content else ())),
         )
 

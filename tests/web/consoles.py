@@ -253,6 +253,9 @@ def pages(client: TestClient) -> list[str]:
     """Return the address of every page that a logged-in user can open, made so that each has something to show."""
     found = ["/", "/alerts", "/alerts?state=all", "/sources", "/compliance", "/bulletins", "/nothing-here"]
     found += ["/hunt", "/hunt?q=&field=url.path", "/hunt?q=event.module:*", "/hunt?q=user.name:"]
+    found += ["/rules", "/rules?days=365", "/attack"]
+    scores = [row for row in data_of(client, "/rules")["scores"] if row["state"] in {"active", "retired"}]
+    found += [f"/rules/{row['rule.id']}" for row in scores[:4]]
     found += [f"/deadletters?state={state}" for state in ("waiting", "replayed", "dropped")]
     found += [f"/alerts/{row['alert.id']}" for row in alerts(client, "?state=all")]
     for kind, path, name in (
