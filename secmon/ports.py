@@ -1,6 +1,6 @@
 """What the outside must offer. Every method takes first who asks and what part of the tree they may see.
 
-Adapters: `store` (EventLog, Records, Vault, Spool), `collect` (Collector), `notify` (Notifier), `render` (Renderer),
+Adapters: `store` (EventLog, Records, Vault, Signer, Spool), `collect` (Collector), `notify` (Notifier), `render` (Renderer),
 `clock` (Clock). One contract test suite runs against every adapter of a port: tests/contracts/.
 """
 
@@ -283,6 +283,23 @@ class Vault(Protocol):
         Raises:
             StoreError: wrong key, wrong purpose or changed bytes.
         """
+        ...
+
+
+class Signer(Protocol):
+    """Signs what shall be provable later, with a key that lies outside the store."""
+
+    @property
+    def public(self) -> str:
+        """The public key, hex: it verifies what was signed, and tells nothing about the private one."""
+        ...
+
+    def sign(self, data: bytes) -> str:
+        """Return the signature, hex."""
+        ...
+
+    def verifies(self, data: bytes, signature: str, public: str) -> bool:
+        """Tell whether a signature over some bytes was made by the private half of a public key."""
         ...
 
 

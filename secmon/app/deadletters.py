@@ -21,6 +21,7 @@ from secmon.triage.lifecycle import MAX_NOTE
 
 KIND = "deadletter"
 WAITING, REPLAYED, DROPPED = "waiting", "replayed", "dropped"
+_REPLAY = "replay:"
 # What a decided letter counts as: stored, or dropped(reason).
 STORED, BY_OPERATOR = "stored", "by_operator"
 ALREADY_STORED = "already stored"
@@ -173,7 +174,12 @@ def _already_stored(house: Installation, access: Access) -> Body:
 
 
 def _replay_generation(document: Document) -> str:
-    return f"replay:{document.id}"
+    return f"{_REPLAY}{document.id}"
+
+
+def is_replay(generation: str) -> bool:
+    """Tell whether a stream is that of one replayed record; its events have the ids that ingest would have given."""
+    return generation.startswith(_REPLAY)
 
 
 def _replay_one(house: Installation, access: Access, document: Document, done: Replay) -> None:

@@ -10,7 +10,7 @@ from secmon.model.asset import AssetRegister
 from secmon.model.calendar import Calendar
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
-from secmon.ports import Clock, EventLog, Records, Renderer, Spool, Vault
+from secmon.ports import Clock, EventLog, Records, Renderer, Signer, Spool, Vault
 from secmon.sigma.rule import RuleSet
 
 
@@ -44,6 +44,9 @@ class Installation:
         calendar: what baselines compare by.
         class_names: class of personal data → its Chinese name, for documents and the console.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
+        signer: signs the seals of the coverage ledger; without it days are not sealed.
+        anchor_coverage: keeps the head of the coverage ledger outside the store likewise.
+        max_skew: how far the clock of a source may be off.
         aside: does a read-only operation (`app.operations`) in another process, so that it never holds up ingest;
             None does it here.
         admit: makes sure that the store is there and is the one of our keys; raises what is wrong. Whoever opened it
@@ -71,6 +74,9 @@ class Installation:
     calendar: Calendar = field(default_factory=Calendar)
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
+    signer: Signer | None = None
+    anchor_coverage: Callable[[str], None] = lambda _head: None
+    max_skew: timedelta = timedelta(minutes=5)
     aside: Callable[[str, Access, dict[str, Any]], Any] | None = None
     admit: Callable[[], None] = lambda: None
     spool: Spool | None = None

@@ -15,6 +15,7 @@ from secmon.model.event import format_time
 from secmon.model.hit import Hit
 from secmon.model.record import Body, Document, RecordQuery
 from secmon.sigma.rule import CorrelationRule, Rule
+from secmon.sigma.seen import name_of
 from secmon.sigma.suppression import Suppression
 from secmon.triage.card import RuleCard, bare_card, card_of
 
@@ -23,14 +24,23 @@ _PAGE = 500
 
 
 def keep(house: Installation, access: Access) -> None:
-    """Keep the rule set in force: first its rules, then the set (rule id → digest); done once a set."""
+    """Keep the rule set in force: first its rules, then the set; done once a set.
+
+    The set is the manifest of the coverage ledger: rule id → digest of the compiled rule, and log source → ids of the
+    rules over it.
+    """
     ruleset = house.ruleset
     if not ruleset.by_id or house.records.get(access, RULESET, ruleset.digest) is not None:
         return
     house.records.create_all(access, [_document(rule) for rule in ruleset.by_id.values()])
-    house.records.create_all(access, [_suppression(one) for one in ruleset.suppressions])
+    logsources: dict[str, list[str]] = {}
+    for rule in ruleset.rules:
+        logsources.setdefault(name_of(rule.logsource), []).append(rule.id)
     body = {
         "rules": {rule.id: rule.digest for rule in ruleset.by_id.values()},
+        "names": {rule.id: rule.title_zh or rule.name for rule in ruleset.by_id.values()},
+        "logsources": logsources,
+        "correlations": {rule.id: sorted(rule.event_rule_ids) for rule in ruleset.correlations},
         "suppressions": {one.id: one.digest for one in ruleset.suppressions},
     }
     house.records.create_all(access, [Document(kind=RULESET, id=ruleset.digest, body=body)])

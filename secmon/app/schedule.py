@@ -1,16 +1,20 @@
 """What runs by itself, and how often: the scheduler only asks, the ledger decides what is due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from secmon.app import ledger
+from secmon.app.coverage_writing import bring_forward
 from secmon.app.installation import Installation
 from secmon.app.retention import TASK as RETENTION
 from secmon.app.retention import apply_retention
+from secmon.app.watching import watch
 from secmon.errors import SecmonError
 from secmon.model.access import Access, job_access
 from secmon.model.record import Body
+
+COVERAGE = "coverage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +37,34 @@ def _retention(house: Installation, access: Access, window: ledger.Window) -> Bo
     return {"dropped": apply_retention(house, access)}
 
 
-def _coverage(house: Installation, access: Access, window: ledger.Window) -> Body:
-    """Keep what each source delivered in an hour, under which rules: the floor under "zero alerts" and 零报告.
+TASKS = (Task(RETENTION, timedelta(days=1), _retention),)
 
-    It is read from the batches that are stored, so a window that is made up for after an outage tells the same as one
-    that is done in time.
+
+def go_on(house: Installation, *, failing: Iterable[str] = ()) -> int:
+    """Do all that is due: the coverage ledger, what it says about sources and rules, and the windows of all tasks.
+
+    Args:
+        house: the installation.
+        failing: sources that cannot be read now.
+
+    Returns:
+        How many windows were done, and documents of the ledger written.
+
+    Raises:
+        SecmonError: something failed (the first that did); the rest was done.
     """
-    received = dict.fromkeys(house.sources, 0)
-    rulesets: dict[str, set[str]] = {}
-    for batch in house.log.batches(access, since=window.since):
-        if batch.received_at < window.until:
-            received[batch.source] = received.get(batch.source, 0) + batch.counts.received
-            rulesets.setdefault(batch.source, set()).add(batch.ruleset)
-    return {"sources": {name: _covered(count, rulesets.get(name)) for name, count in sorted(received.items())}}
-
-
-def _covered(received: int, rulesets: set[str] | None) -> Body:
-    if rulesets is None:
-        return {"state": "no_data", "received": 0}
-    return {"state": "evaluated", "received": received, "rulesets": sorted(rulesets)}
-
-
-TASKS = (
-    Task(RETENTION, timedelta(days=1), _retention),
-    Task("coverage", timedelta(hours=1), _coverage),
-)
+    done = 0
+    failure: SecmonError | None = None
+    try:
+        access = job_access(COVERAGE)
+        done += bring_forward(house, access, failing=failing)
+        watch(house, access)
+    except SecmonError as error:
+        failure = error
+    done += run_due(house)
+    if failure is not None:
+        raise failure
+    return done
 
 
 def run_due(house: Installation, tasks: tuple[Task, ...] = TASKS) -> int:

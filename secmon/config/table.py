@@ -59,6 +59,7 @@ SETTINGS = (
     Setting(f"{ELASTICSEARCH}.replicas", 1, values.replicas, "Copies beside each primary; 1 lets a node go."),
     Setting(f"{ELASTICSEARCH}.refresh_interval", "30s", values.refresh_interval, "How often it refreshes by itself."),
     Setting("spool.max_bytes", 1 << 30, values.whole, "Most bytes put by while the store is away; 0 for none."),
+    Setting("coverage.max_skew", "5m", values.duration, "How far the clock of a source may be off."),
     Setting("console.listen", "127.0.0.1:8640", values.listen, "Address of the console; loopback by default."),
     Setting("console.hosts", [], values.texts, "Names by which browsers reach it, such as a proxy's."),
     Setting("content.rules", [], values.paths, "Own rule folders, laid over the shipped ones."),
@@ -74,6 +75,7 @@ SETTINGS = (
     Setting("keys.pii_file", "", values.optional_path, "Key of tokens; default STATE/keys/pii.key."),
     Setting("keys.vault_file", "", values.optional_path, "Key of the vault; default STATE/keys/vault.key."),
     Setting("keys.record_file", "", values.optional_path, "Key of event.hash; default STATE/keys/record.key."),
+    Setting("keys.sign_file", "", values.optional_path, "Key that seals the ledger; default STATE/keys/sign.key."),
 )
 
 SOURCE_SETTINGS = (
@@ -88,7 +90,12 @@ SOURCE_SETTINGS = (
 
 BY_KEY = {setting.key: setting for setting in SETTINGS}
 SOURCE_BY_KEY = {setting.key: setting for setting in SOURCE_SETTINGS}
-KEY_FILES = {"keys.pii_file": "pii.key", "keys.vault_file": "vault.key", "keys.record_file": "record.key"}
+KEY_FILES = {
+    "keys.pii_file": "pii.key",
+    "keys.vault_file": "vault.key",
+    "keys.record_file": "record.key",
+    "keys.sign_file": "sign.key",
+}
 """Setting → name below STATE/keys where it is not set."""
 NAMED_FILES = (
     "calendar.file",

@@ -19,7 +19,7 @@ from secmon.app.folding import OVERFLOW_SHOWN, overflows
 from secmon.app.installation import Installation
 from secmon.app.leases import ALONE, FORWARD, Alone, Member
 from secmon.app.operations import OPERATIONS
-from secmon.app.schedule import run_due
+from secmon.app.schedule import go_on
 from secmon.app.work import Work
 from secmon.collect.standard_input import Readable
 from secmon.daemon.admission import Admission
@@ -176,8 +176,9 @@ class Daemon:
     def run_windows(self) -> None:
         """Do every scheduled window that is due, if it is ours to do."""
         if self._share.term(FORWARD):
+            failing = [name for name, one in self.reading.state.live.items() if one.problems]
             with self._forward:
-                run_due(self.house)
+                go_on(self.house, failing=failing)
 
     def handle(self, name: str, args: dict[str, Any], by: str, data: Readable) -> Any:
         """Do one operation for a command (`daemon.control`)."""

@@ -14,9 +14,10 @@ from secmon.content import framework_files
 from secmon.errors import ConfigError, StoreError, StoreUnavailableError
 from secmon.model.access import job_access
 from secmon.model.retention import CLASSES
-from secmon.ports import Clock, Spool, Vault
+from secmon.ports import Clock, Signer, Spool, Vault
 from secmon.sigma.rule import RuleSet
 from secmon.store.lock import WriterLock
+from secmon.store.signing import open_signer
 from secmon.store.spool import FileSpool
 from secmon.store.vault import open_vault
 from secmon.wiring.calendar import load_calendar
@@ -27,6 +28,8 @@ from secmon.wiring.sources import sources_of
 from secmon.wiring.stores import Store, is_cluster, is_store_made, opened_store, store_place
 
 NO_RULES = RuleSet()
+COVERAGE_HEAD = "coverage.head"
+"""The file of the state folder that names the last sheet of the coverage ledger."""
 
 
 @contextmanager
@@ -96,7 +99,10 @@ def opened(
             sources=sources_of(settings),
             renderers=renderers(settings),
             framework_texts=tuple(framework_files(settings["content.frameworks"])[0]),
-            anchor=_anchor(state / "audit.head"),
+            anchor=_anchor(state / "audit.head", "the audit head cannot be written: {reason}"),
+            signer=_signer(settings, writable=writable),
+            anchor_coverage=_anchor(state / COVERAGE_HEAD, "the coverage head cannot be written: {reason}"),
+            max_skew=settings["coverage.max_skew"],
             admit=admit,
             is_shared=is_cluster(settings),
             rule_text=rule_text,
@@ -144,7 +150,13 @@ def make_state(state: Path) -> None:
         raise ConfigError("cannot be made: " + type(error).__name__, where=str(state), hint=hint) from error
 
 
-def _anchor(path: Path) -> Callable[[str], None]:
+def _signer(settings: Settings, *, writable: bool) -> Signer | None:
+    """Return what signs the ledger; its key is made by whoever writes."""
+    path: Path = settings["keys.sign_file"]
+    return open_signer(path) if writable or path.exists() else None
+
+
+def _anchor(path: Path, problem: str) -> Callable[[str], None]:
     def write(head: str) -> None:
         temporary = path.with_suffix(".new")
         try:
@@ -155,7 +167,7 @@ def _anchor(path: Path) -> Callable[[str], None]:
             temporary.replace(path)
         except OSError as error:
             raise StoreUnavailableError(
-                "the audit head cannot be written: {reason}",
+                problem,
                 where=str(path),
                 hint="see `secmon doctor`",
                 values={"reason": os.strerror(error.errno or 0)},

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from secmon.store.elasticsearch.gateway import Gateway
 
 _AUDIT_HEAD = "audit.head"
+_COVERAGE_HEAD = "coverage.head"
 
 
 def backup_store(settings: Settings, folder: Path, now: datetime) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def _restore_files(state: Path, folder: Path, name: str) -> dict[str, Any]:
     chosen = found[-1]
     # Documents come last: an installation is there when they are.
     shutil.copytree(chosen / "events", state / "events", dirs_exist_ok=True)
-    for file in (_AUDIT_HEAD, "control.db"):
+    for file in (_AUDIT_HEAD, _COVERAGE_HEAD, "control.db"):
         if (chosen / file).exists():
             shutil.copy2(chosen / file, state / f".{file}.new")
             (state / f".{file}.new").replace(state / file)

@@ -1,0 +1,77 @@
+"""An installation for tests of the coverage ledger: any store, a clock to be set, configured sources, a key."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from secmon.app.coverage_writing import bring_forward
+from secmon.app.installation import Installation, Source
+from secmon.model.access import job_access
+from secmon.model.event import Event
+from secmon.store.signing import FileSigner
+from tests.app.houses import NOON, SetClock, opened_house
+from tests.contracts.backends import store_of
+from tests.contracts.builders import batch_of, event_at, hit_on
+
+JOB = job_access("coverage")
+HOUR = timedelta(hours=1)
+SHELL = "5f1c9a4e-0b1d-4c56-8a55-6d3c64f3a001"
+
+
+class Anchor:
+    """Keeps what the installation anchors outside the store."""
+
+    text = ""
+
+    def __call__(self, head: str) -> None:
+        self.text = head
+
+
+@contextmanager
+def covered_house(
+    state: Path, clock: SetClock, *, backend: str = "sqlite", sources: tuple[str, ...] = ("web",), **more: Any
+) -> Iterator[Installation]:
+    """Open an installation whose two ports are those of a store."""
+    with opened_house(state / "house", clock) as plain, store_of(backend, state) as store:
+        configured = {name: Source(name=name, kind="nginx.access", zone=UTC) for name in sources}
+        yield replace(
+            plain, log=store.log, records=store.records, sources=configured, signer=FileSigner(b"s" * 32), **more
+        )
+
+
+def deliver(
+    house: Installation, number: int, at: datetime, *, source: str = "web", hits: int = 0, events: int = 2, **more: Any
+) -> None:
+    """Commit a batch that was received at a moment; its first events are hit by one rule."""
+    found: list[Event] = [
+        event_at((number - 1) * 100_000 + place, at, source=source, day=at.date()) for place in range(events)
+    ]
+    chosen = [hit_on(event, rule=SHELL) for event in found[:hits]]
+    house.log.commit(
+        JOB,
+        batch_of(
+            found,
+            number=number,
+            source=source,
+            hits=chosen,
+            received_at=at,
+            day=at.date(),
+            **more,
+        ),
+    )
+
+
+def look(house: Installation, clock: SetClock, *, hours: float = 0, minutes: int = 0) -> None:
+    """Let time pass with a tick every few minutes: often enough to count as looking."""
+    left = round(hours * 60) + minutes
+    while left:
+        step = min(left, 4)
+        clock.pass_time(minutes=step)
+        bring_forward(house, JOB)
+        left -= step
+
+
+__all__ = ["HOUR", "JOB", "NOON", "SHELL", "Anchor", "SetClock", "covered_house", "deliver", "look"]
