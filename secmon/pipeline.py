@@ -37,6 +37,7 @@ from secmon.parse.encoding import decode
 from secmon.parse.kind import Kind
 from secmon.sigma.hits import make_hits
 from secmon.sigma.rule import Rule, RuleSet
+from secmon.sigma.seen import FieldWatch
 from secmon.sigma.suppressor import Suppressor
 
 DIGEST_BYTES = 16
@@ -98,6 +99,7 @@ class Stages:
         ruleset: the rules it matches.
         record_key: key of `event.hash`.
         suppressor: says which hits raise no alert; None where nothing suppresses any.
+        fields: notes which fields that rules look at there are; None notes nothing.
     """
 
     register: AssetRegister
@@ -106,6 +108,7 @@ class Stages:
     ruleset: RuleSet | None
     record_key: bytes
     suppressor: Suppressor | None = None
+    fields: FieldWatch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,7 @@ class Processed:
     Args:
         prefix: first 8 bytes of their event ids.
         received_at: when they were received.
+        seen: log source → fields that its rules look at and that stand in any of the events.
     """
 
     events: tuple[StoredEvent, ...]
@@ -125,6 +129,7 @@ class Processed:
     prefix: bytes
     received_at: datetime
     encodings: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def first(self) -> datetime | None:
@@ -227,6 +232,7 @@ def process(frames: Sequence[Frame], lane: Lane, stages: Stages, *, prefix: byte
             events=len(stored),
         ),
         encodings=dict(parsed.encodings),
+        seen=stages.fields.of(events) if stages.fields is not None else {},
     )
 
 

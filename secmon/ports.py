@@ -1,7 +1,7 @@
 """What the outside must offer. Every method takes first who asks and what part of the tree they may see.
 
-Adapters: `store` (EventLog, Records, Vault, Signer, Spool), `collect` (Collector), `notify` (Notifier), `render` (Renderer),
-`clock` (Clock). One contract test suite runs against every adapter of a port: tests/contracts/.
+Adapters: `store` (EventLog, Records, Vault, Signer, Spool), `collect` (Collector), `notify` (Notifier), `render`
+(Renderer), `clock` (Clock). One contract test suite runs against every adapter of a port: tests/contracts/.
 """
 
 from collections.abc import Iterator, Sequence

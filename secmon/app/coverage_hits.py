@@ -13,7 +13,7 @@ from secmon.model.ids import offset_of_id, stream_prefix
 
 def hits_by_rule(
     house: Installation, access: Access, mark: str, batches: Sequence[BatchRow]
-) -> list[Mapping[str, int]]:
+) -> Sequence[Mapping[str, int]]:
     """Return rule id → hits for each of some batches, which are those that follow a mark."""
     counted: list[Counter[str]] = [Counter() for _ in batches]
     places: dict[bytes, list[tuple[int, int]]] = {}

@@ -26,9 +26,7 @@ from secmon.model.record import Body
 _Row = tuple[str, str]
 
 
-def verify(
-    house: Installation, access: Access, *, anchored: str = "", trusted: Iterable[str] = ()
-) -> dict[str, Any]:
+def verify(house: Installation, access: Access, *, anchored: str = "", trusted: Iterable[str] = ()) -> dict[str, Any]:
     """Return the object of `coverage verify`: complete up to when, or what is the first thing wrong.
 
     Args:

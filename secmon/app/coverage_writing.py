@@ -1,8 +1,8 @@
 """Writing the coverage ledger: commits are entered into their windows, windows that are over are closed, days sealed.
 
 Everything that a tick decides stands in one compare-and-swap of the head: how far it read, what it entered, what is to
-be written. So each batch is entered once, however many daemons try, and whenever one of them dies or was frozen. Read is
-what was committed since the last tick, never more: the cost is that of the new batches, not of the stored ones.
+be written. So each batch is entered once, however many daemons try, and whenever one of them dies or was frozen. Read
+is what was committed since the last tick, never more: the cost is that of the new batches, not of the stored ones.
 """
 
 from collections.abc import Iterable, Mapping
@@ -219,9 +219,7 @@ class _Desk:
         later = [span for span in self.head.watched if span[1] >= until]
         self.head.watched = later or self.head.watched[-1:]
 
-    def _row(
-        self, source: str, window: tuple[datetime, datetime], came: Delivered | None, failing: list[str]
-    ) -> Body:
+    def _row(self, source: str, window: tuple[datetime, datetime], came: Delivered | None, failing: list[str]) -> Body:
         unwatched = self._unwatched_s(*window)
         reason = NotRun.FAILING.value if source in failing else ""
         if came is not None:
@@ -260,9 +258,7 @@ class _Desk:
         if not rules:
             return ""
         identity = text_digest([text for rule in rules for text in rule.values()])
-        self.house.records.create_all(
-            self.access, [Document(kind=NOT_RUN_LIST, id=identity, body={"rules": rules})]
-        )
+        self.house.records.create_all(self.access, [Document(kind=NOT_RUN_LIST, id=identity, body={"rules": rules})])
         return identity
 
     def _seal(self, moment: datetime) -> None:
@@ -272,9 +268,7 @@ class _Desk:
             return
         stored = documents(self.house, self.access, SHEET, first=last.last + 1)
         waiting = [body for kind, _, body, _ in self.head.pending if kind == SHEET and body["number"] > last.last]
-        body = seal(
-            last.number + 1, last.digest, moment.date(), [*stored, *waiting], at=self.now, public=signer.public
-        )
+        body = seal(last.number + 1, last.digest, moment.date(), [*stored, *waiting], at=self.now, public=signer.public)
         body["signature"] = signer.sign(str(body["digest"]).encode())
         last.number, last.digest, last.last = body["number"], body["digest"], body["last"]
         self.head.pending.append(seal_entry(body))

@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from secmon.app import checkpoints, deadletters, recovery, rulebook
+from secmon.app import checkpoints, deadletters, fields_seen, recovery, rulebook
 from secmon.app.framing import framings
 from secmon.app.installation import Installation
 from secmon.app.poison import without_poison
@@ -129,6 +129,7 @@ class _Reader:
     def __init__(self, house: Installation, access: Access, collector: Collector, work: Work) -> None:
         self._house, self._access, self._collector, self._work = house, access, collector, work
         self._pending: deque[_Pending] = deque()
+        self._fields = fields_seen.Memory(house, access)
 
     def run(self, committed: Checkpoint, stop: Callable[[], bool]) -> Iterator[Progress]:
         ahead = committed
@@ -223,6 +224,7 @@ class _Reader:
             PoisonError: the store refuses some of its events for ever.
         """
         deadletters.keep(self._house, self._access, result.dead_letters)
+        self._fields.note(committed.source, pending.ahead.day, result.seen)
         after = _reached(pending, committed, result)
         batch = Batch(
             source=committed.source,

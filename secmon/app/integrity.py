@@ -12,6 +12,7 @@ from secmon.app.deadletters import KIND as DEADLETTER
 from secmon.app.installation import Installation
 from secmon.model.access import Access
 from secmon.model.record import RecordQuery
+from secmon.triage.sight import KIND as SIGHT
 
 _PAGE = 500
 # What hits alone decide about an alert; revisions and history tell how often somebody looked, not what happened.
@@ -32,6 +33,8 @@ def digest(house: Installation, access: Access) -> dict[str, str]:
         for document in page.documents:
             if document.body.get("withdrawn"):
                 continue
+            if document.body["rule_kind"] == SIGHT:
+                continue  # what the monitor did not see depends on when it was looking, not on what is stored
             content = document.body["content"]
             facts = {name: content.get(name) for name in _ALERT_FACTS}
             facts |= {"id": document.id, "state": document.body["state"]}

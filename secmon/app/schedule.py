@@ -57,8 +57,9 @@ def go_on(house: Installation, *, failing: Iterable[str] = ()) -> int:
     failure: SecmonError | None = None
     try:
         access = job_access(COVERAGE)
-        done += bring_forward(house, access, failing=failing)
-        watch(house, access)
+        written = bring_forward(house, access, failing=failing)
+        done += written
+        watch(house, access, thoroughly=written > 0)
     except SecmonError as error:
         failure = error
     done += run_due(house)

@@ -1,9 +1,251 @@
-"""Alerts about the monitor's own sight."""
+"""Raising alerts about the monitor's own sight, and settling them when what they tell is no more."""
 
-from secmon.app.installation import Installation
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from secmon.app import alerts, audit
+from secmon.app.coverage_sheets import Head, latest_rows, load_head
+from secmon.app.fields_seen import blind_rules
+from secmon.app.installation import Installation, Source
+from secmon.errors import ConflictError
 from secmon.model.access import Access
+from secmon.model.alert import Alert, AlertState
+from secmon.model.coverage import WINDOW
+from secmon.model.event import parse_time
+from secmon.model.ids import window_start
+from secmon.model.record import Body, RecordQuery
+from secmon.parse.registry import KINDS
+from secmon.sigma.reach import can_reach
+from secmon.triage.lifecycle import raised, updated
+from secmon.triage.sight import (
+    CARDS,
+    CLOCK_OFF,
+    KEYS_OVERFLOW,
+    SILENT,
+    SOURCE,
+    Fact,
+    clock_off,
+    draft_of,
+    never_fires,
+    never_sent,
+    settled,
+    silence,
+)
+
+_ATTEMPTS = 20
+_PAGE = 200
+_DAY = timedelta(days=1)
+_FEW_BATCHES = 3
+"""So many batches of an hour have to agree before a clock counts as slow: a backlog is read in one or two."""
 
 
-def watch(house: Installation, access: Access) -> None:
-    """Later."""
-    del house, access
+def watch(house: Installation, access: Access, *, thoroughly: bool = True) -> int:
+    """Bring the alerts about our own sight up to date; return how many changed.
+
+    Args:
+        house: the installation.
+        access: whose job it is.
+        thoroughly: look at everything; else only for silent sources, which cannot wait for an hour.
+
+    Raises:
+        ConflictError: others keep changing them.
+    """
+    head = load_head(house, access)
+    if head is None:
+        return 0
+    look = _Look(house, access, head, house.clock.now())
+    facts = list(look.silent())
+    if thoroughly:
+        facts += [*look.clocks(), *look.blind(), *look.idle()]
+    changed = sum(report(house, access, fact) for fact in facts)
+    return changed + _settle(look, {fact.alert_id for fact in facts}, thoroughly=thoroughly)
+
+
+def report(house: Installation, access: Access, fact: Fact) -> bool:
+    """Raise the alert of a fact, or bring it up to date; tell whether it changed.
+
+    Raises:
+        ConflictError: others keep changing it.
+    """
+    now, by, names = house.clock.now(), access.principal.id, house.class_names
+    for _ in range(_ATTEMPTS):
+        document = house.records.get(access, alerts.KIND, fact.alert_id)
+        try:
+            if document is None:
+                alert = raised(fact.card, draft_of(fact, None), tick=0, at=now, by=by, names=names)
+                house.records.create(access, alerts.to_document(alert))
+                return True
+            before = alerts.to_alert(document)
+            content = draft_of(fact, before).content
+            after = updated(before, fact.card, content, tick=0, at=now, by=by, names=names)
+            if after is before:
+                return False
+            house.records.replace(access, alerts.to_document(after, document.version))
+        except ConflictError:
+            continue  # an operator acted, or another daemon was faster
+        return True
+    raise ConflictError("others change the alerts at the same moment", hint="the next tick tries again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at everything that may be out of sight."""
+
+    house: Installation
+    access: Access
+    head: Head
+    now: datetime
+
+    def silent(self) -> Iterator[Fact]:
+        """Yield sources from which nothing came for longer than agreed, while we were looking."""
+        since = self.head.watched[-1][0] if self.head.watched else self.now
+        for name, source in sorted(self.house.sources.items()):
+            known = self.head.sources.get(name)
+            if known is None:
+                continue
+            last = known.received or known.since
+            # After a start there is a backlog to be read first: nobody is silent before they had their time again.
+            if self.now - max(last, since) > source.silent_after:
+                shown = {"received": self._shown(known.received), "limit": _span(source.silent_after)}
+                yield silence(name, self._unit(source), last + source.silent_after, now=self.now, shown=shown)
+
+    def clocks(self) -> Iterator[Fact]:
+        """Yield sources whose clock was off in the last closed hour, with all hours of that day in which it was."""
+        closed = self.head.closed
+        if closed is None:
+            return
+        last = closed - WINDOW
+        found: dict[str, list[Body]] = {}
+        rows = latest_rows(self.house, self.access, window_start(last, _DAY), closed)
+        for (_, source), (row, _) in sorted(rows.items(), key=lambda entry: entry[0]):
+            if source in self.house.sources and self._skew(row):
+                found.setdefault(source, []).append(row)
+        for source, off in found.items():
+            if parse_time(off[-1]["from"]) == last:
+                windows = [parse_time(row["from"]) for row in off]
+                skew = self._skew(off[-1])
+                direction, limit = "慢" if skew > timedelta() else "快", _span(self.house.max_skew)
+                shown = {"direction": direction, "skew": _span(abs(skew)), "limit": limit}
+                yield clock_off(source, self._unit(self.house.sources[source]), windows, shown=shown)
+
+    def _skew(self, row: Body) -> timedelta:
+        """Return by how much a clock was off in a window for sure, 0 if it was not.
+
+        Fast: all batches bear times that had not come yet. Slow: all lag by about the same; what was only late, a
+        backlog or a file that is written once an hour, lags by anything.
+        """
+        limit = self.house.max_skew
+        if row["skew_ms"] is None:
+            return timedelta()
+        least, greatest = (timedelta(milliseconds=one) for one in row["skew_ms"])
+        if greatest < -limit:
+            return greatest
+        is_steady = row["batches"] >= _FEW_BATCHES and greatest - least <= limit
+        return least if least > limit and is_steady else timedelta()
+
+    def blind(self) -> Iterator[Fact]:
+        """Yield sources that never sent fields which rules over them need."""
+        for source, found in blind_rules(self.house, self.access).items():
+            rules = {rule.id: rule.title_zh or rule.name for rule, _ in found}
+            fields = {name for _, missing in found for name in missing}
+            unit = self._unit(self.house.sources[source])
+            yield never_sent(source, unit, rules, sorted(fields), now=self.now)
+
+    def idle(self) -> Iterator[Fact]:
+        """Yield rules that can never fire: those without a route, and those that no source reaches."""
+        ruleset = self.house.ruleset
+        unroutable = {
+            one.rule_id or f"{one.path}:{one.line}": one.name or one.path
+            for one in ruleset.problems
+            if one.state == "unroutable"
+        }
+        if unroutable:
+            yield never_fires("unroutable", "没有对应的日志来源类型", unroutable, now=self.now)
+        kinds = {self._kind(name) for name in {*self.house.sources, *self.head.sources}} - {""}
+        if kinds:
+            idle = {
+                rule.id: rule.title_zh or rule.name
+                for rule in ruleset.rules
+                if not any(can_reach(kind, rule.logsource) for kind in kinds)
+            }
+            if idle:
+                yield never_fires("no_source", "没有接入这类日志", idle, now=self.now)
+
+    def is_over(self, alert: Alert) -> bool:
+        """Tell whether a fact that was not found again is no more, rather than not looked at."""
+        if alert.rule_id == KEYS_OVERFLOW.id:
+            return False  # somebody has to look at it
+        name = str(alert.group.get(SOURCE, ""))
+        if alert.rule_id == SILENT.id:
+            source, known = self.house.sources.get(name), self.head.sources.get(name)
+            if source is None or known is None:
+                return True
+            return known.received is not None and known.received > alert.content.first - source.silent_after
+        if alert.rule_id == CLOCK_OFF.id:
+            return self._came_right(name, alert)
+        return True
+
+    def _came_right(self, source: str, alert: Alert) -> bool:
+        closed = self.head.closed
+        if closed is None or closed - WINDOW <= alert.content.last:
+            return False
+        rows = latest_rows(self.house, self.access, closed - WINDOW, closed).values()
+        return any(row["source"] == source and row["skew_ms"] is not None and not self._skew(row) for row, _ in rows)
+
+    def _kind(self, name: str) -> str:
+        configured = self.house.sources.get(name)
+        if configured is not None:
+            return configured.kind
+        return name if name in KINDS else ""
+
+    def _unit(self, source: Source) -> str:
+        asset = self.house.register.assets.get(source.asset)
+        return source.unit or (asset.unit if asset else "")
+
+    def _shown(self, moment: datetime | None) -> str:
+        return moment.astimezone(self.house.zone).strftime("%Y-%m-%d %H:%M:%S") if moment else "（从未收到）"
+
+
+def _settle(look: _Look, current: set[str], *, thoroughly: bool) -> int:
+    """Settle alerts whose fact is no more; return how many."""
+    house, access = look.house, look.access
+    rules = tuple(CARDS) if thoroughly else (SILENT.id,)
+    open_states = tuple(state.value for state in AlertState if state is not AlertState.CLOSED)
+    query = RecordQuery(kind=alerts.KIND, equals={"rule": rules, "state": open_states}, limit=_PAGE)
+    changed = 0
+    for document in house.records.find(access, query).documents:
+        alert = alerts.to_alert(document)
+        if alert.id in current or not look.is_over(alert):
+            continue
+        after = settled(alert, at=look.now, by=access.principal.id, note=_NOTES[alert.rule_id])
+        if after is alert:
+            continue
+        try:
+            house.records.replace(access, alerts.to_document(after, document.version))
+        except ConflictError:
+            continue  # somebody acted: the next look sees what they left
+        audit.append(house, access, "alert.settle", alert.id, {"from": alert.state.value, "to": after.state.value})
+        changed += 1
+    return changed
+
+
+_NOTES: Mapping[str, str] = {
+    card.id: "情况已解除：" + what
+    for card, what in zip(
+        CARDS.values(),
+        ("来源已恢复送日志", "时钟已恢复正常", "所需字段已收到", "规则已有来源或已停用", ""),
+        strict=True,
+    )
+}
+
+
+def _span(length: timedelta) -> str:
+    """Return a length of time in Chinese: "1 小时 30 分钟"."""
+    seconds = int(length.total_seconds())
+    parts: list[str] = []
+    for size, unit in ((86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒")):
+        if seconds >= size and len(parts) < 2:  # noqa: PLR2004  the two largest units say enough
+            parts.append(f"{seconds // size} {unit}")
+            seconds %= size
+    return " ".join(parts) or "0 秒"

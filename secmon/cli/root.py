@@ -27,6 +27,7 @@ COMMANDS = {
     "deadletters": "secmon.cli.deadletters:deadletters",
     "alerts": "secmon.cli.alerts:alerts",
     "search": "secmon.cli.search:search",
+    "coverage": "secmon.cli.coverage:coverage",
     "report": "secmon.cli.report:report",
     "bulletin": "secmon.cli.bulletin:bulletin",
     "config": "secmon.cli.config:config",

@@ -1,6 +1,6 @@
 """Checking a coverage ledger from what it wrote alone: nothing changed, inserted, left out or cut off.
 
-Pure: sheets and seals go in, problems come out; so the same check serves the store and a file that an auditor took home.
+Pure: sheets and seals go in, problems come out; so one check serves the store and a file that an auditor took home.
 """
 
 from collections.abc import Callable, Collection

@@ -155,6 +155,7 @@ def load_content(settings: Settings) -> Loaded:
     from secmon.classify.classifier import Classifier  # noqa: PLC0415  see above
     from secmon.classify.definition import load_definitions  # noqa: PLC0415
     from secmon.sigma.index import Engine  # noqa: PLC0415
+    from secmon.sigma.seen import FieldWatch  # noqa: PLC0415
     from secmon.sigma.suppressor import Suppressor  # noqa: PLC0415
     from secmon.store.prepared import Prepared  # noqa: PLC0415
 
@@ -178,6 +179,7 @@ def load_content(settings: Settings) -> Loaded:
         ruleset=ruleset,
         record_key=keys.record,
         suppressor=Suppressor(ruleset.suppressions, tree.subtree) if ruleset.suppressions else None,
+        fields=FieldWatch(ruleset),
     )
     errors = [str(error) for error in (*register_errors, *file_errors, *definition_errors)]
     names = {one.id: one.name_zh for one in definitions}

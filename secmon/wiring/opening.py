@@ -99,9 +99,9 @@ def opened(
             sources=sources_of(settings),
             renderers=renderers(settings),
             framework_texts=tuple(framework_files(settings["content.frameworks"])[0]),
-            anchor=_anchor(state / "audit.head", "the audit head cannot be written: {reason}"),
+            anchor=_anchor(state / "audit.head"),
             signer=_signer(settings, writable=writable),
-            anchor_coverage=_anchor(state / COVERAGE_HEAD, "the coverage head cannot be written: {reason}"),
+            anchor_coverage=_anchor(state / COVERAGE_HEAD),
             max_skew=settings["coverage.max_skew"],
             admit=admit,
             is_shared=is_cluster(settings),
@@ -156,7 +156,7 @@ def _signer(settings: Settings, *, writable: bool) -> Signer | None:
     return open_signer(path) if writable or path.exists() else None
 
 
-def _anchor(path: Path, problem: str) -> Callable[[str], None]:
+def _anchor(path: Path) -> Callable[[str], None]:
     def write(head: str) -> None:
         temporary = path.with_suffix(".new")
         try:
@@ -167,7 +167,7 @@ def _anchor(path: Path, problem: str) -> Callable[[str], None]:
             temporary.replace(path)
         except OSError as error:
             raise StoreUnavailableError(
-                problem,
+                "the head of the chain cannot be written: {reason}",
                 where=str(path),
                 hint="see `secmon doctor`",
                 values={"reason": os.strerror(error.errno or 0)},

@@ -206,9 +206,7 @@ class Failing:
 
 
 @pytest.mark.parametrize("after", range(1, 14))
-def test_whenever_a_tick_dies_every_batch_stands_in_one_row(
-    tmp_path: Path, clock: SetClock, after: int
-) -> None:
+def test_whenever_a_tick_dies_every_batch_stands_in_one_row(tmp_path: Path, clock: SetClock, after: int) -> None:
     with covered_house(tmp_path, clock) as house:
         bring_forward(house, JOB)
         deliver(house, 1, NOON + timedelta(minutes=5), hits=1)

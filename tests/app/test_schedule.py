@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.app import audit, ledger, schedule
-from secmon.app.installation import Installation, Source
+from secmon.app.installation import Installation
 from secmon.app.retention import apply_retention, confirm_clock, review
 from secmon.app.schedule import TASKS, Task, run_due
 from secmon.errors import AccessError, StoreError
@@ -157,33 +157,13 @@ def test_the_row_keeps_what_the_task_told(house: Installation) -> None:
     assert row.body["state"] == "done"
 
 
-def coverage_of(house: Installation, hour: datetime) -> Body:
-    row = house.records.get(OPERATOR, ledger.KIND, f"coverage:{hour.isoformat(timespec='milliseconds')[:-6]}Z")
-    assert row is not None
-    result: Body = row.body["result"]
-    return result
-
-
-def test_coverage_tells_what_each_source_delivered_in_the_window_however_late_it_is_written(
-    house: Installation, clock: SetClock
-) -> None:
-    run_due(house, schedule.TASKS)
-    for number, minutes in enumerate((5, 65, 70), start=1):
-        at = NOON + timedelta(minutes=minutes)
-        house.log.commit(OPERATOR, batch_of([event_at(number * 100, at)], number=number, received_at=at))
-    clock.pass_time(hours=72)
-    run_due(house, schedule.TASKS)
-    first, second, third = (coverage_of(house, NOON + n * HOUR) for n in range(3))
-    assert first["sources"] == {"web": {"state": "evaluated", "received": 1, "rulesets": ["f" * 64]}}
-    assert second["sources"] == {"web": {"state": "evaluated", "received": 2, "rulesets": ["f" * 64]}}
-    assert third["sources"] == {}
-
-
-def test_coverage_names_a_configured_source_that_delivered_nothing(tmp_path: Path, clock: SetClock) -> None:
-    with opened_house(tmp_path / "state", clock) as plain:
-        house = replace(plain, sources={"jwxt": Source(name="jwxt", kind="nginx.access", zone=UTC)})
-        run_due(house, schedule.TASKS)
-        assert coverage_of(house, NOON - HOUR)["sources"] == {"jwxt": {"state": "no_data", "received": 0}}
+def test_what_is_due_is_all_done_when_a_part_of_it_fails(house: Installation, clock: SetClock) -> None:
+    house.records.create(OPERATOR, Document(kind="mark", id="coverage", body={"mark": "no such place"}))
+    clock.pass_time(days=1)
+    with pytest.raises(StoreError):
+        schedule.go_on(house)
+    head = house.records.get(OPERATOR, "task", "retention")
+    assert head is not None
 
 
 # Retention.

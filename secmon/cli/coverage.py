@@ -1,0 +1,162 @@
+"""`secmon coverage`: what was evaluated, what was not run and why, and the proof of it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from secmon.cli.output import complain, flush, safe, write_json
+from secmon.cli.params import TimeType
+from secmon.cli.session import Session, session
+from secmon.errors import SecmonError
+from secmon.model.event import format_time
+
+HEAD = "coverage.head"
+
+
+@click.group(invoke_without_command=True)
+@click.option("--rule", help="Only this rule id.")
+@click.option("--source", help="Only this source.")
+@click.option("--since", type=TimeType(), help="Windows that end after this time (RFC 3339); default a day before.")
+@click.option("--until", type=TimeType(), help="Windows that begin before this time (RFC 3339).")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines: one row a rule, source and window.")
+@click.pass_context
+def coverage(
+    ctx: click.Context,
+    *,
+    rule: str | None,
+    source: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    as_json: bool,
+) -> None:
+    """Show what was evaluated, and what was not run and why (覆盖台账).
+
+    Example: secmon coverage --source jwxt-nginx --since 2026-09-07T00:00:00+08:00
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    here = session(ctx)
+    args = {
+        "rule": rule,
+        "source": source,
+        "since": format_time(since) if since else None,
+        "until": format_time(until) if until else None,
+    }
+    if as_json:
+        for row in here.call("coverage.rows", **args):
+            write_json(row)
+        flush()
+    elif rule:
+        rows = here.call("coverage.rows", **args)
+        head = ("source", "from", "to", "state", "number of events", "hits", "reason")
+        here.table(head, (_rule_cells(here, row) for row in rows))
+    else:
+        found = here.call("coverage.windows", **args)
+        columns = ("source", "from", "to", "state", "received", "number of events", "hits", "reason")
+        here.table(columns, (_cells(here, row) for row in found["rows"]))
+        until_text = here.time(found["until"])
+        click.echo(safe(here.words("complete up to {time}").format(time=until_text)), err=True)
+
+
+@coverage.command("verify")
+@click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An export.")
+@click.option("--key", "keys", multiple=True, metavar="HEX", help="Public key whose seals count; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def verify(ctx: click.Context, file: Path | None, keys: tuple[str, ...], *, as_json: bool) -> None:
+    """Check the ledger: against itself, its signed seals, and the stored batches.
+
+    Exit status 1 if anything is wrong; the first thing that is wrong is named. With --file it needs no installation.
+    Example: secmon coverage verify --file coverage.jsonl --key 1f0c…
+    """
+    found = _offline(file, keys) if file else _online(session(ctx), keys)
+    if as_json:
+        write_json(found)
+        flush()
+    else:
+        _print(session(ctx), found)
+    if not found["ok"]:
+        ctx.exit(1)
+
+
+@coverage.command("export")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
+@click.pass_context
+def export(ctx: click.Context, out: Path) -> None:
+    """Write the ledger and its seals as JSON Lines, for an auditor to verify without this installation.
+
+    Example: secmon coverage export --out coverage.jsonl
+    """
+    here = session(ctx)
+    lines = [orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in here.call("coverage.export")]
+    fresh = out.with_name(f".{out.name}.new")
+    fresh.write_bytes(b"".join(lines))
+    fresh.replace(out)
+    click.echo(safe(out), err=True)
+
+
+def _online(here: Session, keys: tuple[str, ...]) -> dict[str, Any]:
+    head = here.settings.state / HEAD
+    anchored = head.read_text(encoding="utf-8", errors="replace") if head.exists() else ""
+    found: dict[str, Any] = here.call("coverage.verify", anchored=anchored, trusted=list(keys))
+    return found
+
+
+def _offline(file: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    from secmon.app.coverage_proof import verify_export  # noqa: PLC0415  lazily: commands start fast
+    from secmon.store.signing import verifies  # noqa: PLC0415
+
+    if not keys:
+        complain(SecmonError("no key is named: seals are checked with their own", hint="name yours with --key"))
+    with file.open("rb") as lines:
+        return verify_export(lines, verifies, trusted=keys)
+
+
+def _print(here: Session, found: dict[str, Any]) -> None:
+    if found["ok"]:
+        text = here.words("complete up to {time}").format(time=here.time(found["complete_until"]))
+        click.echo(safe(text))
+        sealed = found["sealed_until"] or "—"
+        click.echo(safe(here.words("sealed up to {day}, public key {key}").format(day=sealed, key=_key(found))))
+        return
+    for problem in found["problems"]:
+        click.echo(safe(_problem(here, problem)))
+
+
+def _key(found: dict[str, Any]) -> str:
+    return str(found.get("public", "—"))
+
+
+def _problem(here: Session, text: str) -> str:
+    place, _, how = text.rpartition(": ")
+    return f"{place}: {here.words(how)}"
+
+
+def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        row["source"],
+        here.time(row["from"]),
+        here.time(row["to"]),
+        here.words(row["state"]),
+        row["counts"]["received"],
+        row["counts"]["events"],
+        row["hits"],
+        here.words(row["reason"]) if row["reason"] else "",
+    )
+
+
+def _rule_cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
+    window = row["window"]
+    reason = row.get("reason", "")
+    return (
+        row["source"],
+        here.time(window["from"]),
+        here.time(window["to"]),
+        here.words(row["state"]),
+        row["events"],
+        row.get("hits", "—"),
+        here.words(reason) if reason else "",
+    )
