@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from secmon.model.access import Access
@@ -42,6 +42,7 @@ class Installation:
     Args:
         retention_ceilings: retention class → most days that it is kept.
         calendar: what baselines compare by.
+        remembered: what `app.novelty` need not ask the store again; of this process, and may be lost at any time.
         class_names: class of personal data → its Chinese name, for documents and the console.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         signer: signs the seals of the coverage ledger; without it days are not sealed.
@@ -72,6 +73,7 @@ class Installation:
     renderers: Mapping[str, Renderer] = field(default_factory=dict)
     framework_texts: tuple[tuple[str, str], ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
+    remembered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
     signer: Signer | None = None

@@ -48,6 +48,7 @@ OPERATIONS: Mapping[str, Operation] = {
     # Likewise; the rules are tried by whoever asked, who reads the store.
     "rules.backtest": Operation("backtest:note", writes=True),
     "rules.scorecard": Operation("scorecard:run", content=True),
+    "rules.baselines": Operation("baselines:run_status", content=True),
     "sources.list": Operation("accounts:run_list"),
     "sources.show": Operation("accounts:run_show"),
     "coverage.rows": Operation("coverage:run_rows"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from secmon.app import ledger
+from secmon.app import baselines, ledger
 from secmon.app.coverage_writing import bring_forward
 from secmon.app.installation import Installation
 from secmon.app.retention import TASK as RETENTION
@@ -37,7 +37,10 @@ def _retention(house: Installation, access: Access, window: ledger.Window) -> Bo
     return {"dropped": apply_retention(house, access)}
 
 
-TASKS = (Task(RETENTION, timedelta(days=1), _retention),)
+TASKS = (
+    Task(RETENTION, timedelta(days=1), _retention),
+    Task(baselines.TASK, baselines.LENGTH, baselines.run),
+)
 
 
 def go_on(house: Installation, *, failing: Iterable[str] = ()) -> int:

@@ -204,3 +204,12 @@ def _between(hours: tuple[time, time], clock: time) -> bool:
 
 DAY_CLASSES: Mapping[str, DayClass] = {one.value: one for one in DayClass}
 HOURS: Mapping[str, Hours] = {one.value: one for one in Hours}
+
+DAY_CLASS_ZH = {
+    DayClass.EXAM: "考试日",
+    DayClass.SCHOOL: "上学日",
+    DayClass.HOLIDAY: "节假日",
+    DayClass.WEEKEND: "双休日",
+    DayClass.VACATION: "寒暑假",
+}
+HOURS_ZH = {Hours.SCHOOL: "在校时段", Hours.OFF: "课余时段", Hours.NIGHT: "夜间"}

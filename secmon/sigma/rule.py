@@ -243,6 +243,11 @@ class Baseline:
     hours: tuple[str, ...] = ()
     calendar: bool = True
 
+    @property
+    def is_of_absence(self) -> bool:
+        """Whether it is about what is missing: then what an exception suppresses is there all the same."""
+        return self.type in {"drop", "flatline"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrelationRule:

@@ -13,6 +13,7 @@ from secmon.classify.definition import load_definitions
 from secmon.content import classifier_files, framework_files
 from secmon.model.access import ROOT, Access, Principal, Role
 from secmon.model.asset import Asset, asset_register
+from secmon.model.calendar import Calendar
 from secmon.model.unit import Unit, UnitKind, unit_tree
 from secmon.pipeline import Stages
 from secmon.sigma.index import Engine
@@ -114,7 +115,9 @@ def stages_of(rules: str = RULES) -> Stages:
 
 
 @contextmanager
-def opened_house(state: Path, clock: SetClock | None = None, *, rules: str = RULES) -> Iterator[Installation]:
+def opened_house(
+    state: Path, clock: SetClock | None = None, *, rules: str = RULES, calendar: Calendar | None = None
+) -> Iterator[Installation]:
     """Open an installation on a folder; opening it again finds what was stored."""
     state.mkdir(parents=True, exist_ok=True)
     log = SqliteEventLog(state / "events", writable=True)
@@ -129,6 +132,7 @@ def opened_house(state: Path, clock: SetClock | None = None, *, rules: str = RUL
             stages=stages,
             ruleset=stages.ruleset or RuleSet(),
             tree=TREE,
+            calendar=calendar or Calendar(),
             register=stages.register,
             zone=ZoneInfo("Asia/Shanghai"),
             retention_days=183,

@@ -1,0 +1,36 @@
+"""`secmon rules baselines`: what baselines follow, and what they still learn."""
+
+from typing import Any
+
+import click
+
+from secmon.cli.output import flush, write_json
+from secmon.cli.session import session
+
+
+@click.command("baselines")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
+@click.pass_context
+def baselines(ctx: click.Context, *, as_json: bool) -> None:
+    """Show each baseline rule: how many groups it follows, how many of them it learns still, how many are too many.
+
+    Example: secmon rules baselines --json
+    """
+    here = session(ctx)
+    rows: list[dict[str, Any]] = here.call("rules.baselines")
+    if as_json:
+        for row in rows:
+            write_json({name: value for name, value in row.items() if value != ""})
+        flush()
+        return
+    is_chinese = here.settings["secmon.lang"] != "en"
+    cells = [
+        (
+            (row["rule.title_zh"] if is_chinese else "") or row["rule.name"],
+            here.words(row["type"]),
+            *(row.get(name, "—") for name in ("groups", "learning", "overflow")),
+            here.time(row.get("at")),
+        )
+        for row in rows
+    ]
+    here.table(("rule", "type", "groups", "learning", "overflow", "as of"), cells)

@@ -1,0 +1,58 @@
+"""Baselines over the hits of every store: late batches, and the same alerts as the definition finds."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from secmon.app import alerts, baselines
+from secmon.app.installation import Installation
+from secmon.app.ledger import Window
+from secmon.model.event import Event, format_time
+from secmon.model.hit import Hit
+from secmon.sigma.hits import make_hits
+from secmon.sigma.match import Definition
+from tests.app.houses import OPERATOR, SetClock
+from tests.app.test_baselines import DAY, START, expected, house_at
+from tests.contracts.backends import Opened
+from tests.contracts.builders import batch_of, identity
+
+
+def events_of(chance: random.Random, first: int, number: int) -> list[Event]:
+    """Return requests of two weeks, in no order of time."""
+    return [
+        {
+            "@timestamp": format_time(START + chance.random() * 14 * DAY),
+            "event.id": identity(n),
+            "event.dataset": "nginx.access",
+            "http.response.status_code": 200,
+            "url.path": chance.choice(["/a", "/b"]),
+            "source.ip": f"192.0.2.{chance.randint(1, 3)}",
+        }
+        for n in range(first, first + number)
+    ]
+
+
+def hits_of(house: Installation, events: Sequence[Event]) -> list[Hit]:
+    matcher = Definition(house.ruleset.rules)
+    return [hit for event in events for hit in make_hits(house.ruleset, event, matcher.match(event))]
+
+
+def test_every_store_gives_the_alerts_that_the_definition_finds(store: Opened, tmp_path: Path) -> None:
+    chance = random.Random(7)  # noqa: S311  a reproducible order, no secret
+    with house_at(tmp_path / "house") as small:
+        house = replace(small, log=store.log, records=store.records, clock=SetClock(START))
+        baselines.run(house, OPERATOR, Window("baselines", START, START))
+        end = START + 15 * DAY
+        for number in range(1, 4):
+            events = events_of(chance, 100 * number, 40)
+            store.log.commit(OPERATOR, batch_of(events, number=number, hits=hits_of(house, events)))
+            for minutes in range(0, 60, 10):
+                until = end + timedelta(hours=number, minutes=minutes)
+                house = replace(house, clock=SetClock(until))
+                baselines.run(house, OPERATOR, Window("baselines", until - timedelta(minutes=10), until))
+        found = alerts.every_alert(house, OPERATOR, alerts.AlertFilter())
+        wanted = expected(house, end + timedelta(hours=3, minutes=50))
+        assert {(one.id, one.content.count) for one in found if one.content.count} == wanted
+        assert len(wanted) > 1
