@@ -157,6 +157,6 @@ class Novelty:
         return next(self._hits(key, since, until), None)
 
     def _hits(self, key: str, since: datetime, until: datetime | None) -> Iterator[Hit]:
-        query = HitQuery(key=key, since=since, until=until, upto=self.upto, suppressed=False)
+        query = HitQuery(keys=(key,), since=since, until=until, upto=self.upto, suppressed=False)
         baseline, calendar = self.baseline, self.house.calendar
         return (hit for hit in self.house.log.hits(self.access, query) if fits(baseline, calendar.slot(hit.at)))

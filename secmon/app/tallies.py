@@ -141,7 +141,7 @@ class Tallies:
         is_of_absence = self.rule.baseline is not None and self.rule.baseline.is_of_absence
         suppressed = None if is_of_absence else False
         for window in windows:
-            query = HitQuery(key=key, since=window.start, until=window.end, upto=upto, suppressed=suppressed)
+            query = HitQuery(keys=(key,), since=window.start, until=window.end, upto=upto, suppressed=suppressed)
             yield from self.house.log.hits(self.access, query)
 
     def _met(
