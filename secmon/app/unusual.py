@@ -1,4 +1,4 @@
-"""Alerts of baselines: what was found becomes an alert, and one that proves to be ordinary says so."""
+"""Alerts of baselines: what was found becomes an alert, and one that proves to be ordinary is withdrawn."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +15,10 @@ from secmon.model.hit import Hit
 from secmon.model.ids import alert_id
 from secmon.sigma.deviation import Verdict
 from secmon.sigma.rule import CorrelationRule
-from secmon.triage.card import RuleCard, card_of
+from secmon.triage.card import card_of
 from secmon.triage.content import COUNT, Draft, of_rule
-from secmon.triage.lifecycle import raised, updated
+from secmon.triage.lifecycle import raised, updated, withdrawn
 
-WITHDRAWN = "secmon.withdrawn"
-ORDINARY = "迟到的日志到齐后复核，已不属异常。"
 _ATTEMPTS = 20
 _SHOWN = 7
 
@@ -115,14 +113,20 @@ class Unusual:
         return f"{self._clock(at):%Y-%m-%d %H:%M}"
 
     def _withdraw(self, values: dict[str, Value], start: datetime) -> None:
-        """Say of an alert that is there that what it told was ordinary after all."""
-        identity = alert_id(self.rule.id, values, start)
-        document = self.house.records.get(self.access, alerts.KIND, identity)
-        if document is None:
+        """Take an alert back, if there is one: late events made ordinary what it told."""
+        now, by = self.house.clock.now(), self.access.principal.id
+        for _ in range(_ATTEMPTS):
+            document = self.house.records.get(self.access, alerts.KIND, alert_id(self.rule.id, values, start))
+            if document is None or (alert := alerts.to_alert(document)).withdrawn:
+                return
+            after = withdrawn(alert, tick=0, at=now, by=by)
+            try:
+                self.house.records.replace(self.access, alerts.to_document(after, document.version))
+            except ConflictError:
+                continue  # an operator acted between reading and writing
+            self.revised += 1
             return
-        before = alerts.to_alert(document).content
-        captured = {**before.captured, WITHDRAWN: ORDINARY}
-        self._fold(Draft(identity, values, start, replace(before, count=0, captured=captured)))
+        raise ConflictError("others change the alerts at the same moment", hint="the next tick tries again")
 
     def _fold(self, draft: Draft) -> None:
         """Raise the alert of a draft, or bring it up to date; an operator who acts meanwhile is not overrun.
@@ -130,7 +134,7 @@ class Unusual:
         Raises:
             ConflictError: others keep getting in between.
         """
-        card, now, by = _card(self.rule, draft.content), self.house.clock.now(), self.access.principal.id
+        card, now, by = card_of(self.rule), self.house.clock.now(), self.access.principal.id
         for _ in range(_ATTEMPTS):
             document = self.house.records.get(self.access, alerts.KIND, draft.id)
             try:
@@ -148,12 +152,6 @@ class Unusual:
                 continue
             return
         raise ConflictError("others change the alerts at the same moment", hint="the next tick tries again")
-
-
-def _card(rule: CorrelationRule, content: AlertContent) -> RuleCard:
-    """Return the card whose reason tells, where that is so, that what it told was ordinary."""
-    card = card_of(rule)
-    return replace(card, reason=f"{ORDINARY}原告警：{card.reason}") if WITHDRAWN in content.captured else card
 
 
 def _class(slot: Slot) -> str:
