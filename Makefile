@@ -19,7 +19,7 @@ demo: $(STAMP)  ## set everything up and run the main job once on the shipped lo
 	$(if $(filter elasticsearch,$(STORE)),$(AROUND) --) $(BIN)/secmon demo --store $(STORE)
 
 test: $(STAMP)  ## set everything up and pass the tests; with a JDK 17+ and Maven also those on a real Elasticsearch
-	$(AROUND) --optional -- $(BIN)/python -m pytest -n auto
+	$(AROUND) --optional -- $(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(STAMP)  ## style, types, layers, content, and the quick tests
 	$(BIN)/ruff format --check .
@@ -31,7 +31,7 @@ check: $(STAMP)  ## style, types, layers, content, and the quick tests
 	$(BIN)/python -m pytest -q -n auto -m "not slow and not browser"
 
 faults: $(STAMP)  ## the long form of the fault loops: 200 SIGKILLs of imports and of the daemon, death at every sync, chaos, fuzzing
-	SECMON_FAULT_LOOPS=200 $(AROUND) --optional -- $(BIN)/python -m pytest -n auto tests/faults tests/sigma/test_sigma_fuzz.py tests/sigma/test_sigma_superset.py -m "slow or not slow"
+	SECMON_FAULT_LOOPS=200 $(AROUND) --optional -- $(BIN)/python -m pytest -n auto --dist loadgroup tests/faults tests/sigma/test_sigma_fuzz.py tests/sigma/test_sigma_superset.py -m "slow or not slow"
 
 bench: $(STAMP)  ## µs per stage, and the whole pipeline
 	$(BIN)/python -m bench

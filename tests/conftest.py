@@ -15,7 +15,6 @@ _GROUPS = {
     "elasticsearch": "SECMON_ES_URL",
     "public_rules": "SECMON_PUBLIC_RULES",
     "corpora": "SECMON_CORPORA",
-    "chaos": "SECMON_FAULT_LOOPS",
 }
 
 

@@ -28,7 +28,7 @@ from secmon.errors import StoreUnavailableError
 from tests.faults.clusters import OTHER, Load, Site, id_of, read_by
 from tests.faults.running import ACCESS, SOURCE, Daemon, House, is_alive, is_balanced, log_line, loops, until
 
-pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow, pytest.mark.chaos]
+pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 
 LOOPS = loops(0)
 ROUNDS = max(1, LOOPS // 40)  # a long round kills five processes and freezes two: minutes

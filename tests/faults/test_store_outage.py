@@ -28,7 +28,7 @@ from tests.faults.running import (
     web_line,
 )
 
-pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow, pytest.mark.chaos]
+pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 
 OPTIONS = Options(port=9670)
 WITHIN_S = 180.0
