@@ -25,9 +25,10 @@ from secmon.store.elasticsearch.failures import (
     is_blocked,
 )
 from secmon.store.elasticsearch.gateway import Answer, Gateway
-from secmon.store.elasticsearch.pace import MAX_REQUESTS, Pace
+from secmon.store.elasticsearch.pace import MAX_BYTES, MAX_REQUESTS, Pace
 
 MAX_ITEMS: Final = 5_000
+FIRST_PIECE_BYTES: Final = 128 * 1024
 ATTEMPTS: Final = 8
 """In a row, without a single item taken."""
 RESENDS: Final = 3
@@ -100,9 +101,10 @@ class BulkWriter:
         outcomes: list[Outcome] = []
         under_way: deque[Future[None]] = deque()
         try:
+            sizes = _rising(lambda: self._pace.bytes)
             for index, actions in work:
                 outcomes.append(Outcome())
-                for part in _cut(actions, lambda: self._pace.bytes):
+                for part in _cut(actions, sizes.__next__):
                     under_way.append(self._started(index, part, outcomes[-1]))
                     while under_way and under_way[0].done():
                         under_way.popleft().result()
@@ -214,6 +216,14 @@ def overwrite(item: Item, token: str, seq_no: int, primary_term: int) -> Action:
     """Return the action that replaces exactly one version of a document."""
     command = f'{{"index":{{"_id":"{item.id}","if_seq_no":{seq_no},"if_primary_term":{primary_term}}}}}'
     return Action(item.id, command.encode(), item.document(token.encode()))
+
+
+def _rising(most: Callable[[], int]) -> Iterator[int]:
+    """Yield the bytes of one request after the other: few at first, so that the cluster has something to do at once."""
+    size = FIRST_PIECE_BYTES
+    while True:
+        yield min(size, most())
+        size = min(size * 2, MAX_BYTES)
 
 
 def _cut(actions: Iterable[Action], size: Callable[[], int]) -> Iterator[list[Action]]:
