@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from secmon.app.installation import Installation
-from secmon.model.access import Access
+from secmon.model.access import Access, job_access
 from secmon.model.event import format_time
 from secmon.model.hit import Hit
 from secmon.model.record import Body, Document, RecordQuery
@@ -21,6 +21,8 @@ from secmon.triage.card import RuleCard, bare_card, card_of
 
 RULE, RULESET, SUPPRESSION = "rule", "ruleset", "suppression"
 _PAGE = 500
+KEEPER = job_access("rulebook")
+"""Whose the rule book is: rules and exceptions belong to no unit."""
 
 
 def keep(house: Installation, access: Access) -> None:

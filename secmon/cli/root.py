@@ -22,6 +22,7 @@ COMMANDS = {
     "detect": "secmon.cli.detect:detect",
     "scan": "secmon.cli.scan:scan",
     "rules": "secmon.cli.rules:rules",
+    "tuning": "secmon.cli.tuning:tuning",
     "import": "secmon.cli.import_:import_",
     "sources": "secmon.cli.sources:sources",
     "deadletters": "secmon.cli.deadletters:deadletters",

@@ -1,6 +1,7 @@
 """`secmon rules`: which rules run and which do not, and whether they find what they should."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from secmon.cli.rules_baselines import baselines
 from secmon.cli.rules_import import import_
 from secmon.cli.rules_score import navigator, scorecard
 from secmon.cli.shared import color, shared
+from secmon.clock import SystemClock
 from secmon.content import playbook_files, read_files, shipped
 from secmon.errors import ContentError
 from secmon.sigma.rule import RuleFile, RuleSet
@@ -43,7 +45,7 @@ def list_(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, as_json:
 
     Example: secmon rules list --json
     """
-    ruleset, errors = _load(_folders(ctx, paths), () if paths else _pipelines(ctx))
+    ruleset, errors = _load(paths) if paths else _of_settings(ctx)
     rows = _rows(ruleset)
     if as_json:
         for row in rows:
@@ -129,22 +131,13 @@ def _playbook_ids(overlays: Sequence[Path]) -> set[str]:
     return {book.id for book in books if book is not None}
 
 
-def _folders(ctx: click.Context, paths: tuple[Path, ...]) -> list[Path]:
-    if paths:
-        return list(paths)
+def _of_settings(ctx: click.Context) -> tuple[RuleSet, list[ContentError]]:
+    """Return the rules of the settings, with their pipelines and lists."""
     from secmon.cli.session import session  # noqa: PLC0415  lazily: only the settings' rules need the settings
+    from secmon.wiring.content import rule_texts  # noqa: PLC0415
 
-    return [shipped("rules"), *session(ctx).settings["content.rules"]]
-
-
-def _pipelines(ctx: click.Context) -> list[RuleFile]:
-    """Return the pipelines of the settings, which belong to the rules of the settings."""
-    from secmon.cli.session import session  # noqa: PLC0415  as above
-
-    found, errors = read_files(session(ctx).settings["content.pipelines"], "*.yml")
-    for error in errors:
-        raise error
-    return [RuleFile(*each) for each in found]
+    texts, errors = rule_texts(session(ctx).settings)
+    return load_rules(texts.files, pipelines=texts.pipelines, placeholders=texts.lists), errors
 
 
 def _beside(path: Path) -> Path:
@@ -152,27 +145,38 @@ def _beside(path: Path) -> Path:
     return path.with_suffix(".test.yaml") if path.is_file() else path
 
 
-def _load(folders: Sequence[Path], pipelines: Sequence[RuleFile] = ()) -> tuple[RuleSet, list[ContentError]]:
+def _load(folders: Sequence[Path]) -> tuple[RuleSet, list[ContentError]]:
     found, errors = read_files(folders, "*.yml")
-    return load_rules([RuleFile(*each) for each in found], pipelines=pipelines), errors
+    return load_rules([RuleFile(*each) for each in found]), errors
 
 
 def _rows(ruleset: RuleSet) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [
-        {
+    disabled = _disabled(ruleset, SystemClock().now())
+    rows: list[dict[str, Any]] = []
+    for rule in ruleset.by_id.values():
+        row: dict[str, Any] = {
             "rule.id": rule.id,
             "rule.name": rule.name,
             "rule.level": rule.level.value,
             "path": rule.path,
-            "state": "active",
+            "state": "disabled" if rule.id in disabled else "active",
         }
-        for rule in ruleset.by_id.values()
-    ]
+        if rule.id in disabled:
+            row["disabled_by"] = disabled[rule.id]
+        if rule.id in ruleset.tuned:
+            row["tuned_by"] = list(ruleset.tuned[rule.id])
+        rows.append(row)
     for problem in ruleset.problems:
         row = {"rule.id": problem.rule_id, "rule.name": problem.name, "path": problem.path, "state": problem.state}
         advice = f" ({problem.hint})" if problem.hint else ""
         rows.append({**row, "problem": f"{problem.path}:{problem.line}: {problem.problem}{advice}"})
     return sorted(rows, key=lambda row: (row["path"], row["rule.id"]))
+
+
+def _disabled(ruleset: RuleSet, now: datetime) -> dict[str, str]:
+    """Return id of each rule that is disabled everywhere now → what disables it."""
+    found = (one for one in ruleset.suppressions if one.kind == "disabled" and one.lasts(now))
+    return {rule_id: one.id for one in found if not one.units and not one.assets for rule_id in one.rule_ids}
 
 
 def _case_row(outcome: Outcome) -> dict[str, Any]:

@@ -48,13 +48,12 @@ def read_exception(document: YamlDocument, settings: Settings, rules: Mapping[st
     return _suppression(document, "exception", approval, sorted(made, key=lambda part: part.rule_ids))
 
 
-def read_disabled(document: YamlDocument, rule_ids: Sequence[str]) -> Suppression:
-    """Read the part of an override that disables rules for a time.
+def read_disabled(document: YamlDocument, approval: Approval, rule_ids: Sequence[str]) -> Suppression:
+    """Return what an override that disables rules for a time makes of their hits.
 
     Raises:
-        RuleError: nobody answers for it, or it has no end.
+        RuleError: it has no id.
     """
-    approval = read_approval(document, mandatory=("expires",), optional=("units", "assets", "starts", "zone"))
     return _suppression(document, "disabled", approval, [Part(tuple(sorted(rule_ids)))])
 
 

@@ -17,7 +17,7 @@ from secmon.sigma.values import texts_of, utf8
 # A longer value is kept as its head and a digest of the whole: still distinct from any other, but small.
 MAX_CAPTURED = 256
 _HEAD = 200
-_MORE = "…"
+MORE = "…"
 MAX_LIST = 16
 
 
@@ -69,7 +69,7 @@ def captured(value: Value) -> Value:
 
 def _bounded(text: str) -> str:
     if len(text) > MAX_CAPTURED:
-        text = f"{text[:_HEAD]}{_MORE}{hashlib.sha256(utf8(text)).hexdigest()[:16]}"
+        text = f"{text[:_HEAD]}{MORE}{hashlib.sha256(utf8(text)).hexdigest()[:16]}"
     if not text.isascii():  # a lone surrogate out of a JSON escape could not be stored
         text = text.encode("utf-8", "backslashreplace").decode()
     return text

@@ -13,16 +13,18 @@ An update of the rules keeps it: the override applies to whatever the rule says 
 hits are kept; they are annotated until it expires (`suppression.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from secmon.model.hit import Level
-from secmon.sigma.approval import read_approval
+from secmon.sigma.approval import Approval, read_approval
 from secmon.sigma.compile import CompiledRule, RuleError, digest_of
 from secmon.sigma.custom import CustomError, read_grouping
 from secmon.sigma.documents import YamlDocument
+from secmon.sigma.exceptions import identity_of
 from secmon.sigma.filters import references_in
+from secmon.sigma.suppression import Adjustment
 
 KEYS = ("rules", "level", "group_by", "group_window", "disabled")
 
@@ -36,12 +38,14 @@ class Override:
         references: ids and names of the rules it is for; never empty.
         changes: what it says, as the rule would say it; without `rules` and `disabled`.
         disables: it disables the rules for a time.
+        approval: who answers for it.
     """
 
     document: YamlDocument
     references: tuple[str, ...]
     changes: Mapping[str, Any]
     disables: bool
+    approval: Approval
 
     def is_for(self, identity: str, reference: object) -> bool:
         """Tell whether it is for a rule with this id and this name."""
@@ -110,9 +114,29 @@ def read_override(document: YamlDocument) -> Override:
         raise RuleError("disabled is true or false", document.line_of("override", "disabled"))
     if not changes and not disables:
         raise RuleError("the override changes nothing", document.line_of("override"), hint="known: " + ", ".join(KEYS))
-    if not disables:
-        read_approval(document, mandatory=())
-    return Override(document, references, changes, disables)
+    mandatory, optional = (("expires",), ("units", "assets", "starts", "zone")) if disables else ((), ())
+    approval = read_approval(document, mandatory=mandatory, optional=optional)
+    return Override(document, references, changes, disables, approval)
+
+
+def adjustment(found: Override, rule_ids: Iterable[str]) -> Adjustment:
+    """Return what is told of an override that changes some rules.
+
+    Raises:
+        RuleError: it has no id.
+    """
+    changes = {key: ", ".join(each) if isinstance(each, list) else str(each) for key, each in found.changes.items()}
+    return Adjustment(
+        id=identity_of(found.document),
+        name=str(found.document.data.get("title") or ""),
+        path=found.document.path,
+        line=found.document.line,
+        owner=found.approval.owner,
+        approver=found.approval.approver,
+        reason=found.approval.reason,
+        rule_ids=tuple(sorted(rule_ids)),
+        changes=tuple(changes.items()),
+    )
 
 
 def _check(document: YamlDocument, changes: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from secmon.model.hit import Level
-from secmon.sigma.suppression import Suppression
+from secmon.sigma.suppression import Adjustment, Suppression
 from secmon.sigma.tree import Node, Operator
 
 DEFAULT_GROUP_WINDOW = timedelta(hours=1)
@@ -323,7 +323,7 @@ class RuleSet:
         digest: 32 hex over the digests of all that runs, and of all that suppresses.
         by_id: every rule and correlation that runs.
         suppressions: exceptions, disabled rules and maintenance windows, by id.
-        tuned: id of a rule → ids of the overrides that change it.
+        adjustments: overrides, by id.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -333,4 +333,13 @@ class RuleSet:
     digest: str = ""
     by_id: Mapping[str, Rule | CorrelationRule] = field(default_factory=dict)
     suppressions: tuple[Suppression, ...] = ()
-    tuned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    adjustments: tuple[Adjustment, ...] = ()
+
+    @property
+    def tuned(self) -> Mapping[str, tuple[str, ...]]:
+        """Id of a rule → ids of the overrides that change it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for each in self.adjustments:
+            for rule_id in each.rule_ids:
+                found[rule_id] = (*found.get(rule_id, ()), each.id)
+        return found

@@ -127,7 +127,7 @@ class _Loader:
             digest=digest_of(digests, quiet) if quiet else digest_of(digests),
             by_id={rule.id: rule for rule in everything},
             suppressions=self.tuning.suppressions,
-            tuned=self.tuning.tuned,
+            adjustments=self.tuning.adjustments,
         )
 
 

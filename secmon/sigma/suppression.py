@@ -99,3 +99,23 @@ class Suppression:
     def lasts(self, at: datetime) -> bool:
         """Tell whether it is in force at a moment; of a weekly window: whether it recurs then."""
         return self.since <= at < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """An override that is in force; fields as in `Suppression`.
+
+    Args:
+        rule_ids: the rules that it changes, sorted.
+        changes: what it changes, key and value as they are written.
+    """
+
+    id: str
+    name: str
+    path: str
+    line: int
+    owner: str
+    approver: str
+    reason: str
+    rule_ids: tuple[str, ...]
+    changes: tuple[tuple[str, str], ...]

@@ -7,11 +7,11 @@ from secmon.sigma.approval import is_governed
 from secmon.sigma.collections import is_rule
 from secmon.sigma.compile import CompiledRule, RuleError, Settings
 from secmon.sigma.documents import YamlDocument
-from secmon.sigma.exceptions import identity_of, read_disabled, read_exception, read_maintenance
+from secmon.sigma.exceptions import read_disabled, read_exception, read_maintenance
 from secmon.sigma.linking import Linker
-from secmon.sigma.overrides import Override, read_override
+from secmon.sigma.overrides import Override, adjustment, read_override
 from secmon.sigma.rule import DocumentKind
-from secmon.sigma.suppression import Suppression
+from secmon.sigma.suppression import Adjustment, Suppression
 
 Failed = list[tuple[YamlDocument, RuleError]]
 
@@ -32,12 +32,12 @@ class Tuning:
     Args:
         documents: exceptions, overrides and maintenance windows, by what identifies them.
         suppressions: what was made of them, by id.
-        tuned: id of a rule → ids of the overrides that change it.
+        adjustments: the overrides that change rules, by id.
     """
 
     documents: dict[str, YamlDocument] = field(default_factory=dict)
     suppressions: tuple[Suppression, ...] = ()
-    tuned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    adjustments: tuple[Adjustment, ...] = ()
     _disabling: list[Override] = field(default_factory=list)
 
     def override(self, rules: dict[str, CompiledRule], pending: dict[str, YamlDocument]) -> Failed:
@@ -62,9 +62,9 @@ class Tuning:
         documents = {key: found.tuned_document(each) for key, each in later.items()}
         rules.update(tuned)
         pending.update(documents)
-        identity = identity_of(found.document)
-        for key in (*tuned, *documents) if found.changes else ():
-            self.tuned[key] = (*self.tuned.get(key, ()), identity)
+        if found.changes:
+            made = adjustment(found, [*tuned, *documents])
+            self.adjustments = tuple(sorted((*self.adjustments, made), key=lambda each: each.id))
 
     def suppress(self, settings: Settings, linker: Linker) -> Failed:
         """Read what suppresses hits, now that every rule is there; return what is wrong."""
@@ -94,7 +94,7 @@ class Tuning:
 def _disabled(found: Override, linker: Linker) -> Suppression:
     rules = [each.rule.id for each in linker.rules.values() if found.is_for(each.rule.id, each.reference)]
     correlations = [each.rule.id for each in linker.correlations.values() if found.is_for(each.rule.id, each.reference)]
-    suppression = read_disabled(found.document, [*rules, *correlations])
+    suppression = read_disabled(found.document, found.approval, [*rules, *correlations])
     if correlations and (suppression.units or suppression.assets):
         line = found.document.line_of("custom", "secmon", "units" if suppression.units else "assets")
         hint = "a correlation is of no unit: write an exception for its base rules"
