@@ -52,7 +52,7 @@ class Covered:
 
     Args:
         technique: its id, such as "T1110.003".
-        tactics: tactics that its rules name, in ATT&CK's order.
+        tactics: tactics that its rules name for it (`_tactics`), in ATT&CK's order.
         firing: rules that can fire with the configured sources, by id.
         idle: rules that cannot.
     """
@@ -86,7 +86,7 @@ def coverage(ruleset: RuleSet, sources: Mapping[str, Source], *, router: Router 
 
 
 def _covered(technique: str, rules: list[AnyRule], firing: set[str]) -> Covered:
-    named = {tactic for rule in rules for tactic in rule.tactics}
+    named = _tactics(rules)
     can = [rule for rule in rules if can_fire(rule, firing)]
     return Covered(
         technique,
@@ -94,6 +94,18 @@ def _covered(technique: str, rules: list[AnyRule], firing: set[str]) -> Covered:
         tuple(sorted(can, key=_id_of)),
         tuple(sorted((rule for rule in rules if rule not in can), key=_id_of)),
     )
+
+
+def _tactics(rules: Iterable[AnyRule]) -> frozenset[str]:
+    """Return the tactics of a technique as far as tags tell: a rule of several tactics does not say which is whose.
+
+    Rules with one tactic decide; without such rules the tactics that all of them share, else all of them.
+    """
+    named = [frozenset(rule.tactics) for rule in rules if rule.tactics]
+    single = [tactics for tactics in named if len(tactics) == 1]
+    if single:
+        return frozenset().union(*single)
+    return frozenset.intersection(*named) or frozenset().union(*named) if named else frozenset()
 
 
 def _id_of(rule: AnyRule) -> str:

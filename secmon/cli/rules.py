@@ -11,6 +11,7 @@ from secmon.app.rule_tests import parse_lines
 from secmon.cli.output import complain, flush, words, write_json, write_table
 from secmon.cli.rules_backtest import backtest
 from secmon.cli.rules_baselines import baselines
+from secmon.cli.rules_cost import cost
 from secmon.cli.rules_import import import_
 from secmon.cli.rules_score import navigator, scorecard
 from secmon.cli.shared import color, shared
@@ -72,6 +73,7 @@ def _print_table(ctx: click.Context, ruleset: RuleSet, rows: list[dict[str, Any]
 
 
 rules.add_command(backtest)
+rules.add_command(cost)
 rules.add_command(import_)
 rules.add_command(navigator)
 rules.add_command(scorecard)

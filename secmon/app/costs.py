@@ -1,0 +1,57 @@
+"""What rules cost, measured on stored events of the last time or on a file (`secmon rules cost`)."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from secmon.app.installation import Installation
+from secmon.errors import SearchStoppedError
+from secmon.model.access import Access
+from secmon.model.event import Event
+from secmon.model.questions import EventQuery
+from secmon.model.search import Budget
+from secmon.sigma.cost import Profile, RuleCost
+from secmon.sigma.rule import RuleSet
+
+MAX_EVENTS: Final = 20_000
+ALWAYS: Final = "tried on every event of its log source"
+
+
+def stored(
+    house: Installation, access: Access, *, since: datetime | None, seconds: float, limit: int = MAX_EVENTS
+) -> Iterator[Event]:
+    """Yield the latest stored events in scope, for at most some time."""
+    budget = Budget(house.clock.monotonic_s, seconds)
+    query = EventQuery(since=since, ascending=False, limit=limit)
+    try:
+        yield from house.log.events(access, query, budget=budget)
+    except SearchStoppedError:
+        return  # what was read is a sample all the same
+
+
+def measure(ruleset: RuleSet, events: Iterable[Event], clock: Callable[[], float]) -> tuple[list[RuleCost], int]:
+    """Return what each rule cost, the dearest first, and over how many events."""
+    profile = Profile(ruleset.rules, clock)
+    for event in events:
+        profile.add(event)
+    return profile.costs(), profile.events
+
+
+def rows(costs: Iterable[RuleCost], *, top: int) -> list[dict[str, Any]]:
+    """Return the dearest rules as plain data (contracts: `rules cost`)."""
+    costs = list(costs)
+    total = sum(cost.seconds for cost in costs)
+    return [
+        {
+            "rule.id": cost.rule.id,
+            "rule.name": cost.rule.name,
+            "events": cost.events,
+            "evaluations": cost.evaluations,
+            "hits": cost.hits,
+            "seconds": round(cost.seconds, 6),
+            "share": round(cost.seconds / total, 4) if total else 0.0,
+            "atoms_without_index": len(cost.slow_atoms),
+            "why": [*([ALWAYS] if cost.is_always_tried else []), *cost.slow_atoms],
+        }
+        for cost in costs[:top]
+    ]
