@@ -22,7 +22,7 @@ from secmon.model.record import Body
 from secmon.sigma.reach import can_reach
 from secmon.sigma.rule import LogSource
 
-__all__ = ["CoverageFilter", "closed_until", "rows", "verify", "windows"]
+__all__ = ["CoverageFilter", "by_hour", "closed_until", "rows", "verify", "windows"]
 
 DEFAULT_SPAN = timedelta(days=1)
 MAX_ROWS = 500_000
@@ -62,6 +62,12 @@ def windows(house: Installation, access: Access, wanted: CoverageFilter) -> list
     return [found for _, found, _ in _rows(house, access, wanted)]
 
 
+def by_hour(house: Installation, access: Access, wanted: CoverageFilter) -> Iterator[tuple[str, Body]]:
+    """Yield (start of the hour, row) by hour and source: a row of several hours once for each."""
+    for hour, row, _ in _rows(house, access, wanted):
+        yield hour, row
+
+
 def _rows(house: Installation, access: Access, wanted: CoverageFilter) -> Iterator[tuple[str, Body, Body]]:
     until = wanted.until or closed_until(house, access)
     if until is None:
@@ -89,7 +95,8 @@ def rows(house: Installation, access: Access, wanted: CoverageFilter) -> Iterato
         for digest in row["rulesets"] or [sheet["ruleset"]]:
             for rule_id, rule_digest, is_correlation in manifests.reaching(digest, kind):
                 if not wanted.rule or rule_id == wanted.rule:
-                    yield _of_rule(row, window, rule_id, rule_digest, is_correlation=is_correlation)
+                    name = {"rule.name": manifests.name(digest, rule_id)}
+                    yield _of_rule(row, window, rule_id, rule_digest, is_correlation=is_correlation) | name
 
 
 def _of_rule(row: Body, window: Body, rule_id: str, digest: str, *, is_correlation: bool) -> Body:
@@ -113,6 +120,7 @@ def _idle(manifests: "_Manifests", sheet: Body, window: Body, wanted: CoverageFi
         if not wanted.rule or wanted.rule == one["rule.id"]:
             yield {
                 "rule.id": one["rule.id"],
+                "rule.name": one["rule.name"],
                 "source": EVERY,
                 "window": window,
                 "state": CoverageState.NOT_RUN.value,
@@ -161,6 +169,10 @@ class _Manifests:
             document = self.house.records.get(self.access, RULESET, digest)
             self._found[digest] = document.body if document else {}
         return self._found[digest]
+
+    def name(self, digest: str, rule_id: str) -> str:
+        """Return what a rule of a rule set is called."""
+        return str(self._manifest(digest).get("names", {}).get(rule_id, rule_id))
 
     def idle(self, identity: str) -> list[Mapping[str, str]]:
         """Return the rules that did not run."""

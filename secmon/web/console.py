@@ -19,7 +19,18 @@ from secmon.daemon.service import Daemon
 from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError, StoreUnavailableError
 from secmon.web import health
 from secmon.web.guard import Guard, Hosts
-from secmon.web.pages import account, alerts, bulletins, compliance, deadletters, hunt, overview, rules, sources
+from secmon.web.pages import (
+    account,
+    alerts,
+    bulletins,
+    compliance,
+    coverage,
+    deadletters,
+    hunt,
+    overview,
+    rules,
+    sources,
+)
 from secmon.web.respond import error_page
 
 _STATIC = Path(__file__).parent / "static"
@@ -53,6 +64,7 @@ def create_console(daemon: Daemon, *, host: str, hosts: Sequence[str] = ()) -> G
             *hunt.ROUTES,
             *rules.ROUTES,
             *sources.ROUTES,
+            *coverage.ROUTES,
             *deadletters.ROUTES,
             *compliance.ROUTES,
             *bulletins.ROUTES,

@@ -62,6 +62,12 @@ def sources_in_sight(daemon: Daemon, visitor: Visitor) -> list[accounts.Account]
     return found if scope.is_root else [one for one in found if scope.sees(_unit_of(house, one.source))]
 
 
+def source_names_in_sight(house: Installation, visitor: Visitor) -> frozenset[str] | None:
+    """Return the names of the configured sources a visitor may see; None for every source there is."""
+    scope = visitor.access.scope
+    return None if scope.is_root else frozenset(name for name in house.sources if scope.sees(_unit_of(house, name)))
+
+
 def _unit_of(house: Installation, source: str) -> str | None:
     configured = house.sources.get(source)
     if configured is None:

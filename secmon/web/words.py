@@ -23,6 +23,22 @@ CHECK_ZH = {
     "spool": "本机缓存",
     "correlations": "关联规则",
 }
+COVERAGE_ZH = {
+    "evaluated": "已评估",
+    "re_evaluated": "已重新评估",
+    "no_data": "无数据",
+    "not_run": "未运行",
+    "open": "尚未关账",
+}
+COVERAGE_SIGN = {"evaluated": "✓", "re_evaluated": "补", "no_data": "空", "not_run": "✕", "open": "·"}
+"""State of a window → its sign in the matrix: told by its form, not by colour alone."""
+COVERAGE_REASON_ZH = {
+    "down": "没有守护进程运行",
+    "failing": "来源读取失败",
+    "late_commit": "关账后又有日志入库",
+    "broken": "规则有错误",
+    "unroutable": "没有对应的日志来源类型",
+}
 LETTER_STATE_ZH = {"waiting": "待处理", "replayed": "已重放入库", "dropped": "已放弃"}
 BULLETIN_STATE_ZH = {
     "draft": "草稿",
@@ -73,6 +89,7 @@ STEP_ZH = {
     "reopen": "重新打开",
     "withdraw": "撤销：条件不再成立",
     "return": "撤销后又成立",
+    "settle": "情况解除",
     "ack": "确认",
     "investigate": "开始研判",
     "contain": "标为已遏制",
@@ -141,6 +158,8 @@ FIELD_ZH = {
     "process.executable": "程序",
     "process.name": "进程",
     "rule.name": "特征名称",
+    "secmon.reason": "原因",
+    "secmon.source": "日志来源",
     "service.name": "服务",
     "source.ip": "来源地址",
     "source.port": "来源端口",

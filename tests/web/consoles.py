@@ -251,7 +251,17 @@ def alerts(client: TestClient, query: str = "") -> list[dict[str, Any]]:
 
 def pages(client: TestClient) -> list[str]:
     """Return the address of every page that a logged-in user can open, made so that each has something to show."""
-    found = ["/", "/alerts", "/alerts?state=all", "/sources", "/compliance", "/bulletins", "/nothing-here"]
+    found = [
+        "/",
+        "/alerts",
+        "/alerts?state=all",
+        "/sources",
+        "/coverage",
+        "/coverage?unit=day",
+        "/compliance",
+        "/bulletins",
+        "/nothing-here",
+    ]
     found += ["/hunt", "/hunt?q=&field=url.path", "/hunt?q=event.module:*", "/hunt?q=user.name:"]
     found += ["/rules", "/rules?days=365", "/attack"]
     scores = [row for row in data_of(client, "/rules")["scores"] if row["state"] in {"active", "retired"}]
