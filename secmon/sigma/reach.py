@@ -24,7 +24,7 @@ def _named(*names: str) -> frozenset[str]:
 _WINDOWS: Alternative = {
     "event.category": _ANY,
     "event.code": _ANY,
-    "event.dataset": _ANY,
+    "event.dataset": _named("windows."),
     "event.module": _named("windows", "sysmon"),
     "event.type": _ANY,
     "dns.question.name": _ANY,
@@ -33,7 +33,8 @@ _WINDOWS: Alternative = {
     "winlog.provider_name": _ANY,
 }
 
-# Kind of source → the fields that routes look at, of those that its parser sets, with the values they may have.
+# Kind of source → the fields that routes look at, of those that its parser sets, with the values they may have; one
+# that ends in a dot stands for all that begin with it.
 # A kind that is missing here passes on what others wrote: any field may stand in it.
 _SENDS: Mapping[str, Alternative] = {
     "nginx.access": {
@@ -89,9 +90,13 @@ def _may_fit(option: Alternative, sends: Alternative) -> bool:
     for name, accepted in option.items():
         if name not in sends:
             return False
-        if accepted and sends[name] and not accepted & sends[name]:
+        if accepted and sends[name] and not any(_may_send(value, sends[name]) for value in accepted):
             return False
     return True
+
+
+def _may_send(value: str, sent: frozenset[str]) -> bool:
+    return value in sent or any(one.endswith(".") and value.startswith(one) for one in sent)
 
 
 def can_hold(tree: Node, present: Collection[str]) -> bool:
