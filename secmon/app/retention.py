@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from secmon.app import audit, ledger
 from secmon.app.installation import Installation
-from secmon.errors import AccessError, StoreError
+from secmon.errors import AccessError, ConflictError, StoreError
 from secmon.model.access import Access, Role
 from secmon.model.batch import Partition
 from secmon.model.event import format_time, parse_time
@@ -89,12 +89,17 @@ def dropped_until(house: Installation, access: Access) -> date | None:
 
 def _write_dropped(house: Installation, access: Access, day: date) -> None:
     kind, identity = _DROPPED
-    document = house.records.get(access, kind, identity)
     body: Body = {"until": day.isoformat()}
-    if document is None:
-        house.records.create(access, Document(kind=kind, id=identity, body=body))
-    elif document.body["until"] < body["until"]:
-        house.records.replace(access, Document(kind=kind, id=identity, body=body, version=document.version))
+    while True:
+        document = house.records.get(access, kind, identity)
+        try:
+            if document is None:
+                house.records.create(access, Document(kind=kind, id=identity, body=body))
+            elif document.body["until"] < body["until"]:
+                house.records.replace(access, Document(kind=kind, id=identity, body=body, version=document.version))
+        except ConflictError:
+            continue  # another daemon wrote a day of its own: the later one stays
+        return
 
 
 def confirm_clock(house: Installation, access: Access) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -11,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.app import alerts, audit, checkpoints, deadletters, ingest, integrity, ledger, schedule
+from secmon.app.coverage import CoverageFilter, windows
+from secmon.app.coverage_proof import verify
+from secmon.app.coverage_writing import bring_forward
 from secmon.app.evaluate import evaluate, is_current
 from secmon.app.imports import Imported, import_streams
 from secmon.app.ingest import ingest_stream
@@ -22,7 +26,8 @@ from secmon.errors import ConflictError
 from secmon.model.batch import Counts
 from secmon.model.questions import EventQuery
 from secmon.model.record import RecordQuery
-from tests.app.houses import NOON, OPERATOR, RULES, SetClock, access_line, opened_house
+from secmon.store.signing import FileSigner
+from tests.app.houses import NOON, OPERATOR, RULES, SHELL, SetClock, access_line, opened_house
 from tests.app.interleaving import Stopped, every_point, frozen, stopping
 from tests.app.test_ticks import commit, facts, refused, shells
 
@@ -162,20 +167,46 @@ def test_a_window_has_one_row_whoever_does_it(tmp_path: Path) -> None:
     def due() -> Iterator[Installation]:
         clock.moment = NOON
         with opened_house(tmp_path / str(next(numbers)), clock) as house:
-            schedule.run_due(house)
+            hourly(house)
             commit(house, 1, shells(1, 2))
             clock.pass_time(hours=2)
             yield house
 
-    for at, house in every_point(due, schedule.run_due, schedule.run_due):
-        rows = house.records.find(OPERATOR, RecordQuery(kind=ledger.KIND, equals={"task": ("coverage",)})).documents
+    def hourly(house: Installation) -> int:
+        return schedule.run_due(house, (schedule.Task("work", timedelta(hours=1), lambda *_: {}),))
+
+    for at, house in every_point(due, hourly, hourly):
+        rows = house.records.find(OPERATOR, RecordQuery(kind=ledger.KIND, equals={"task": ("work",)})).documents
         starts = sorted(row.body["from"] for row in rows)
         assert len(starts) == len(set(starts)) == 3, f"frozen before call {at}"
         assert all(row.version == 1 for row in rows)
-        head = house.records.get(OPERATOR, "task", "coverage")
+        head = house.records.get(OPERATOR, "task", "work")
         assert head is not None
         assert head.body["done_until"] == max(row.body["to"] for row in rows)
-        assert list(ledger.due(house, OPERATOR, "coverage", timedelta(hours=1))) == []
+        assert list(ledger.due(house, OPERATOR, "work", timedelta(hours=1))) == []
+
+
+def test_a_batch_stands_in_one_row_of_the_coverage_ledger_whoever_enters_it(tmp_path: Path) -> None:
+    clock, numbers = SetClock(), count()
+
+    @contextmanager
+    def due() -> Iterator[Installation]:
+        clock.moment = NOON
+        with opened_house(tmp_path / str(next(numbers)), clock) as opened:
+            house = replace(opened, signer=FileSigner(b"s" * 32))
+            bring_forward(house, OPERATOR)
+            commit(house, 1, shells(1, 2))
+            clock.pass_time(hours=13)
+            yield house
+
+    def enter(house: Installation) -> int:
+        return bring_forward(house, OPERATOR)
+
+    for at, house in every_point(due, enter, enter):
+        found = verify(house, OPERATOR)
+        assert (found["ok"], found["batches"], found["seals"]) == (True, 1, 1), f"frozen before call {at}"
+        rows = [row for row in windows(house, OPERATOR, CoverageFilter()) if row["batches"]]
+        assert [row["by_rule"] for row in rows] == [{SHELL: 2}], f"frozen before call {at}"
 
 
 def test_a_partition_is_dropped_once_by_two(tmp_path: Path) -> None:
