@@ -20,8 +20,9 @@ from pathlib import Path
 
 import zstandard
 
-from secmon.app.detect import LineStation
+from secmon.app.detect_lines import SkimStation
 from secmon.model.event import Dropped, Event, Frame
+from secmon.parse.frame import whole_lines
 from secmon.parse.native import NATIVE, read_native
 from secmon.parse.registry import KINDS
 from secmon.pipeline import Lane, parse_frames
@@ -33,7 +34,7 @@ from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-BLOCK = 2000
+BLOCK = 220
 
 
 def read_rules(folder: Path, pattern: str, *, native: bool = False) -> RuleSet:
@@ -86,14 +87,19 @@ def compare(ruleset: RuleSet, engine: Engine, events: list[Event], sample: int) 
 def native(ruleset: RuleSet, frames: list[Frame], sample: int) -> None:
     """Take lines through the engine for native fields, twice, and a sample through the definition."""
     engine = LineEngine(ruleset)
-    station = LineStation(engine, ruleset, None)
+    station = SkimStation(engine, ruleset)
+    blocks = list(
+        whole_lines(
+            [b"".join(b"%b\n" % frame.raw for frame in frames[at : at + BLOCK]) for at in range(0, len(frames), BLOCK)]
+        )
+    )
     lane = Lane(source="bench", generation="", kind=NATIVE, zone=UTC)
     gc.collect()
     gc.freeze()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for label in ("native, first pass", "native, second pass"):
         started = time.process_time()
-        worked = [station.work(frames[at : at + BLOCK], lane, bytes(8)) for at in range(0, len(frames), BLOCK)]
+        worked = [station.work(block, lane, bytes(8)) for block in blocks]
         timed(label, len(frames), started)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
     found = [rule_id for block in worked for each in block.found for rule_id in each.rule_ids]
@@ -101,9 +107,9 @@ def native(ruleset: RuleSet, frames: list[Frame], sample: int) -> None:
     definition = Definition(ruleset.rules, router=native_route)
     differences = 0
     for frame in frames[:: max(1, len(frames) // sample)]:
-        event, verbatim = read_native(frame.raw)
+        event = read_native(frame.raw)
         if not isinstance(event, Dropped):
-            differences += engine.match_line(event, frame.raw, verbatim=verbatim) != definition.match(event)
+            differences += engine.match(event) != definition.match(event)
     print(f"differences from match.py: {differences}")
 
 

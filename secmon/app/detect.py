@@ -8,13 +8,11 @@ towards a correlation on, rows are held until the end, because a correlation may
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from secmon.errors import ParseError
-from secmon.model.event import Dropped, Event, Frame, format_time
+from secmon.model.event import Event, Frame, format_time
 from secmon.model.hit import Hit, Level
 from secmon.model.ids import event_id
-from secmon.parse.native import native_time, read_native
 from secmon.pipeline import Classifying, Lane, Matcher, parse_frames
 from secmon.sigma.correlate import Moment, group_hits, moments, with_derived
 from secmon.sigma.hits import make_hits
@@ -106,13 +104,13 @@ class Station:
         return Worked(len(events), tuple(found), tuple(str(error) for _, _, error in parsed.malformed))
 
     def _found(self, event: Event, rules: Sequence[Rule], order: int, record: int) -> Found:
-        hits, suppressed = _hits(self.ruleset, self.suppressor, event, rules)
+        hits, suppressed = hits_of(self.ruleset, self.suppressor, event, rules)
         stamp, path = str(event["@timestamp"]), str(event.get("log.file.path", ""))
         place = Place(order, str(event["event.id"]), stamp, path, record)
         return Found(place, tuple(rule.id for rule in rules if rule.generates), tuple(hits), suppressed)
 
 
-def _hits(
+def hits_of(
     ruleset: RuleSet, suppressor: Suppressor | None, event: Event, rules: Sequence[Rule]
 ) -> tuple[list[Hit], dict[str, str]]:
     """Return the hits that count towards correlations, and what suppresses the others."""
@@ -123,105 +121,6 @@ def _hits(
     suppressed = {hit.rule_id: hit.suppressed_by for hit in hits if hit.suppressed_by is not None}
     keyed = {rule.id for rule in rules if rule.keys}
     return [hit for hit in hits if hit.rule_id in keyed and hit.suppressed_by is None], suppressed
-
-
-class LineMatcher(Protocol):
-    """What finds the rules that the event of a line satisfies: `sigma.lines.LineEngine`."""
-
-    def match_line(self, event: Event, line: bytes, *, verbatim: bool) -> Sequence[Rule]:
-        """Return the rules, by rule id; `verbatim`: the values of the event stand in the line as they are."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ByEvent:
-    """A matcher that does without the line.
-
-    Args:
-        matcher: finds the rules of an event.
-    """
-
-    matcher: Matcher
-
-    def match_line(self, event: Event, line: bytes, *, verbatim: bool) -> Sequence[Rule]:
-        """Return the rules, by rule id."""
-        del line, verbatim
-        return self.matcher.match(event)
-
-
-@dataclass(frozen=True, slots=True)
-class LineStation:
-    """Works blocks of lines whose fields are called as rules call them.
-
-    Args:
-        matcher: the engine.
-        ruleset: its rules.
-        classifier: as in `Station`.
-        suppressor: as in `Station`; an event without a time is suppressed by nothing.
-    """
-
-    matcher: LineMatcher
-    ruleset: RuleSet
-    classifier: Classifying | None
-    suppressor: Suppressor | None = None
-
-    def work(self, frames: Sequence[Frame], lane: Lane, prefix: bytes) -> Worked:
-        """Read lines, and match their events."""
-        found: list[Found] = []
-        malformed: list[str] = []
-        events = 0
-        match = self.matcher.match_line
-        for frame in frames:
-            raw = frame.raw
-            try:
-                event, verbatim = read_native(raw)
-                if isinstance(event, Dropped):
-                    continue
-                if self.classifier is not None:
-                    ((event, _),) = self.classifier.classify_events([event])
-                    verbatim = False
-                rules = match(event, raw, verbatim=verbatim)
-            except ParseError as error:
-                error.where = _Origin(frame, lane, prefix).where
-                malformed.append(str(error))
-                continue
-            if rules:
-                found.append(self._found(event, rules, events, _Origin(frame, lane, prefix), malformed))
-            events += 1
-        return Worked(events, tuple(found), tuple(malformed))
-
-    def _found(self, event: Event, rules: Sequence[Rule], order: int, origin: "_Origin", malformed: list[str]) -> Found:
-        stamp = native_time(event, origin.lane.zone)
-        place = Place(order, origin.event_id, stamp or "", origin.lane.place, origin.frame.number)
-        counted = any(rule.keys for rule in rules)
-        hits: list[Hit] = []
-        suppressed: dict[str, str] = {}
-        if stamp and (counted or self.suppressor is not None):
-            named = event | {"@timestamp": stamp, "event.id": origin.event_id}
-            hits, suppressed = _hits(self.ruleset, self.suppressor, named, rules)
-        elif counted:
-            hint = "correlations leave it out"
-            malformed.append(str(ParseError("no time of the event that can be read", where=origin.where, hint=hint)))
-        return Found(place, tuple(rule.id for rule in rules if rule.generates), tuple(hits), suppressed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """Where the event of a line comes from."""
-
-    frame: Frame
-    lane: Lane
-    prefix: bytes
-
-    @property
-    def event_id(self) -> str:
-        """The event's id."""
-        return event_id(self.prefix, self.frame.offset, 0).hex()
-
-    @property
-    def where(self) -> str:
-        """Its place, as messages name it."""
-        return f"{self.lane.place or self.lane.source}:record {self.frame.number}"
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import datetime, tzinfo
-from itertools import groupby
+from itertools import chain, groupby
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import click
 import orjson
 
-from secmon.app.detect import ByEvent, Ledger, LineStation, Row, Station, Worked
+from secmon.app.detect import Ledger, Row, Station, Worked
+from secmon.app.detect_lines import LineStation, SkimStation
 from secmon.cli.output import complain, flush, message, safe, words, write_json
 from secmon.cli.params import AUTO, KindType, ZoneType
 from secmon.clock import SystemClock
@@ -26,6 +27,7 @@ from secmon.errors import ContentError, ParseError
 from secmon.model.event import Frame
 from secmon.model.hit import Level
 from secmon.model.patterns import Compiler
+from secmon.parse.frame import Lines, whole_lines
 from secmon.parse.native import NATIVE
 from secmon.parse.registry import READ_ONCE
 from secmon.pipeline import Classifying, Lane
@@ -36,7 +38,7 @@ from secmon.sigma.native import native_route
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.suppressor import Suppressor
 from secmon.store.cache import user_cache
-from secmon.store.prepared import Prepared
+from secmon.store.prepared import Prepared, RunNotes
 
 EXIT_FOUND, EXIT_NOT_READY, EXIT_MALFORMED = 3, 4, 5
 # Records are handed to workers in blocks of about so many bytes.
@@ -44,8 +46,9 @@ BLOCK_BYTES = 1 << 20
 KEY_BYTES = 32
 _RULE_SUFFIXES = (".yml", ".yaml")
 
-# Records of one stream, the stream, and the first bytes of their event ids.
-Block = tuple[tuple[Frame, ...], Lane, bytes]
+# Records of one stream, lines that are native perhaps not cut yet; the stream, and the first bytes of their event ids.
+Records = Lines | tuple[Frame, ...]
+Block = tuple[Records, Lane, bytes]
 
 
 class _RulesTakeSeveral(click.Command):
@@ -107,11 +110,11 @@ def detect(
     Example: secmon detect --rules rules --source windows.json --summary security.jsonl
     """
     native = source == NATIVE.name
-    ruleset, has_broken = _load(rule_paths, pipelines, native=native)
+    ruleset, has_broken, notes = _load(rule_paths, pipelines, native=native)
     if (strict and has_broken) or not ruleset.by_id:
         return EXIT_NOT_READY
     ledger = Ledger(ruleset, _suppressor(ruleset))
-    run = _Run(ruleset, engine=engine, native=native, classify=classify, workers=workers)
+    run = _Run(ruleset, notes, engine=engine, native=native, classify=classify, workers=workers)
     malformed = _detect(run, ledger, files, source=source, zone=zone)
     if summary:
         _print_summary(ledger)
@@ -120,15 +123,15 @@ def detect(
     return EXIT_MALFORMED if malformed else 0
 
 
-def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...], *, native: bool) -> tuple[RuleSet, bool]:
-    """Load the rules, name those that do not run, and tell whether any is broken."""
+def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...], *, native: bool) -> tuple[RuleSet, bool, RunNotes]:
+    """Load the rules, name those that do not run; tell whether any is broken, and what earlier runs left."""
     found, errors = read_files(paths, "*.yml")
     texts, pipeline_errors = read_files(pipelines, "*.yml")
     for error in pipeline_errors:
         raise error
-    ruleset = Prepared(user_cache()).rule_set(
-        [RuleFile(*each) for each in found], pipelines=[RuleFile(*each) for each in texts], native=native
-    )
+    prepared = Prepared(user_cache())
+    files, ways = [RuleFile(*each) for each in found], [RuleFile(*each) for each in texts]
+    ruleset = prepared.rule_set(files, pipelines=ways, native=native)
     for error in errors:
         complain(error)
     ctx = click.get_current_context()
@@ -137,13 +140,15 @@ def _load(paths: tuple[Path, ...], pipelines: tuple[Path, ...], *, native: bool)
         click.echo(safe(f"{say(problem.state)}: {message(ctx, problem.text)}"), err=True)
     if not ruleset.by_id:
         click.echo(say("no rule could be loaded"), err=True)
-    return ruleset, bool(errors) or any(problem.state == "broken" for problem in ruleset.problems)
+    is_broken = bool(errors) or any(problem.state == "broken" for problem in ruleset.problems)
+    return ruleset, is_broken, prepared.notes(files, pipelines=ways)
 
 
 class _Setup(NamedTuple):
     """What a process is set up with; `key` is empty where nothing is classified."""
 
     ruleset: RuleSet
+    notes: RunNotes
     engine: str
     native: bool
     key: bytes
@@ -153,9 +158,11 @@ class _Setup(NamedTuple):
 class _Run:
     """Works blocks of records, here or in other processes; results come in the order of the blocks."""
 
-    def __init__(self, ruleset: RuleSet, *, engine: str, native: bool, classify: bool, workers: int) -> None:
+    def __init__(
+        self, ruleset: RuleSet, notes: RunNotes, *, engine: str, native: bool, classify: bool, workers: int
+    ) -> None:
         key = secrets.token_bytes(KEY_BYTES) if classify else b""
-        self._setup = _Setup(ruleset, engine, native, key, SystemClock().now())
+        self._setup = _Setup(ruleset, notes, engine, native, key, SystemClock().now())
         self._workers = workers
 
     def works(self, blocks: Iterable[Block]) -> Iterator[Worked]:
@@ -163,46 +170,51 @@ class _Run:
         if self._workers == 1:
             station = _station(self._setup)
             for block in blocks:
-                yield station.work(*block)
+                yield station.work(*block)  # type: ignore[arg-type]  # the same
             return
         context = get_context("fork" if sys.platform == "linux" else "spawn")
         with ProcessPoolExecutor(self._workers, context, _set_up, (self._setup,)) as pool:
             waiting: deque[Future[Worked]] = deque()
-            for frames, lane, prefix in _gathered(blocks):
+            for records, lane, prefix in _gathered(blocks):
                 # A kind holds functions that cannot be sent; its name can.
                 place = (lane.kind.name, lane.source, lane.generation, lane.zone, lane.place)
-                waiting.append(pool.submit(_work, frames, place, prefix))
+                waiting.append(pool.submit(_work, records, place, prefix))
                 while len(waiting) > 2 * self._workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
 
-_stations: list[Station | LineStation] = []  # the one of this process, made when the process starts
+AnyStation = Station | LineStation | SkimStation
+_stations: list[AnyStation] = []  # the one of this process, made when the process starts
 
 
 def _set_up(setup: _Setup) -> None:
     _stations.append(_station(setup))
 
 
-def _work(frames: tuple[Frame, ...], place: tuple[str, str, str, tzinfo, str], prefix: bytes) -> Worked:
+def _work(records: Records, place: tuple[str, str, str, tzinfo, str], prefix: bytes) -> Worked:
     kind, source, generation, zone, path = place
     lane = Lane(source=source, generation=generation, kind=READ_ONCE[kind], zone=zone, place=path)
-    return _stations[0].work(frames, lane, prefix)
+    return _stations[0].work(records, lane, prefix)  # type: ignore[arg-type]  # lines for those who take them
 
 
-def _station(setup: _Setup) -> Station | LineStation:
+def _station(setup: _Setup) -> AnyStation:
     compiler = Prepared(user_cache()).compile
     ruleset = setup.ruleset
     classifier = _classifier(setup.key, setup.now, compiler) if setup.key else None
     gc.freeze()  # a hundred thousand parts of rules, which no collection shall walk through again
     fast = setup.engine == "fast"
+    suppressor = _suppressor(ruleset)
     if setup.native:
-        definition = ByEvent(Definition(ruleset.rules, router=native_route))
-        lines = LineEngine(ruleset, compiler=compiler) if fast else definition
-        return LineStation(lines, ruleset, classifier, _suppressor(ruleset))
+        if not fast:
+            return LineStation(Definition(ruleset.rules, router=native_route), ruleset, classifier, suppressor)
+        engine = LineEngine(ruleset, compiler=compiler, notes=setup.notes)
+        if classifier is not None:
+            return LineStation(engine, ruleset, classifier, suppressor)
+        return SkimStation(engine, ruleset, suppressor)
     matcher = Engine(ruleset, compiler=compiler) if fast else Definition(ruleset.rules)
-    return Station(matcher, ruleset, classifier, setup.now, _suppressor(ruleset))
+    return Station(matcher, ruleset, classifier, setup.now, suppressor)
 
 
 def _suppressor(ruleset: RuleSet) -> Suppressor | None:
@@ -245,8 +257,9 @@ def _blocks(files: tuple[str, ...], source: str, zone: tzinfo, malformed: list[s
         if source == AUTO:
             complain(f"{path}: taken for {reading.lane.kind.name} ({reading.confidence:.0%})")
         try:
-            for frames in reading.frames:
-                yield frames, reading.lane, reading.prefix
+            pieces = whole_lines(reading.chunks) if reading.lane.kind is NATIVE else reading.frames
+            for records in pieces:
+                yield records, reading.lane, reading.prefix
         except ParseError as error:  # a gzip file that ends too early: what was right before has been read
             malformed.append(str(error))
             complain(error)
@@ -254,17 +267,23 @@ def _blocks(files: tuple[str, ...], source: str, zone: tzinfo, malformed: list[s
 
 def _gathered(blocks: Iterable[Block]) -> Iterator[Block]:
     """Yield larger blocks, so that sending them to another process pays."""
-    for (_, prefix), same in groupby(blocks, key=lambda block: (block[1].place, block[2])):
-        frames: list[Frame] = []
+    for (_, prefix, _), same in groupby(blocks, key=lambda block: (block[1].place, block[2], type(block[0]))):
+        gathered: list[Any] = []
         size = 0
-        for more, lane, _ in same:
-            frames += more
-            size += sum(len(frame.raw) for frame in more)
+        for records, lane, _ in same:
+            gathered.append(records)
+            size += len(records.data) if isinstance(records, Lines) else sum(len(frame.raw) for frame in records)
             if size >= BLOCK_BYTES:
-                yield tuple(frames), lane, prefix
-                frames, size = [], 0
-        if frames:
-            yield tuple(frames), lane, prefix
+                yield _joined(gathered), lane, prefix
+                gathered, size = [], 0
+        if gathered:
+            yield _joined(gathered), lane, prefix
+
+
+def _joined(gathered: list[Any]) -> Records:
+    if isinstance(gathered[0], Lines):
+        return Lines(b"".join(lines.data for lines in gathered), gathered[0].position)
+    return tuple(chain.from_iterable(gathered))
 
 
 def _write(row: Row) -> None:

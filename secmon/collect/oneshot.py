@@ -31,14 +31,19 @@ class Reading:
     Args:
         lane: its kind, zone and place. The source is the kind, so that ids depend on content and kind only.
         prefix: first 8 bytes of its events' ids, of no partition.
-        frames: its records, a chunk's worth at a time.
+        chunks: its bytes, to be read once.
         confidence: how sure its kind is: 1.0 where it was given.
     """
 
     lane: Lane
     prefix: bytes
-    frames: Iterator[tuple[Frame, ...]]
+    chunks: Iterator[bytes]
     confidence: float = 1.0
+
+    @property
+    def frames(self) -> Iterator[tuple[Frame, ...]]:
+        """Its records, a chunk's worth at a time."""
+        return frames_of(self.chunks, self.lane.kind.frame)
 
 
 def open_reading(path: str, *, source: str, zone: tzinfo) -> Reading:
@@ -59,7 +64,7 @@ def open_reading(path: str, *, source: str, zone: tzinfo) -> Reading:
     kind = READ_ONCE[name or "syslog"]  # an empty file is of any kind
     generation = generation_of_head(head)
     lane = Lane(source=kind.name, generation=generation, kind=kind, zone=zone, place=path)
-    return Reading(lane, stream_prefix(None, kind.name, generation), frames_of(chunks, kind.frame), confidence)
+    return Reading(lane, stream_prefix(None, kind.name, generation), chunks, confidence)
 
 
 def read_chunks(path: str) -> Iterator[bytes]:

@@ -7,6 +7,8 @@ first record.
 
 import re
 from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from secmon.model.event import Frame
 from secmon.model.stream import Position
@@ -59,6 +61,52 @@ def line_framer(limit: int = MAX_RECORD_BYTES) -> Framer:
 
 
 frame_lines: Framer = line_framer()
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of a stream that are not cut yet: none is too long, none begins with a byte order mark.
+
+    Args:
+        data: the lines, each ended by a newline.
+        position: where the first begins.
+    """
+
+    data: bytes
+    position: Position
+
+    def cut(self) -> list[bytes]:
+        """Return the lines, a carriage return at the end of one included."""
+        lines = self.data.split(b"\n")
+        lines.pop()
+        return lines
+
+    def frames(self) -> tuple[Frame, ...]:
+        """Return them as `frame_lines` cuts them."""
+        return frame_lines(self.data, self.position, True).frames
+
+
+def whole_lines(chunks: Iterable[bytes]) -> Iterator[Lines | tuple[Frame, ...]]:
+    """Yield the lines of a stream, those that each chunk completes at a time; as frames where they are unusual."""
+    position, data = Position(), b""
+    for chunk in chunks:
+        data += chunk
+        end = data.rfind(b"\n") + 1
+        usual = len(data) < MAX_RECORD_BYTES and not position.skipping
+        if usual and not (position.offset == 0 and data.startswith(BOM_UTF8[: len(data)])):
+            if end:
+                yield Lines(data[:end], position)
+                count = data.count(b"\n", 0, end)
+                position = Position(position.offset + end, position.number + count, position.line + count)
+            data = data[end:]
+            continue
+        framing = frame_lines(data, position, False)
+        data = data[framing.position.offset - position.offset :]
+        position = framing.position
+        if framing.frames:
+            yield framing.frames
+    if last := frame_lines(data, position, True).frames:
+        yield last
 
 
 def block_framer(start: re.Pattern[bytes], limit: int = MAX_RECORD_BYTES) -> Framer:

@@ -5,12 +5,14 @@ JSON: RFC 8259. Three things in it are left open there and settled here:
 - A name that stands twice: `load_object` keeps the last value, `load_exact` all of them as a list.
 - A lone surrogate (`"\ud800"`: half of a UTF-16 character, legal in a Windows file name) becomes visible text
   of six characters, `\ud800`. Refusing it would let an attacker hide a command line in the dead letters.
-- Integers beyond 64 bits: `load_object` gives the nearest float, `load_exact` their digits.
+- Integers beyond 64 bits: `load_object` gives the nearest float, `load_exact` their digits. Numbers beyond the range of
+  a float (`1e400`) stay as they are written, as text: refusing them would let an attacker hide a record as well.
 
 Nesting is bounded by the readers themselves (about 1,000 levels); what is deeper is not read.
 """
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -75,13 +77,22 @@ def load_exact(record: Record) -> dict[str, Any]:
 
 
 def _load_unusual(record: Record) -> object:
-    """Read what orjson refuses and we need not: a byte order mark, lone surrogates."""
+    """Read what orjson refuses and we need not: a byte order mark, lone surrogates, numbers without a float."""
     text = record.text.removeprefix("\ufeff")
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, parse_int=_int_or_text, parse_float=_float_or_text)
         return orjson.loads(_SURROGATE.sub(_escaped_twice, json.dumps(value, ensure_ascii=False)))
     except _READ_ERRORS as error:
         raise _not_json(record) from error
+
+
+def _int_or_text(written: str) -> int | str:
+    return written if math.isinf(float(written)) else int(written)
+
+
+def _float_or_text(written: str) -> float | str:
+    number = float(written)
+    return written if math.isinf(number) else number
 
 
 # A pair of surrogates, one alone, or any other escape: what is behind a backslash is passed over with it.

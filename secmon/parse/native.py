@@ -4,6 +4,7 @@ For `secmon detect --source native`. Nested objects become dotted names, as in E
 """
 
 from datetime import UTC, tzinfo
+from typing import Any
 
 import orjson
 
@@ -18,7 +19,7 @@ from secmon.parse.kind import Kind
 # A float from here on need not be the integer it equals.
 _MAX_EXACT = 2**53
 _PLAIN = frozenset({str, int, type(None)})
-_FLAT = _PLAIN | {bool}
+_FLAT = _PLAIN | {bool, float}
 
 # Name → whether a time without offset is UTC; in this order.
 _TIMES = (
@@ -31,8 +32,8 @@ _TIMES = (
 )
 
 
-def read_native(raw: bytes) -> tuple[Event | Dropped, bool]:
-    """Read one line; tell as well whether the values stand in its bytes as they are, JSON's escapes aside.
+def read_native(raw: bytes) -> Event | Dropped:
+    """Read one line.
 
     Booleans and huge fractions become the texts by which Sigma compares them.
 
@@ -42,42 +43,32 @@ def read_native(raw: bytes) -> tuple[Event | Dropped, bool]:
     try:
         members = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return _read_unusual(raw), False
+        return _read_unusual(raw)
     if type(members) is not dict:
         raise ParseError("not a JSON object", hint="one object a line is expected")
-    kinds = set(map(type, members.values()))
-    if kinds <= _FLAT and len(members) <= MAX_FIELDS:
-        if bool in kinds:
-            _settle(members, raw)
-        return members, True
-    event = flatten(members, Record("", ""))
-    return event, _settle(event, raw)
+    return _event_of(members)
 
 
 def _read_unusual(raw: bytes) -> Event | Dropped:
     text, encoding = decode(raw)
     if is_blank(text):
         return Dropped("blank")
-    record = Record(text, "", encoding)
-    event = flatten(load_object(record), record)
-    _settle(event, raw)
-    return event
+    return _event_of(load_object(Record(text, "", encoding)))
 
 
-def _settle(event: Event, raw: bytes) -> bool:
-    """Write as texts what Python would take for an equal number; tell whether every fraction stands in the line."""
-    verbatim = True
+def _event_of(members: dict[str, Any]) -> Event:
+    kinds = set(map(type, members.values()))
+    if kinds <= _FLAT and len(members) <= MAX_FIELDS:
+        return members if kinds <= _PLAIN else _settled_event(members)
+    return _settled_event(flatten(members, Record("", "")))
+
+
+def _settled_event(event: Event) -> Event:
+    """Write as texts what Python would take for an equal number."""
     for name, value in event.items():
-        if type(value) in _PLAIN:
-            continue
-        items = value if isinstance(value, list) else [value]
-        settled = [_settled(item) for item in items]
-        event[name] = settled if isinstance(value, list) else settled[0]
-        for item in settled:
-            if isinstance(item, float) and (str(int(item)) if item.is_integer() else str(item)).encode() not in raw:
-                verbatim = False
-        verbatim = verbatim and not any(isinstance(item, float) and abs(item) >= _MAX_EXACT for item in items)
-    return verbatim
+        if type(value) not in _PLAIN:
+            event[name] = [_settled(item) for item in value] if isinstance(value, list) else _settled(value)
+    return event
 
 
 def _settled(item: Scalar) -> Scalar:
@@ -101,7 +92,7 @@ def parse_native(record: Record, context: ParseContext) -> list[Event] | Dropped
         ParseError: as for `read_native`, or it has no time.
     """
     try:
-        event, _ = read_native(record.text.encode("utf-8", "surrogatepass"))
+        event = read_native(record.text.encode("utf-8", "surrogatepass"))
     except ParseError as error:
         error.where = record.where
         raise

@@ -8,7 +8,6 @@ can still match) and `must` (it matches whatever the rest says). Where they diff
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from operator import is_
 
 from secmon.sigma.tree import And, Atom, Keyword, KeywordRegex, Node, Not, Or, Text, ValueAtom
 
@@ -112,28 +111,37 @@ def reduced(node: Node, known: Callable[[Atom], bool | None]) -> Node | bool:
         node: the tree.
         known: an atom → its answer, None where it is not known.
     """
-    if isinstance(node, And | Or):
-        return _reduced_branch(node, [reduced(child, known) for child in node.nodes])
-    if not isinstance(node, Not):
-        answer = known(node)
+    kind = type(node)
+    if kind is And or kind is Or:
+        return _reduced_branch(node, known)  # type: ignore[arg-type]  # by its type
+    if kind is not Not:
+        answer = known(node)  # type: ignore[arg-type]  # an atom: nothing else is left
         return node if answer is None else answer
-    inner = reduced(node.node, known)
+    inner = reduced(node.node, known)  # type: ignore[union-attr]  # by its type
     if isinstance(inner, bool):
         return not inner
-    return node if inner is node.node else Not(inner)
+    return node if inner is node.node else Not(inner)  # type: ignore[union-attr]  # by its type
 
 
-def _reduced_branch(node: And | Or, rest: list[Node | bool]) -> Node | bool:
-    """Return what is left of a branch whose children became `rest`; itself if they did not change."""
+def _reduced_branch(node: And | Or, known: Callable[[Atom], bool | None]) -> Node | bool:
+    """Return what is left of a branch; itself if nothing in it is known."""
     ends = isinstance(node, Or)  # one child with this answer decides all
-    if any(each is ends for each in rest):
-        return ends
-    left = tuple(each for each in rest if not isinstance(each, bool))
-    if not left:
+    rest: list[Node] = []
+    changed = False
+    for child in node.nodes:
+        left = reduced(child, known)
+        if left is ends:
+            return ends
+        if isinstance(left, bool):
+            changed = True
+        else:
+            changed = changed or left is not child
+            rest.append(left)
+    if not rest:
         return not ends
-    if len(left) == len(node.nodes) and all(map(is_, left, node.nodes)):
+    if not changed:
         return node
-    return left[0] if len(left) == 1 else type(node)(left)
+    return rest[0] if len(rest) == 1 else type(node)(tuple(rest))
 
 
 # Fields with few distinct values: an atom over one of them is true all the time.

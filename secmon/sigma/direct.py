@@ -14,9 +14,12 @@ from secmon.sigma.tree import (
     ANY_TEXT,
     And,
     Atom,
+    Exists,
     Keyword,
+    KeywordRegex,
     Node,
     Not,
+    Null,
     Or,
     Pattern,
     Regex,
@@ -27,6 +30,7 @@ from secmon.sigma.values import fold, texts_of
 
 # The searched values of an event, whatever their field, go by this name; no field has it, for names are not empty.
 _SEARCHED = ""
+_ANY = (ANY_TEXT,)
 
 
 class View:
@@ -54,8 +58,12 @@ class _Texts(dict[str, tuple[str, ...]]):
         self._event = event
 
     def __missing__(self, field: str) -> tuple[str, ...]:
-        found = searched_texts(self._event) if field == _SEARCHED else texts_of(self._event.get(field))
-        texts = self[field] = tuple(found)
+        if field == _SEARCHED:
+            texts = tuple(searched_texts(self._event))
+        else:
+            value = self._event.get(field)
+            texts = (value,) if value.__class__ is str else tuple(texts_of(value))
+        self[field] = texts
         return texts
 
 
@@ -67,7 +75,8 @@ class _Folded(dict[str, tuple[str, ...]]):
         self._texts = texts
 
     def __missing__(self, field: str) -> tuple[str, ...]:
-        texts = self[field] = tuple(map(fold, self._texts[field]))
+        texts = self._texts[field]
+        texts = self[field] = (fold(texts[0]),) if len(texts) == 1 else tuple(map(fold, texts))
         return texts
 
 
@@ -81,10 +90,27 @@ def condition(node: Node) -> Condition:
         inner = condition(node.node)
         return lambda view: not inner(view)
     if isinstance(node, And):
-        return _all([condition(child) for child in node.nodes])
+        return _all([condition(child) for child in sorted(node.nodes, key=_effort)])
     if isinstance(node, Or):
         return _any(_alternatives(node.nodes))
     return _atom(node)
+
+
+def _effort(node: Node) -> int:
+    """Return about how much work it is to decide a condition: what is quick goes first."""
+    kind = type(node)
+    if kind is Text:
+        return 0
+    if kind is Null or kind is Exists:
+        return 1
+    if kind is Not:
+        return max(2, _effort(node.node))  # type: ignore[union-attr]  # by its type
+    if kind is And or kind is Or:
+        return max(2, *map(_effort, node.nodes))  # type: ignore[union-attr]  # by its type
+    return 4 if kind in _SLOWEST else 3
+
+
+_SLOWEST = frozenset({Keyword, KeywordRegex, Regex})
 
 
 def _all(conditions: list[Condition]) -> Condition:
@@ -133,6 +159,9 @@ def _atom(atom: Atom) -> Condition:
     if isinstance(atom, Regex):
         name, expression, flags = atom.field, atom.expression, atom.flags
         return lambda view: any(regexes.finds(expression, flags, text) for text in view.texts[name])
+    if isinstance(atom, Null | Exists):
+        name, there = atom.field, isinstance(atom, Exists)
+        return lambda view: bool(view.texts[name]) is there
     if isinstance(atom, ValueAtom):
         name, decided = atom.field, atom
         return lambda view: any(value_holds(decided, text) for text in view.texts[name])
@@ -150,20 +179,38 @@ def _texts(field: str, patterns: list[Pattern], *, cased: bool) -> Condition:
     sorted_out = _Sorted(cased=cased)
     for pattern in patterns:
         sorted_out.add(field, pattern)
-    equal, fits = frozenset(sorted_out.equal), sorted_out.functions()
+    fits = sorted_out.functions()
+    if len(fits) == 1:
+        (fit,) = fits
+        return _one_fits_cased(field, fit) if cased else _one_fits(field, fit)
 
-    def fits_one(texts: tuple[str, ...]) -> bool:
-        for text in texts:
-            if text in equal:
+    def fits_one(text: str) -> bool:
+        for each in fits:  # noqa: SIM110  a generator costs more than most of them
+            if each(text):
                 return True
-            for each in fits:
-                if each(text):
-                    return True
         return False
 
-    if cased:
-        return lambda view: fits_one(view.texts[field])
-    return lambda view: fits_one(view.folded[field])
+    return _one_fits_cased(field, fits_one) if cased else _one_fits(field, fits_one)
+
+
+def _one_fits(field: str, fits: _Fits) -> Condition:
+    def holds_folded(view: View) -> bool:
+        for text in view.folded[field]:  # noqa: SIM110  the same
+            if fits(text):
+                return True
+        return False
+
+    return holds_folded
+
+
+def _one_fits_cased(field: str, fits: _Fits) -> Condition:
+    def holds_cased(view: View) -> bool:
+        for text in view.texts[field]:  # noqa: SIM110  the same
+            if fits(text):
+                return True
+        return False
+
+    return holds_cased
 
 
 class _Sorted:
@@ -179,6 +226,9 @@ class _Sorted:
 
     def add(self, field: str, pattern: Pattern) -> None:
         """Take a pattern."""
+        if pattern[:1] == pattern[2:] == _ANY and isinstance(pattern[1], str):  # most are
+            self._contained.append(pattern[1] if self._cased else fold(pattern[1]))
+            return
         parts = [part if not isinstance(part, str) or self._cased else fold(part) for part in pattern]
         literals = [part for part in parts if isinstance(part, str)]
         if ANY_CHARACTER in parts:
@@ -205,8 +255,10 @@ class _Sorted:
             (self._ends if open_start else self._starts).append(literal)
 
     def functions(self) -> list[_Fits]:
-        """Return the functions of a value for all that is not equality, the quick ones first."""
+        """Return the functions of a value, the quick ones first."""
         found: list[_Fits] = []
+        if self.equal:
+            found.append(frozenset(self.equal).__contains__)
         if self._starts:
             starts = tuple(self._starts)
             found.append(lambda text: text.startswith(starts))
@@ -225,8 +277,10 @@ class _Sorted:
 
 
 def _containing(literals: list[str]) -> _Fits:
+    in_ascii = [literal for literal in literals if literal.isascii()]
+
     def fits(text: str) -> bool:
-        for literal in literals:  # noqa: SIM110  a generator costs more than the search
+        for literal in in_ascii if text.isascii() else literals:  # noqa: SIM110  a generator costs more than the search
             if literal in text:
                 return True
         return False

@@ -1,40 +1,100 @@
 """A lane: the rules for events that agree in what rules ask of their log source, and the gate before them.
 
 Most lines satisfy no rule, and can be told from those that may without looking at a single field: of every rule some
-text must stand in the line (`literals.py`), and one scan of the line looks for all of them. A lane tries all of its
-rules on its first lines, keeps them as a sample, and then chooses of each rule those texts that stand in the fewest
-of them. It chooses anew, a few times, where too many lines get through.
+text must stand in the line (`literals.py`), and one scan of the line looks for all of them. Of each rule those texts
+are chosen that stand in the fewest lines of a sample. A lane chooses at its first line, with the latest lines of all
+lanes as a sample, and anew, a few times, where too many of its own get through.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import hyperscan
+import orjson
 
 from secmon.model.patterns import Compiler, Patterns, compiled
 from secmon.sigma.direct import View, condition
-from secmon.sigma.literals import MAX_BYTES, NOT_ASCII, SUSPECTS, cover, is_verbatim
+from secmon.sigma.literals import NOT_ASCII, Covers, Lines
 from secmon.sigma.rule import Rule
 from secmon.sigma.tree import Node
 
-# A gate is made after so many lines of a lane, or so many trials of its rules if they are fewer; and made again at
-# these numbers of lines if more than a share of them got through: later where many rules make it dear.
-_FIRST_LINES, _FIRST_TRIALS = 48, 300
-_AGAIN_AT = (400, 4_000, 40_000)
-_LINES_FOR_A_RULE = 8
+# A gate is made at the first line of a lane, and made again at these numbers of lines if more than a share of them
+# got through: later where many rules make it dear.
+_AGAIN_AT = (48, 400, 4_000, 40_000)
+_LINES_FOR_A_RULE = 1
 _OPEN_SHARE = 0.15
-_SAMPLE = 128
+_KEPT_FROM = 3
+# It must then let less than this share of what gets through now.
+_BETTER = 0.8
+_SAMPLE = 96
 _SAMPLE_BYTES = 1_024
 # A rule whose texts stand in more lines than this is tried on every line.
 _USELESS = 0.7
+# A gate of so many texts is worth keeping for the next run.
+_WORTH_KEEPING = 32
 
 _CASELESS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS
-_SUSPECT = 0
 
 # Rules × bytes of the line beyond which trying each rule is too slow.
 MAX_WORK = 4 << 20
 _GRAM = 4
+
+# A text of these may stand in a number, which Sigma may read in another form than it is written in: if it has a
+# fraction or an exponent, or is an integer that a float cannot hold.
+_NUMERIC = frozenset(b"0123456789.e+-")
+_FRACTION = rb'"\s*:\s*-?(?:[0-9]{16}|[0-9]{1,15}[.eE])'
+_OTHERS = 32
+
+
+class Notes(Protocol):
+    """What a run may leave to the next of the same rules and the same program (`store.prepared.Prepared.notes`)."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return what was kept under a name."""
+        ...
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep something, if it can be kept."""
+        ...
+
+
+class NoNotes:
+    """Nothing is kept."""
+
+    def get(self, name: str) -> None:
+        """Return nothing."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all lanes of an engine share.
+
+    Args:
+        covers: finds the texts of conditions.
+        compiler: makes databases.
+        notes: gates of earlier runs.
+        others: lines of any lane, latest last: a sample until a lane has one of its own.
+    """
+
+    covers: Covers
+    compiler: Compiler = compiled
+    notes: Notes = field(default_factory=NoNotes)
+    others: deque[bytes] = field(default_factory=lambda: deque(maxlen=_OTHERS))
+    _fractions: list[Callable[..., Any]] = field(default_factory=list)
+
+    def holds_fraction(self, line: bytes) -> bool:
+        """Tell whether a line may hold a number that Sigma reads in another form than it is written in."""
+        if not self._fractions:
+            patterns = Patterns((_FRACTION,), (1,), (hyperscan.HS_FLAG_SINGLEMATCH,))
+            self._fractions.append(self.compiler(patterns).scan)
+        found: list[int] = []
+        self._fractions[0](line, _collect, 0, found)
+        return bool(found)
 
 
 class Trial:
@@ -42,19 +102,87 @@ class Trial:
 
     Args:
         rule: the rule.
-        tree: what is left to decide of its condition.
+        tree: makes what is left to decide of its condition.
     """
 
-    __slots__ = ("holds", "rule", "tree")
+    __slots__ = ("_tree", "holds", "rule")
 
-    def __init__(self, rule: Rule, tree: Node) -> None:
-        self.rule, self.tree = rule, tree
+    def __init__(self, rule: Rule, tree: Callable[[], Node]) -> None:
+        self.rule, self._tree = rule, tree
         self.holds: Callable[[View], bool] = self._first
         """Tells whether it holds."""
+
+    @property
+    def tree(self) -> Node:
+        """What is left to decide of its condition."""
+        return self._tree()
 
     def _first(self, view: View) -> bool:
         self.holds = condition(self.tree)
         return self.holds(view)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Texts to look for in a line, and the rules behind them.
+
+    Args:
+        always: places of rules that are tried on every line.
+        behind: each text, and the places of the rules that are tried where it stands.
+        share: share of the lines of the sample in which one of the texts stands.
+    """
+
+    always: tuple[int, ...]
+    behind: Mapping[bytes, tuple[int, ...]]
+    share: float
+
+    def patterns(self) -> Patterns:
+        """Return the texts as patterns, numbered from 1 in their order."""
+        numbered = {number: text for number, text in enumerate(self.behind, start=1) if text != NOT_ASCII}
+        return Patterns(
+            expressions=tuple(numbered.values()),
+            ids=tuple(numbered),
+            flags=(_CASELESS,) * len(numbered),
+            literal=True,
+        )
+
+
+def dumped(trials: Sequence[Trial], gate: Gate) -> bytes:
+    """Return a gate and the ids of its rules as bytes that `loaded` reads."""
+    texts = [text.decode("latin-1") for text in gate.behind]
+    rules = [trial.rule.id for trial in trials]
+    return orjson.dumps([rules, gate.always, texts, list(gate.behind.values()), gate.share])
+
+
+def loaded(data: bytes) -> tuple[tuple[str, ...], Gate]:
+    """Return the ids of the rules of a gate, and the gate."""
+    rules, always, texts, places, share = orjson.loads(data)
+    behind = {text.encode("latin-1"): tuple(each) for text, each in zip(texts, places, strict=True)}
+    return tuple(rules), Gate(tuple(always), behind, share)
+
+
+def chosen(trials: Sequence[Trial], covers: Covers, lines: Lines, count: int) -> Gate:
+    """Return the gate for some rules that lets the fewest lines of a sample through.
+
+    Args:
+        trials: the rules.
+        covers: finds the texts.
+        lines: tells in which lines of the sample a text stands.
+        count: number of its lines.
+    """
+    behind: dict[bytes, list[int]] = {}
+    always: list[int] = []
+    open_lines = 0
+    for place, trial in enumerate(trials):
+        found = covers.of(trial.tree, lines)
+        if found is None or found.lines.bit_count() > _USELESS * count:
+            always.append(place)
+            continue
+        open_lines |= found.lines
+        for text in found.texts:
+            behind.setdefault(text, []).append(place)
+    ordered = {text: tuple(behind[text]) for text in sorted(behind)}
+    return Gate(tuple(always), ordered, open_lines.bit_count() / max(1, count))
 
 
 class Lane:
@@ -62,105 +190,116 @@ class Lane:
 
     Args:
         trials: the rules, by rule id.
-        others: lines of any lane, latest last: a sample until the lane has one of its own.
-        compiler: makes the gate's database.
+        tools: what lanes share.
+        name: what the lane is called in the notes; may be empty.
+        gate: the gate that the notes have for it.
     """
 
     __slots__ = (
         "_always",
         "_behind",
         "_beyond_ascii",
-        "_compiler",
+        "_gate",
+        "_is_numeric",
+        "_name",
         "_next",
         "_opened",
-        "_others",
         "_sample",
         "_scan",
         "_seen",
+        "_since",
+        "_tools",
+        "_wait",
         "trials",
     )
 
-    def __init__(self, trials: Sequence[Trial], others: deque[bytes], compiler: Compiler = compiled) -> None:
+    def __init__(self, trials: Sequence[Trial], tools: Tools, name: str = "", gate: Gate | None = None) -> None:
         self.trials = tuple(trials)
-        self._compiler, self._others = compiler, others
-        self._scan: Callable[..., Any] | None = None
+        self._tools, self._name = tools, name
+        self._gate: Gate | None = None
+        self._scan: Callable[..., Any] = _find_nothing
         self._always: tuple[Trial, ...] = self.trials
         self._behind: list[tuple[int, ...]] = []
-        self._beyond_ascii = 0
-        self._seen = self._opened = 0
-        first = min(_FIRST_LINES, 1 + _FIRST_TRIALS // max(1, len(self.trials)))
+        self._beyond_ascii, self._is_numeric = 0, False
+        self._seen = self._since = self._opened = self._wait = 0
         again = sorted({max(at, _LINES_FOR_A_RULE * len(self.trials)) for at in _AGAIN_AT})
-        self._next = [first, *again] if self.trials else []
+        self._next = [1, *again] if self.trials else []
         self._sample: list[bytes] = []
+        if gate is not None:  # what an earlier run chose well, or could not choose better
+            self._next = self._next[_KEPT_FROM:]
+            self._use(gate)
+            self._plan(0)
 
     def candidates(self, line: bytes) -> Sequence[Trial]:
         """Return the rules that the event of a line may satisfy, by rule id; no other does.
 
         Args:
-            line: a JSON text, as bytes in UTF-8, in which the values of the event stand as they are, escapes aside.
+            line: a JSON text, as bytes in UTF-8, in which values stand in one form only (`literals.written`).
         """
-        if self._next:
+        if self._wait:
+            self._wait -= 1
+        elif self._next:
             self._learn(line)
-        if self._scan is None:
-            return self._always
         found: list[int] = []
-        self._scan(line, match_event_handler=_collect, context=found)
+        self._scan(line, _collect, 0, found)  # by position: names cost more than the scan of a short line
         if self._beyond_ascii and not line.isascii():
             found.append(self._beyond_ascii)
         if not found:
+            if self._is_numeric and self._tools.holds_fraction(line):
+                return self.trials
             return self._always
         self._opened += 1
-        if _SUSPECT in found:
-            if not is_verbatim(line):
-                return self.trials
-            found = [number for number in found if number != _SUSPECT]
-        places: set[int] = set()
+        if self._is_numeric and self._tools.holds_fraction(line):
+            return self.trials
+        behind = self._behind
+        places = set(behind[0])
         for number in found:
-            places.update(self._behind[number])
-        if self._always:
-            places.update(self._behind[_SUSPECT])
-        return [self.trials[place] for place in sorted(places)]
+            places.update(behind[number])
+        trials = self.trials
+        return [trials[place] for place in sorted(places)]
 
     def _learn(self, line: bytes) -> None:
         """Take a line into the sample, and make the gate when it is time."""
-        self._seen += 1
-        due = self._next[0]
-        if self._scan is None:
-            self._others.append(line[:_SAMPLE_BYTES])
-        if self._seen > due - _SAMPLE:
-            self._sample.append(line[:_SAMPLE_BYTES])
-        if self._seen >= due or (self._scan is None and len(line) * len(self.trials) > MAX_WORK):
+        self._sample.append(line[:_SAMPLE_BYTES])
+        if self._gate is None:
+            self._tools.others.append(line[:_SAMPLE_BYTES])
+        seen = self._seen + len(self._sample)
+        if seen >= self._next[0]:
             del self._next[0]
-            if self._scan is None or self._opened > _OPEN_SHARE * self._seen:
-                self._make()
+            if self._gate is None or self._opened > _OPEN_SHARE * (seen - self._since):
+                self._choose(seen)
             self._sample = []
+            self._plan(seen)
 
-    def _make(self) -> None:
-        frequencies = _Frequencies([*self._sample, *self._others][:_SAMPLE])
-        behind: dict[bytes, list[int]] = {}
-        always: list[int] = []
-        for place, trial in enumerate(self.trials):
-            found = cover(trial.tree, frequencies.weigh)
-            if found is None or found[0] >= _USELESS:
-                always.append(place)
-                continue
-            for text in found[1]:
-                behind.setdefault(text, []).append(place)
-        self._always = tuple(self.trials[place] for place in always)
-        self._behind = [tuple(always), *map(tuple, behind.values())]
+    def _plan(self, seen: int) -> None:
+        """Wait until it is time to take the next sample."""
+        self._wait = max(0, self._next[0] - seen - _SAMPLE) if self._next else 0
+        self._seen = seen + self._wait
+
+    def _choose(self, seen: int) -> None:
+        """Choose the gate by the sample, and use it if it is better than what there is."""
+        sample = [*self._sample, *self._tools.others][:_SAMPLE]
+        gate = chosen(self.trials, self._tools.covers, _Sample(sample).lines, len(sample))
+        if self._gate is not None and gate.share > _BETTER * self._opened / (seen - self._since):
+            return
+        self._use(gate)
+        self._since = seen
+        if self._name and len(gate.behind) >= _WORTH_KEEPING:
+            self._tools.notes.put(self._name, dumped(self.trials, gate))
+
+    def _use(self, gate: Gate) -> None:
+        self._gate = gate
+        self._always = tuple(self.trials[place] for place in gate.always)
+        self._behind = [gate.always, *gate.behind.values()]
         self._opened = 0
-        self._beyond_ascii = [*behind].index(NOT_ASCII) + 1 if NOT_ASCII in behind else 0
-        self._scan = self._compiler(_patterns(list(behind))).scan
+        self._beyond_ascii = [*gate.behind].index(NOT_ASCII) + 1 if NOT_ASCII in gate.behind else 0
+        self._is_numeric = any(map(_NUMERIC.issuperset, gate.behind))
+        patterns = gate.patterns()
+        self._scan = self._tools.compiler(patterns).scan if patterns.ids else _find_nothing
 
 
-def _patterns(texts: list[bytes]) -> Patterns:
-    numbered = {number: text for number, text in enumerate(texts, start=1) if text != NOT_ASCII}
-    return Patterns(
-        expressions=(*SUSPECTS, *numbered.values()),
-        ids=(*(_SUSPECT for _ in SUSPECTS), *numbered),
-        flags=(*(hyperscan.HS_FLAG_SINGLEMATCH for _ in SUSPECTS), *(_CASELESS for _ in numbered)),
-        literal=True,
-    )
+def _find_nothing(*_: object) -> None:
+    """Scan a line for no texts at all."""
 
 
 def _collect(number: int, start: int, end: int, flags: int, found: Any) -> None:  # hyperscan hands our list back
@@ -168,33 +307,37 @@ def _collect(number: int, start: int, end: int, flags: int, found: Any) -> None:
     found.append(number)
 
 
-class _Frequencies:
-    """How often texts stand in the lines of a sample.
+class _Sample:
+    """Which lines of a sample hold a text.
 
     Args:
         lines: the sample.
     """
 
     def __init__(self, lines: Sequence[bytes]) -> None:
-        self._lines = [line.lower() for line in lines]
+        self._sample = [line.lower() for line in lines]
         # Most texts stand in none of the lines, and have a few bytes that stand in none either.
-        self._grams = {line[at : at + _GRAM] for line in self._lines for at in range(len(line) - _GRAM + 1)}
-        self._weights: dict[bytes, float] = {}
+        joined = b"\n".join(self._sample)
+        self._grams: set[int] = set()
+        for at in range(_GRAM):
+            size = (len(joined) - at) // _GRAM * _GRAM
+            self._grams.update(memoryview(joined)[at : at + size].cast("I"))
+        self._known: dict[bytes, int] = {}
 
-    def weigh(self, text: bytes) -> float:
-        """Return the share of lines in which a text stands, and a little more for short texts than for long ones."""
-        weight = self._weights.get(text)
-        if weight is None:
-            weight = self._weights[text] = self._count(text) / max(1, len(self._lines)) + 0.02 / min(
-                len(text), MAX_BYTES
-            )
-        return weight
+    def lines(self, text: bytes) -> int:
+        """Return the lines as the bits of a number."""
+        found = self._known.get(text)
+        if found is None:
+            found = self._known[text] = self._find(text)
+        return found
 
-    def _count(self, text: bytes) -> int:
+    def _find(self, text: bytes) -> int:
         if text == NOT_ASCII:
-            return sum(not line.isascii() for line in self._lines)
-        grams = self._grams
-        for at in range(len(text) - _GRAM + 1):
-            if text[at : at + _GRAM] not in grams:
-                return 0
-        return sum(text in line for line in self._lines)
+            held = [not line.isascii() for line in self._sample]
+        elif len(text) >= _GRAM and not self._grams.issuperset(
+            memoryview(text)[: len(text) // _GRAM * _GRAM].cast("I")
+        ):
+            return 0
+        else:
+            held = [text in line for line in self._sample]
+        return sum(1 << number for number, holds in enumerate(held) if holds)

@@ -1,4 +1,4 @@
-"""The engine for lines of JSON whose fields are called as the rules call them.
+"""The engine for events whose fields are called as the rules call them, and the lines of JSON they come from.
 
 The fields that log sources ask for (Channel, EventID, …) decide an event's lane, where all that rules ask of them is
 decided beforehand; the lane's gate tells from the line itself which rules are worth trying, and those are tried one
@@ -6,94 +6,124 @@ by one. Where they are many, the engine of `index.py` takes the event, whose tim
 `match.py` is the definition that all of this must agree with.
 """
 
-from collections import deque
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from secmon.model.event import Event, Value
 from secmon.model.patterns import Compiler, compiled
 from secmon.sigma.decide import reduced
 from secmon.sigma.direct import View
-from secmon.sigma.gate import MAX_WORK, Lane, Trial
+from secmon.sigma.gate import MAX_WORK, Lane, NoNotes, Notes, Tools, Trial, loaded
 from secmon.sigma.index import Engine
+from secmon.sigma.literals import Covers, written
 from secmon.sigma.native import native_route
 from secmon.sigma.patterns import literal_of
 from secmon.sigma.routing import Route, Router
 from secmon.sigma.rule import LogSource, Rule, RuleSet
-from secmon.sigma.tree import And, Atom, Exists, Null, Text, atoms_of
-from secmon.sigma.values import fold, texts_of
+from secmon.sigma.tree import And, Atom, Exists, Node, Null, Or, Text, atoms_of
+from secmon.sigma.values import fold, texts_of, utf8
 
 _MAX_KEYS, _MAX_LANES = 8192, 4096
 _MAX_KEY_CHARS = 256
-_SAMPLE_LINES = 32
 
 # What a field of the key is to a lane: a text that rules mention, or one of these.
 _ABSENT, _OTHER, _SEVERAL = 0, 1, 2
 # Of each field that log sources ask for: the texts they know among its values, "" for all others.
 _Asked = tuple[frozenset[str], ...]
 _Known = tuple[str | int, ...]
-_ALWAYS = And(())
+_ALWAYS, _NEVER = And(()), Or(())
 
 
 class LineEngine:
-    """Matches events against a rule set, with the line they came from at hand.
+    """Matches events against a rule set.
 
     Args:
         ruleset: the rules.
         compiler: makes the databases that depend on the rules alone.
         router: where log sources are found.
+        notes: what earlier runs learnt about lines.
     """
 
-    def __init__(self, ruleset: RuleSet, *, compiler: Compiler = compiled, router: Router = native_route) -> None:
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        *,
+        compiler: Compiler = compiled,
+        router: Router = native_route,
+        notes: Notes | None = None,
+    ) -> None:
         self._ruleset, self._compiler, self._router = ruleset, compiler, router
         self._by_source: dict[LogSource, list[Rule]] = {}
         for rule in ruleset.rules:
             self._by_source.setdefault(rule.logsource, []).append(rule)
         routes = {source: router(source) for source in self._by_source}
         self._routes: dict[LogSource, Route] = {source: found for source, found in routes.items() if found}
-        self._fields = tuple(sorted({name for found in self._routes.values() for name in found.fields}))
-        self._asked = {name: _asked(name, self._routes) for name in self._fields}
-        self._trials = {rule.id: Trial(rule, rule.tree) for rule in ruleset.rules}
+        self.asked = tuple(sorted({name for found in self._routes.values() for name in found.fields}))
+        """The fields that decide an event's lane."""
+        self._texts = {name: _asked(name, self._routes) for name in self.asked}
+        self._trials = {rule.id: Trial(rule, partial(_tree, rule)) for rule in ruleset.rules}
         self._groups: dict[_Asked, _Group] = {}
         self._made: dict[tuple[_Asked, _Known], Lane] = {}
         self._lanes: dict[tuple[object, ...], Lane] = {}
-        self._sample: deque[bytes] = deque(maxlen=_SAMPLE_LINES)
+        self._tools = Tools(Covers(rule.tree for rule in ruleset.rules), compiler, notes or NoNotes())
         self._engine: Engine | None = None
 
-    def match_line(self, event: Event, line: bytes, *, verbatim: bool) -> list[Rule]:
-        """Return the rules that the event of a line satisfies, by rule id.
+    def match(self, event: Event) -> list[Rule]:
+        """Return the rules that an event satisfies, by rule id.
 
         Args:
-            event: the event; none of its values is a boolean, or a float that equals an integer but has another text.
-            line: the line.
-            verbatim: the values of the event stand in the line as they are, JSON's escapes aside.
+            event: none of its values is a boolean, or a float that equals an integer but has another text.
         """
-        get = event.get
-        try:
-            lane = self._lanes[tuple([get(name) for name in self._fields])]
-        except (KeyError, TypeError):  # never seen, or a list
-            lane = self._lane(event)
-        trials = lane.candidates(line) if verbatim else lane.trials
+        lane = self.lane(event)
+        line = written(event)
+        if line is None:
+            return self._full_engine().match(event)
+        return self.decide(event, lane.candidates(line), len(line))
+
+    def decide(self, event: Event, trials: Sequence[Trial], size: int) -> list[Rule]:
+        """Return those of some rules that an event satisfies, by rule id.
+
+        Args:
+            event: as for `match`.
+            trials: the candidates of its lane.
+            size: about how many bytes its values are.
+        """
         if not trials:
             return []
-        if len(trials) * len(line) > MAX_WORK:
+        if len(trials) * size > MAX_WORK:
             return self._full_engine().match(event)
         view = View(event)
         return [trial.rule for trial in trials if trial.holds(view)]
+
+    def lane(self, event: Event) -> Lane:
+        """Return the lane of an event: the same for all events that agree in the fields `asked`."""
+        try:
+            return self._lanes[tuple([event.get(name) for name in self.asked])]
+        except (KeyError, TypeError):  # never seen, or a list
+            return self._find_lane(event)
+
+    def _make_lane(self, group: "_Group", known: _Known, name: str) -> Lane:
+        kept = self._tools.notes.get(name)
+        if kept is None:
+            return Lane(group.trials(known), self._tools, name)
+        rules, gate = loaded(kept)
+        return Lane(group.chosen(known, frozenset(rules)), self._tools, name, gate)
 
     def _full_engine(self) -> Engine:
         if self._engine is None:
             self._engine = Engine(self._ruleset, compiler=self._compiler, router=self._router)
         return self._engine
 
-    def _lane(self, event: Event) -> Lane:
+    def _find_lane(self, event: Event) -> Lane:
         """Return the lane of an event, and remember it for events with the very same key."""
-        values = [event.get(name) for name in self._fields]
-        asked = tuple(_routed(value, self._asked[name]) for name, value in zip(self._fields, values, strict=True))
+        values = [event.get(name) for name in self.asked]
+        asked = tuple(_routed(value, self._texts[name]) for name, value in zip(self.asked, values, strict=True))
         group = self._groups.get(asked)
         if group is None:
             sources = [source for source, found in self._routes.items() if found.accepts(event)]
             rules = [rule for source in sources for rule in self._by_source[source]]
-            group = self._groups[asked] = _Group([self._trials[rule.id] for rule in rules], self._fields)
+            group = self._groups[asked] = _Group([self._trials[rule.id] for rule in rules], self.asked)
         known = group.known(event)
         lane = self._made.get((asked, known))
         if lane is None:
@@ -101,7 +131,7 @@ class LineEngine:
                 self._groups.clear()
                 self._made.clear()
                 self._lanes.clear()
-            lane = self._made[asked, known] = Lane(group.trials(known), self._sample)
+            lane = self._made[asked, known] = self._make_lane(group, known, _name_of(asked, known))
         if not any(
             isinstance(value, list) or (isinstance(value, str) and len(value) > _MAX_KEY_CHARS) for value in values
         ):
@@ -109,6 +139,12 @@ class LineEngine:
                 self._lanes.clear()
             self._lanes[tuple(values)] = lane
         return lane
+
+
+def _name_of(asked: _Asked, known: _Known) -> str:
+    """Return what the notes call a lane."""
+    key = repr(([sorted(texts) for texts in asked], known))
+    return f"gate-{hashlib.sha256(utf8(key)).hexdigest()[:32]}"
 
 
 def _asked(name: str, routes: Mapping[LogSource, Route]) -> frozenset[str]:
@@ -136,7 +172,7 @@ class _Group:
         fields: fields of which a lane knows the value.
     """
 
-    __slots__ = ("_fields", "_mentioned", "_trials")
+    __slots__ = ("_decided", "_fields", "_mentioned", "_trials")
 
     def __init__(self, trials: list[Trial], fields: tuple[str, ...]) -> None:
         self._trials = sorted(trials, key=lambda trial: trial.rule.id)
@@ -151,6 +187,7 @@ class _Group:
                     mentioned.setdefault(atom.field, set()).update([fold(literal)] if literal else [])
         self._fields = tuple(sorted(mentioned))
         self._mentioned = mentioned
+        self._decided = frozenset(self._fields)
 
     def known(self, event: Event) -> _Known:
         """Return what a lane knows of an event."""
@@ -165,27 +202,61 @@ class _Group:
         text = fold(texts[0])
         return text if text in self._mentioned[name] else _OTHER
 
-    def trials(self, values: _Known) -> list[Trial]:
-        """Return what is left to try of the rules where this is known."""
+    def _answers(self, values: _Known) -> Callable[[Atom], bool | None]:
+        """Return what is known of atoms where this is known."""
         key = dict(zip(self._fields, values, strict=True))
 
         def known(atom: Atom) -> bool | None:
-            if not isinstance(atom, Text | Null | Exists):
+            kind = type(atom)
+            if kind is Text:
+                value = key.get(atom.field, _SEVERAL)  # type: ignore[union-attr]  # by its type
+                if value == _SEVERAL:
+                    return None
+                literal = None if atom.cased else literal_of(atom.pattern)  # type: ignore[union-attr]  # by its type
+                return False if value == _ABSENT else None if not literal else fold(literal) == value
+            if kind is not Null and kind is not Exists:
                 return None
-            value = key.get(atom.field, _SEVERAL)
-            if not isinstance(atom, Text):
-                return None if value == _SEVERAL else (value == _ABSENT) is isinstance(atom, Null)
-            if value == _ABSENT:
-                return False
-            literal = None if atom.cased else literal_of(atom.pattern)
-            return None if value == _SEVERAL or not literal else fold(literal) == value
+            value = key.get(atom.field, _SEVERAL)  # type: ignore[union-attr]  # by its type
+            return None if value == _SEVERAL else (value == _ABSENT) is (kind is Null)
 
+        return known
+
+    def trials(self, values: _Known) -> list[Trial]:
+        """Return what is left to try of the rules where this is known."""
+        known = self._answers(values)
         trials = []
-        decided = frozenset(self._fields)
         for trial in self._trials:
-            left = trial.tree if decided.isdisjoint(trial.rule.fields) else reduced(trial.tree, known)
+            left = trial.tree if self._decided.isdisjoint(trial.rule.fields) else reduced(trial.tree, known)
             if left is True:
-                trials.append(Trial(trial.rule, _ALWAYS))
+                trials.append(Trial(trial.rule, _always))
             elif left is not False:
-                trials.append(trial if left is trial.tree else Trial(trial.rule, left))
+                trials.append(trial if left is trial.tree else Trial(trial.rule, partial(_same, left)))
         return trials
+
+    def chosen(self, values: _Known, rules: frozenset[str]) -> list[Trial]:
+        """Return the same, where it is known which rules are left; what of each is found out when it is tried."""
+        known = self._answers(values)
+        return [
+            trial
+            if self._decided.isdisjoint(trial.rule.fields)
+            else Trial(trial.rule, partial(_left, trial.rule, known))
+            for trial in self._trials
+            if trial.rule.id in rules
+        ]
+
+
+def _tree(rule: Rule) -> Node:
+    return rule.tree
+
+
+def _same(tree: Node) -> Node:
+    return tree
+
+
+def _always() -> Node:
+    return _ALWAYS
+
+
+def _left(rule: Rule, known: Callable[[Atom], bool | None]) -> Node:
+    left = reduced(rule.tree, known)
+    return left if not isinstance(left, bool) else _ALWAYS if left else _NEVER

@@ -5,20 +5,24 @@ A condition needs its atoms, an atom the texts of its pattern, and a value stand
 - escapes that are always the same: `\"` and `\\`; the texts below are written with them, and end at a control
   character, which has several;
 - escapes that a writer may choose: `\/` and `\uXXXX`;
-- characters outside ASCII whose lower case is ASCII: U+0130, U+212A, and for regular expressions U+017F.
+- characters outside ASCII whose lower case is ASCII: U+0130, U+212A, and for regular expressions U+017F;
+- numbers with a fraction, an exponent or very many digits, which Sigma may read in another form.
 
-`is_verbatim` tells whether a line is free of the latter two. Numbers are the same text in the line and in Sigma's
-eyes, but for some with a fraction or an exponent; whoever has the event must look (`sigma.lines`).
+A line without any of these is called verbatim. `written` makes such a line of any event.
 
 Sources: RFC 8259 section 7; Unicode Character Database, CaseFolding.txt.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
+import orjson
+
+from secmon.model.event import Event
 from secmon.sigma.patterns import SAFE_REGEX
-from secmon.sigma.tree import And, Keyword, KeywordRegex, Node, Not, Or, Regex, Text
-from secmon.sigma.values import fold
+from secmon.sigma.tree import And, Atom, Keyword, KeywordRegex, Node, Not, Or, Regex, Text
+from secmon.sigma.values import fold, texts_of
 
 # A shorter text stands in nearly every line, and slows the search for all others down.
 MIN_BYTES, MAX_BYTES = 3, 64
@@ -26,65 +30,112 @@ MIN_BYTES, MAX_BYTES = 3, 64
 # Stands for any character outside ASCII: upper and lower case are other bytes there, but no ASCII.
 NOT_ASCII = b"\x80"
 
-# What must be looked at more closely where it stands in a line, upper and lower case told apart.
-SUSPECTS = (b"\\u", b"\\/", "\u0130".encode(), "\u212a".encode(), "\u017f".encode())
+# Characters of which lower or upper case is ASCII.
+_LIKE_ASCII = ("\u0130".encode(), "\u212a".encode(), "\u017f".encode())
 
+# What it costs to look for a text at all, by its length, in lines of a sample: fewer and longer ones are better.
+_FOR_A_BYTE = 2.5
 # A cover of this cost is not worth looking for a better one: one text of some length that was never seen.
-_GOOD = 0.004
+_GOOD = 0.5
 
-_ESCAPED_BACKSLASH = b"\\\\"
+_PLAIN = frozenset({str, int, bool, type(None)})
 _PIECE = re.compile(r"[\x20-\x7e]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
-# Texts of which at least one must stand in the line, and what it costs to look for them.
-Cover = tuple[float, frozenset[bytes]]
-# A text → how often it stands in a line, about; never 0, so that fewer texts are better than many.
-Weigh = Callable[[bytes], float]
+# Which lines of a sample a text stands in, as the bits of a number.
+Lines = Callable[[bytes], int]
 
 
-def is_verbatim(line: bytes) -> bool:
-    """Tell whether values stand in a line in the one form that `cover` expects."""
-    if any(character in line for character in SUSPECTS[2:]):
-        return False
-    rest = line.replace(_ESCAPED_BACKSLASH, b"")  # what is left of a run of backslashes begins an escape
-    return b"\\u" not in rest and b"\\/" not in rest
+class Cover(NamedTuple):
+    """Texts of which at least one must stand in the line.
 
-
-def cover(node: Node, weigh: Weigh) -> Cover | None:
-    """Return the cheapest texts of which one stands in every verbatim line whose event satisfies a condition.
-
-    The texts are lower-cased: they must be looked for in any case; `NOT_ASCII` stands in every line that is not all
-    ASCII. None if there are no such texts.
+    Args:
+        cost: number of lines of a sample in which one does, and a little for each text.
+        texts: the texts, in lower case: they must be looked for in any case.
+        lines: those lines, as the bits of a number.
     """
-    if isinstance(node, And):
-        best: Cover | None = None
-        for child in sorted(node.nodes, key=_is_branch):
-            found = cover(child, weigh)
-            if found is not None and (best is None or found[0] < best[0]):
-                best = found
-            if best is not None and best[0] <= _GOOD:
-                break
-        return best
-    if isinstance(node, Or):
-        cost, texts = 0.0, set[bytes]()
-        for child in node.nodes:
-            found = cover(child, weigh)
-            if found is None:
-                return None
-            cost += found[0]
-            texts |= found[1]
-        return cost, frozenset(texts)
-    if isinstance(node, Not):
+
+    cost: float
+    texts: frozenset[bytes]
+    lines: int
+
+
+def written(event: Event) -> bytes | None:
+    """Return the values of an event as a verbatim line, None if they cannot be one."""
+    try:
+        if _PLAIN.issuperset(map(type, event.values())):
+            line = orjson.dumps(event)
+        else:
+            line = orjson.dumps({name: list(texts_of(value)) for name, value in event.items()})
+    except TypeError:  # lone surrogates, or integers beyond 64 bits
         return None
-    return min(((weigh(text), frozenset({text})) for text in _texts(node)), key=_cost, default=None)
+    if not line.isascii() and any(character in line for character in _LIKE_ASCII):
+        return None
+    return line
 
 
-def _is_branch(node: Node) -> bool:
-    return isinstance(node, And | Or | Not)
+class Covers:
+    """Finds covers; the texts of an atom are made once.
+
+    Args:
+        nodes: trees that hold all atoms to be asked for, to be kept alive.
+    """
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._nodes = tuple(nodes)
+        self._texts: dict[int, tuple[bytes, ...]] = {}
+
+    def of(self, node: Node, lines: Lines) -> Cover | None:
+        """Return the cheapest texts of which one stands in every verbatim line whose event satisfies a condition.
+
+        `NOT_ASCII` stands in every line that is not all ASCII. None if there are no such texts.
+        """
+        if isinstance(node, And):
+            best: Cover | None = None
+            for child in sorted(node.nodes, key=_is_branch):
+                found = self.of(child, lines)
+                if found is not None and (best is None or found.cost < best.cost):
+                    best = found
+                if best is not None and best.cost <= _GOOD:
+                    break
+            return best
+        if isinstance(node, Or):
+            texts = set[bytes]()
+            stand = 0
+            for child in node.nodes:
+                found = self.of(child, lines)
+                if found is None:
+                    return None
+                texts |= found.texts
+                stand |= found.lines
+            return Cover(stand.bit_count() + sum(map(_price, texts)), frozenset(texts), stand)
+        return None if isinstance(node, Not) else self._of_atom(node, lines)
+
+    def _of_atom(self, atom: Atom, lines: Lines) -> Cover | None:
+        texts = self._texts.get(id(atom))
+        if texts is None:
+            texts = self._texts[id(atom)] = tuple(_texts(atom))
+        if len(texts) == 1:
+            (text,) = texts
+            stand = lines(text)
+            return Cover(stand.bit_count() + _price(text), frozenset(texts), stand)
+        found = (Cover((stand := lines(text)).bit_count() + _price(text), frozenset((text,)), stand) for text in texts)
+        return min(found, default=None, key=_cost)
 
 
 def _cost(found: Cover) -> float:
-    return found[0]
+    return found.cost
+
+
+def _price(text: bytes) -> float:
+    return _FOR_A_BYTE / len(text)
+
+
+_BRANCHES = frozenset({And, Or, Not})
+
+
+def _is_branch(node: Node) -> bool:
+    return type(node) in _BRANCHES
 
 
 def _texts(node: Node) -> Iterator[bytes]:

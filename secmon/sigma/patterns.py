@@ -28,7 +28,7 @@ _START, _END = b"\xfe", b"\xff"
 # What may stand in a regular expression for hyperscan; everything else means something else there, or might.
 SAFE_REGEX = re.compile(
     r"""(?:\(\?[is]{1,2}\))?            # flags for all of it
-    (?: [^\\()\[\]]                     # a literal, an anchor, a repetition, an alternative
+    (?: [^\\()\[]                       # a literal, an anchor, a repetition, an alternative
       | \\[dDwWsSbnrtf.\\^$|?*+()\[\]{}/\-"'_:;,<>=!@\#%&~`\ ]
       | \\x[0-7][0-9a-fA-F]
       | \((?:\?:|\?P<\w+>)? | \)
@@ -83,7 +83,7 @@ class PatternSet:
             self.build()
         found: list[int] = []
         if self._needles:
-            self._database.scan(data, match_event_handler=_collect, context=found)
+            self._database.scan(data, _collect, 0, found)  # names would cost more than a short scan
         return found
 
     def scan_text(self, text: str) -> list[int]:

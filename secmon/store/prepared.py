@@ -12,6 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -67,6 +68,10 @@ class Prepared:
                 _log.info("%s", error)
             return ruleset
 
+    def notes(self, files: Sequence[RuleFile], *, pipelines: Sequence[RuleFile] = ()) -> "RunNotes":
+        """Return what runs with the very same rules leave to each other (`sigma.gate.Notes`)."""
+        return RunNotes(self._cache, _digest_of(files, pipelines))
+
     def compile(self, patterns: Patterns) -> Any:
         """Return the database of some patterns (`model.patterns.Compiler`).
 
@@ -89,6 +94,27 @@ class Prepared:
         except (ContentError, hyperscan.HyperscanError) as error:
             _log.info("%s is prepared anew (%s)", name, type(error).__name__)
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class RunNotes:
+    """What runs with the same rules leave to each other.
+
+    Args:
+        cache: where it is kept.
+        digest: of the rules and of all that reads them.
+    """
+
+    cache: CacheFolder
+    digest: str
+
+    def get(self, name: str) -> bytes | None:
+        """Return what was kept under a name."""
+        return self.cache.get(f"{name}-{self.digest}")
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep something, if it can be kept."""
+        self.cache.put(f"{name}-{self.digest}", content)
 
 
 def _loaded(data: bytes) -> Any:

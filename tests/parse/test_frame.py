@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from secmon.model.event import Frame
 from secmon.model.stream import Position
-from secmon.parse.frame import START_BYTES, block_framer, frame_lines, line_framer
+from secmon.parse.frame import START_BYTES, Lines, block_framer, frame_lines, line_framer, whole_lines
 from secmon.parse.kind import MAX_RECORD_BYTES, Framer
 
 START = re.compile(rb"\d")
@@ -110,3 +110,18 @@ def test_the_tail_of_a_cut_block_is_not_taken_for_a_new_one() -> None:
     assert [(frame.raw, frame.truncated) for frame in first.frames] == [(b"1 a\n ", True)]
     second = framer((b"1 a\n " + b"7" * 70)[first.position.offset :] + b"7\n8 z\n", first.position, True)
     assert [(frame.raw, frame.truncated) for frame in second.frames] == [(b"8 z", False)]
+
+
+@given(data=STREAMS, cuts=st.lists(st.integers(min_value=0, max_value=400), max_size=12), huge=st.booleans())
+def test_whole_lines_are_the_lines_that_the_framer_cuts(data: bytes, cuts: list[int], huge: bool) -> None:  # noqa: FBT001  drawn
+    if huge:
+        data += b"z" * (MAX_RECORD_BYTES + 5) + b"\nend\n"
+    ends = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
+    found: list[Frame] = []
+    for block in whole_lines(data[start:end] for start, end in pairwise(ends)):
+        if isinstance(block, Lines):
+            assert [line.removesuffix(b"\r") for line in block.cut()] == [frame.raw for frame in block.frames()]
+            found += block.frames()
+        else:
+            found += block
+    assert tuple(found) == frame_lines(data, Position(), True).frames

@@ -189,3 +189,10 @@ def _leaves(value: Any) -> list[Any]:
     if isinstance(value, list):
         return [leaf for inner in value for leaf in _leaves(inner)]
     return [] if value is None else [value]
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1E+999", "9" * 400, "9" * 5000, "1" + "0" * 309 + ".5"], ids=len)
+def test_a_number_beyond_the_range_of_a_float_stays_as_it_is_written(number: str) -> None:
+    text = f'{{"a":{number},"b":[{number},1,1.5,18446744073709551616]}}'
+    expected = {"a": number, "b": [number, 1, 1.5, 18446744073709551616.0]}
+    assert load_object(Record(text, "a.json:record 1")) == expected

@@ -58,11 +58,11 @@ def test_the_engine_of_lines_finds_what_the_definition_of_a_whole_rule_finds(
     engine, definition = LineEngine(ruleset), Definition(ruleset.rules, router=native_route)
     for line in [*lines, *reversed(lines)]:
         try:
-            event, verbatim = read_native(line)
+            event = read_native(line)
         except ParseError:
             continue
         if not isinstance(event, Dropped):
-            assert engine.match_line(event, line, verbatim=verbatim) == definition.match(event)
+            assert engine.match(event) == definition.match(event)
 
 
 @fuzzed

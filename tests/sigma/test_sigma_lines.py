@@ -1,22 +1,26 @@
 """The engine for lines against the definition: any rules, any lines, however their JSON is written."""
 
 import json
+from datetime import UTC
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secmon.app.detect_lines import LineStation, SkimStation
 from secmon.errors import ParseError
 from secmon.model.event import Dropped, Event
 from secmon.model.hit import Level
 from secmon.parse import windows_logs, windows_security
-from secmon.parse.native import read_native
+from secmon.parse.frame import whole_lines
+from secmon.parse.native import NATIVE, read_native
+from secmon.pipeline import Lane as LogLane
 from secmon.sigma import gate, lines
 from secmon.sigma.decide import reduced
 from secmon.sigma.direct import View, condition
 from secmon.sigma.fields import field_map
 from secmon.sigma.lines import LineEngine
-from secmon.sigma.literals import cover, is_verbatim, literals_of
+from secmon.sigma.literals import Covers, literals_of, written
 from secmon.sigma.match import Definition, holds
 from secmon.sigma.native import AUTHENTICATION, native_fields, native_route
 from secmon.sigma.regexes import finds
@@ -218,12 +222,12 @@ def compiled(trees: list[tuple[Node, LogSource]]) -> RuleSet:
     return RuleSet(rules=tuple(rules))
 
 
-def read(line: bytes) -> tuple[Event, bool] | None:
+def read(line: bytes) -> Event | None:
     try:
-        event, verbatim = read_native(line)
+        event = read_native(line)
     except ParseError:
         return None
-    return None if isinstance(event, Dropped) else (event, verbatim)
+    return None if isinstance(event, Dropped) else event
 
 
 @pytest.mark.parametrize("work", [gate.MAX_WORK, 0], ids=["one by one", "by the full engine"])
@@ -237,8 +241,7 @@ def test_the_line_engine_agrees_with_the_definition(
     work: int, trees: list[tuple[Node, LogSource]], drawn: list[bytes], bounds: tuple[int, int]
 ) -> None:
     ruleset = compiled(trees)
-    with pytest.MonkeyPatch.context() as patched:  # gates at the first line, and lanes that are forgotten
-        patched.setattr(gate, "_FIRST_LINES", bounds[0])
+    with pytest.MonkeyPatch.context() as patched:  # gates that are made again and again, and lanes that are forgotten
         patched.setattr(gate, "_AGAIN_AT", (4, 9))
         patched.setattr(gate, "_LINES_FOR_A_RULE", 1)
         patched.setattr(lines, "_MAX_LANES", bounds[1])
@@ -246,13 +249,46 @@ def test_the_line_engine_agrees_with_the_definition(
         patched.setattr(lines, "MAX_WORK", work)
         engine, definition = LineEngine(ruleset), Definition(ruleset.rules, router=native_route)
         for line in [*drawn, *drawn, *drawn]:
-            found = read(line)
-            if found is not None:
-                event, verbatim = found
-                assert engine.match_line(event, line, verbatim=verbatim) == definition.match(event)
+            event = read(line)
+            if event is not None:
+                assert engine.match(event) == definition.match(event)
 
 
-EVENTS = LINES.map(read).filter(lambda found: found is not None).map(lambda found: found[0] if found else {})
+@settings(deadline=None, max_examples=300)
+@given(
+    trees=st.lists(st.tuples(TREES, SOURCES), min_size=1, max_size=6),
+    drawn=st.lists(
+        LINES | st.sampled_from([b"", b"{}", b"[1]", b'{"Channel":true}', b"\xd6\xd0", b"{}\r"]), max_size=8
+    ),
+)
+def test_lines_that_are_skimmed_give_what_the_definition_gives(
+    trees: list[tuple[Node, LogSource]], drawn: list[bytes]
+) -> None:
+    ruleset = compiled(trees)
+    lane = LogLane(source="native", generation="", kind=NATIVE, zone=UTC, place="a.jsonl")
+    data = b"".join(b"%b\n" % line.replace(b"\n", b" ") for line in [*drawn, *drawn, *drawn])
+    quick, notes = LineEngine(ruleset), Kept()
+    slow = LineStation(Definition(ruleset.rules, router=native_route), ruleset)
+    for engine in (quick, quick, LineEngine(ruleset, notes=notes), LineEngine(ruleset, notes=notes)):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(gate, "_WORTH_KEEPING", 1)
+            station = SkimStation(engine, ruleset)
+            for block in whole_lines([data]):
+                assert station.work(block, lane, bytes(8)) == slow.work(block, lane, bytes(8))
+
+
+def in_no_line(_text: bytes) -> int:
+    return 0
+
+
+class Kept(dict[str, bytes]):
+    """Notes in memory."""
+
+    def put(self, name: str, content: bytes) -> None:
+        self[name] = content
+
+
+EVENTS = LINES.map(read).filter(lambda found: found is not None).map(lambda found: found or {})
 
 
 @settings(deadline=None, max_examples=500)
@@ -262,12 +298,12 @@ def test_a_condition_tried_directly_agrees_with_the_definition(tree: Node, event
 
 
 @settings(deadline=None, max_examples=500)
-@given(tree=TREES, line=LINES)
-def test_what_a_condition_needs_stands_in_a_verbatim_line(tree: Node, line: bytes) -> None:
-    found, needed = read(line), cover(tree, lambda text: 1 / len(text))
-    if found is None or needed is None or not found[1] or not is_verbatim(line) or not holds(tree, found[0]):
+@given(tree=TREES, event=EVENTS)
+def test_what_a_condition_needs_stands_in_the_line_of_an_event(tree: Node, event: Event) -> None:
+    line, needed = written(event), Covers([tree]).of(tree, in_no_line)
+    if line is None or needed is None or not holds(tree, event):
         return
-    assert any(text in line.lower() for text in needed[1] if text.isascii()) or not line.isascii()
+    assert any(text in line.lower() for text in needed.texts if text.isascii()) or not line.isascii()
 
 
 @settings(deadline=None, max_examples=300)
@@ -358,10 +394,7 @@ def test_a_gate_lets_every_way_of_writing_a_value_through(value: str) -> None:
     ruleset = compiled([(IN_ANY_CASE, LogSource(product="windows"))])
     engine, definition = LineEngine(ruleset), Definition(ruleset.rules, router=native_route)
     for number in range(100):
-        line = b'{"Channel":"Security","Image":"C:\\\\Users\\\\%d"}' % number
-        assert engine.match_line(read_native(line)[0], line, verbatim=True) == []  # type: ignore[arg-type]  # an event
-    line = f'{{"Channel":"Security","Image":{value}}}'.encode()
-    found = read(line)
-    assert found is not None
-    event, verbatim = found
-    assert engine.match_line(event, line, verbatim=verbatim) == definition.match(event)
+        assert engine.match({"Channel": "Security", "Image": f"C:\\Users\\{number}"}) == []
+    event = read(f'{{"Channel":"Security","Image":{value}}}'.encode())
+    assert event is not None
+    assert engine.match(event) == definition.match(event)
