@@ -52,7 +52,9 @@ def _recognised(text: str) -> str:
         return messages.get(text, "")
     for pattern, translation in _patterns():
         if found := pattern.fullmatch(text):
-            return _put(translation, found.groupdict())
+            # "{problem} (and {number} more)" holds a message itself.
+            values = {name: translated(text) if name == "problem" else text for name, text in found.groupdict().items()}
+            return _put(translation, values)
     return ""
 
 

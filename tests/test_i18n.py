@@ -194,6 +194,7 @@ def test_the_words_of_the_field_are_used() -> None:
         ("jwxt: no access log line", "jwxt：不是访问日志的格式"),
         ("/a/units.yaml:3: the unit id 37 stands twice", "/a/units.yaml:3：单位编号 37 重复"),
         ("a text that nobody wrote", "a text that nobody wrote"),
+        ("/a/t.yml:3: it has expired (and 2 more)", "/a/t.yml:3：已到期（另有 2 处）"),
         ("", ""),
     ],
 )

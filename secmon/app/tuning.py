@@ -14,6 +14,7 @@ from secmon.model.questions import HitQuery
 from secmon.model.record import Body, RecordQuery
 from secmon.sigma.rule import DEFAULT_GROUP_WINDOW, CorrelationRule, RuleSet
 from secmon.sigma.suppression import Adjustment, Suppression
+from secmon.sigma.suppressor import is_in_force
 from secmon.triage.correlated import lookahead
 
 State = Literal["active", "expiring", "expired", "pending", "broken"]
@@ -47,7 +48,9 @@ def tuning(house: Installation, access: Access, *, days: int = COUNTED_DAYS) -> 
     now = house.clock.now()
     counts = _counts(house, access, now - timedelta(days=days))
     rows = [
-        _row(access, one, state_of(one, now)) | _counted(counts.get(one.id, {}))
+        _row(access, one, state_of(one, now))
+        | {"suppression.in_force": is_in_force(one, now)}
+        | _counted(counts.get(one.id, {}))
         for one in sorted(house.ruleset.suppressions, key=lambda one: (one.until, one.id))
         if _is_in_sight(house, access.scope, one.units)
     ]
@@ -55,13 +58,27 @@ def tuning(house: Installation, access: Access, *, days: int = COUNTED_DAYS) -> 
     return [*(_broken(house.ruleset) if access.scope.is_root else ()), *rows]
 
 
+def under_way(house: Installation, access: Access) -> list[str]:
+    """Return the names of the maintenance windows in sight that are open now."""
+    now = house.clock.now()
+    return [
+        one.name
+        for one in house.ruleset.suppressions
+        if one.kind == "maintenance" and is_in_force(one, now) and _is_in_sight(house, access.scope, one.units)
+    ]
+
+
 def problems(ruleset: RuleSet, now: datetime) -> list[str]:
     """Return what somebody should look after, as "place: problem": broken, expired, about to expire."""
-    found = [row["problem"] for row in _broken(ruleset)]
+    return [*(str(row["problem"]) for row in _broken(ruleset)), *ending(ruleset, now)]
+
+
+def ending(ruleset: RuleSet, now: datetime) -> list[str]:
+    """Return what has expired or is about to, as "place: problem", what ends first before the others."""
     said = {"expired": "it has expired", "expiring": "it expires within 14 days"}
-    ending = sorted(ruleset.suppressions, key=lambda one: one.until)
-    states = [(one, state_of(one, now)) for one in ending]
-    return found + [f"{one.path}:{one.line}: {said[state]}" for one, state in states if state in said]
+    ordered = sorted(ruleset.suppressions, key=lambda one: one.until)
+    states = [(one, state_of(one, now)) for one in ordered if one.kind != "maintenance"]
+    return [f"{one.path}:{one.line}: {said[state]}" for one, state in states if state in said]
 
 
 def _row(access: Access, one: Suppression, state: State) -> Body:

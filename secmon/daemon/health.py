@@ -10,7 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from secmon.app.installation import Installation
 from secmon.app.retention import Review
+from secmon.app.tuning import ending
 from secmon.errors import SecmonError
 from secmon.ports import Spool
 
@@ -174,6 +176,13 @@ def retention(found: Review) -> Check:
         detail = f"{len(found.beyond)} partitions are older than the ceiling of their class"
         return Check("retention", "warn", detail, "let secmon up run: its daily job drops them")
     return Check("retention", "ok", f"{len(found.due)} partitions are due")
+
+
+def tuning(house: Installation) -> Check:
+    """Nothing that quiets alerts has run out unseen, or is about to."""
+    found = ending(house.ruleset, house.clock.now())
+    remedy = "renew it with a new approval, or take it away: secmon tuning list"
+    return problems("tuning", found, f"{len(house.ruleset.suppressions)} in force", state="warn", remedy=remedy)
 
 
 def problems(name: str, found: Sequence[str], good: str, *, state: State = "fail", remedy: str = "") -> Check:

@@ -24,7 +24,18 @@ from secmon.app.work import Work
 from secmon.collect.standard_input import Readable
 from secmon.daemon.admission import Admission
 from secmon.daemon.control import HEALTH, ControlServer
-from secmon.daemon.health import Check, clock, correlations, disk_space, guarded, keys, problems, readiness, spool
+from secmon.daemon.health import (
+    Check,
+    clock,
+    correlations,
+    disk_space,
+    guarded,
+    keys,
+    problems,
+    readiness,
+    spool,
+    tuning,
+)
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
 from secmon.daemon.sharing import Sharing, member_of
@@ -231,6 +242,7 @@ class Daemon:
             *([self._sharing.check()] if self._sharing is not None else ()),
             problems("sources", found, f"{len(live)} sources"),
             problems("content", self._house.problems, f"{len(self._house.ruleset.rules)} rules", state="warn"),
+            guarded("tuning", lambda: tuning(self._house)),
             guarded("clock", lambda: clock(self._house.clock.now(), self._last_received(store))),
         ]
 

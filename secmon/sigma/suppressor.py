@@ -38,6 +38,11 @@ class _Ready:
         )
 
 
+def is_in_force(one: Suppression, at: datetime) -> bool:
+    """Tell whether a suppression covers events of a moment; of one that recurs: whether it is one of its hours."""
+    return _Ready(one, frozenset(), zone_of(one.weekly.zone) if one.weekly else None).is_then(at)
+
+
 @dataclass(slots=True)
 class Suppressor:
     """Says of hits what suppresses them.

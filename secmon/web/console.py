@@ -30,6 +30,7 @@ from secmon.web.pages import (
     overview,
     rules,
     sources,
+    tuning,
 )
 from secmon.web.respond import error_page
 
@@ -65,6 +66,7 @@ def create_console(daemon: Daemon, *, host: str, hosts: Sequence[str] = ()) -> G
             *rules.ROUTES,
             *sources.ROUTES,
             *coverage.ROUTES,
+            *tuning.ROUTES,
             *deadletters.ROUTES,
             *compliance.ROUTES,
             *bulletins.ROUTES,

@@ -19,6 +19,7 @@ CHECK_ZH = {
     "sources": "日志来源",
     "content": "规则与登记表",
     "clock": "系统时钟",
+    "tuning": "例外与停用",
     "keys": "密钥文件",
     "spool": "本机缓存",
     "correlations": "关联规则",
@@ -50,6 +51,15 @@ BULLETIN_STATE_ZH = {
     "withdrawn": "已撤回",
 }
 BULLETIN_KIND_ZH = {"warning": "预警通报", "incident-report": "事件报告"}
+TUNING_KIND_ZH = {"exception": "例外", "disabled": "停用规则", "maintenance": "维护窗口", "override": "规则调整"}
+TUNING_STATE_ZH = {
+    "active": "生效",
+    "expiring": "即将到期",
+    "expired": "已到期",
+    "pending": "尚未开始",
+    "broken": "有误",
+}
+CHANGE_ZH = {"level": "级别", "group_by": "归并字段", "group_window": "归并时间窗"}
 DROPPED_ZH = {"blank": "空行", "header": "表头注释", "by_operator": "人工放弃"}
 
 RULE_STATE_ZH = {"active": "启用", "retired": "已停用", "broken": "有错", "unroutable": "没有来源"}

@@ -1,5 +1,6 @@
 """Alerts: the list to triage, one alert with its evidence, and what was decided."""
 
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from secmon.app import alerts as triage
 from secmon.app.installation import Installation
+from secmon.app.tuning import beside
 from secmon.errors import ConflictError, SecmonError
 from secmon.model.alert import Alert, AlertState
 from secmon.model.hit import Level
@@ -66,6 +68,13 @@ def show(request: Request, visitor: Visitor) -> Response:
     alert = triage.get_alert(house, visitor.access, request.path_params["id"])
     data = triage.details(house, visitor.access, alert) | named_row(house, alert)
     data["events"] = [ordered_event(event) for event in triage.alert_events(house, visitor.access, alert)]
+    found, is_cut = beside(house, visitor.access, alert)
+    data["suppressed"] = {
+        "hits": sum(one.hits for one in found),
+        "same_group": sum(one.same_group for one in found),
+        "complete": not is_cut,
+        "by": [asdict(one) for one in found],
+    }
     seen = [one for one in assets_in_sight(house, visitor.access) if one.id in alert.content.asset_ids]
     return respond(
         request,
@@ -79,6 +88,7 @@ def show(request: Request, visitor: Visitor) -> Response:
         assets=seen,
         key_fields=_key_fields(alert, data["events"]),
         around={event["event.id"]: around(house, event) for event in data["events"]},
+        in_force=alert.rule_id in house.ruleset.by_id,
         done=_done(request.query_params),
     )
 

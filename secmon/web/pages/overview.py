@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from secmon.app import accounts, bulletins, deadletters, reports
+from secmon.app import accounts, bulletins, deadletters, reports, tuning
 from secmon.app import alerts as triage
 from secmon.web.auth import Visitor, daemon_of
 from secmon.web.page import page
@@ -49,6 +49,7 @@ def overview(request: Request, visitor: Visitor) -> Response:
         "sources": sources,
         "deadletters": letters,
         "checks": checks,
+        "maintenance": tuning.under_way(house, access),
     }
     return respond(request, visitor, "overview.html.j2", data, title="总览")
 

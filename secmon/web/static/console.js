@@ -5,7 +5,7 @@ const doc = document;
 const one = (selector, root = doc) => root.querySelector(selector);
 const all = (selector, root = doc) => [...root.querySelectorAll(selector)];
 
-const PAGES = { h: "/", a: "/alerts", l: "/hunt", s: "/sources", v: "/coverage", d: "/deadletters", r: "/rules", t: "/attack", c: "/compliance", b: "/bulletins" };
+const PAGES = { h: "/", a: "/alerts", l: "/hunt", s: "/sources", v: "/coverage", d: "/deadletters", r: "/rules", t: "/attack", e: "/tuning", c: "/compliance", b: "/bulletins" };
 const CHORD_MS = 1500;
 
 doc.documentElement.classList.add("js");
