@@ -6,7 +6,8 @@ writes it first, so that a daemon that dies between the head and a sheet leaves 
 writes nothing twice.
 """
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 import msgspec
 
 from secmon.app.installation import Installation
+from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.coverage import GENESIS, WINDOW, Delivered, hours_of
 from secmon.model.event import format_time, parse_time
@@ -22,6 +24,7 @@ from secmon.model.record import Body, Document, RecordQuery
 SHEET: Final = "coverage"
 SEAL: Final = "coverage_seal"
 NOT_RUN_LIST: Final = "coverage_rules"
+FAILING: Final = "coverage_failing"
 _HEAD: Final = ("mark", "coverage")
 """Of the kind "mark", whose place a move translates for the other store (`app.move`)."""
 _PAGE = 200
@@ -109,6 +112,25 @@ def write_pending(house: Installation, access: Access, head: Head) -> int:
     head.pending = []
     save_head(house, access, head)
     return len(pending)
+
+
+def note_failing(house: Installation, access: Access, daemon: str, failing: Iterable[str]) -> None:
+    """Tell the daemon that writes the ledger which sources another one cannot read now."""
+    document = house.records.get(access, FAILING, daemon)
+    body: Body = {"sources": sorted(failing), "at": format_time(house.clock.now())}
+    fresh = Document(kind=FAILING, id=daemon, body=body, version=document.version if document else 0)
+    with contextlib.suppress(ConflictError):  # it is told again with the next tick
+        if document is None:
+            house.records.create(access, fresh)
+        else:
+            house.records.replace(access, fresh)
+
+
+def failing_elsewhere(house: Installation, access: Access, since: datetime) -> set[str]:
+    """Return the sources of which other daemons have told since a moment that they cannot read them."""
+    documents = house.records.find(access, RecordQuery(kind=FAILING, limit=_PAGE)).documents
+    told = (document.body for document in documents)
+    return {source for body in told if parse_time(body["at"]) >= since for source in body["sources"]}
 
 
 def sheet_entry(body: Body) -> tuple[str, str, Body, dict[str, str]]:

@@ -18,6 +18,7 @@ from secmon.app.coverage_sheets import (
     Head,
     SourceHead,
     documents,
+    failing_elsewhere,
     latest_row,
     load_head,
     save_head,
@@ -87,7 +88,8 @@ def _tick(house: Installation, access: Access, failing: tuple[str, ...]) -> tupl
     if head.pending:
         return False, write_pending(house, access, head)
     now, due = house.clock.now(), _expected(house, access)
-    _note(head, now, failing, due)
+    elsewhere = failing_elsewhere(house, access, now - WATCH_GAP) if house.is_shared else set()
+    _note(head, now, {*failing, *elsewhere}, due)
     late, at_end = _enter(house, access, head)
     if head.closed is None and at_end:
         head.closed = min([window_start(now, WINDOW), *map(parse_time, head.open)])
@@ -99,7 +101,7 @@ def _tick(house: Installation, access: Access, failing: tuple[str, ...]) -> tupl
     return done, write_pending(house, access, head)
 
 
-def _note(head: Head, now: datetime, failing: tuple[str, ...], expected: Iterable[str]) -> None:
+def _note(head: Head, now: datetime, failing: set[str], expected: Iterable[str]) -> None:
     """Note that somebody is looking, at which sources, and which of them cannot be read."""
     if head.watched and timedelta() <= now - head.watched[-1][1] <= WATCH_GAP:
         head.watched[-1] = (head.watched[-1][0], now)

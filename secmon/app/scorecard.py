@@ -25,6 +25,7 @@ from secmon.model.search import Budget
 from secmon.sigma.routing import route
 from secmon.sigma.rule import CorrelationRule, LogSource, Rule
 from secmon.sigma.superset import of_route, of_tree
+from secmon.triage.sight import KIND as SIGHT
 
 RIGHT: Final = frozenset(
     {
@@ -200,7 +201,8 @@ def _tallies(house: Installation, access: Access, wanted: triage.AlertFilter) ->
     for number, alert in enumerate(triage.every_alert(house, access, wanted)):
         if number == MAX_ALERTS:
             return tallies, False
-        tallies.setdefault(alert.rule_id, _Tally(alert)).add(alert)
+        if alert.rule_kind != SIGHT:  # the monitor's own sight is no rule to be tuned
+            tallies.setdefault(alert.rule_id, _Tally(alert)).add(alert)
     return tallies, True
 
 

@@ -14,6 +14,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from secmon.app import checkpoints
+from secmon.app.coverage_sheets import note_failing
 from secmon.app.evaluate import evaluate, is_current
 from secmon.app.folding import OVERFLOW_SHOWN, overflows
 from secmon.app.installation import Installation
@@ -38,7 +39,7 @@ from secmon.daemon.health import (
 )
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
-from secmon.daemon.sharing import Sharing, member_of
+from secmon.daemon.sharing import Sharing, daemon_id, member_of
 from secmon.errors import SecmonError, StoreError
 from secmon.model.access import ROOT, Access, Principal, Role, job_access
 from secmon.ports import Collector
@@ -185,11 +186,13 @@ class Daemon:
             log.info("alerts", new=done.new, revised=done.revised, hits=done.hits)
 
     def run_windows(self) -> None:
-        """Do every scheduled window that is due, if it is ours to do."""
+        """Do every scheduled window that is due, if it is ours to do; else tell whose it is what we cannot read."""
+        failing = [name for name, one in self.reading.state.live.items() if one.problems]
         if self._share.term(FORWARD):
-            failing = [name for name, one in self.reading.state.live.items() if one.problems]
             with self._forward:
                 go_on(self.house, failing=failing)
+        elif failing:
+            note_failing(self.house, job_access("coverage"), daemon_id(self._state), failing)
 
     def handle(self, name: str, args: dict[str, Any], by: str, data: Readable) -> Any:
         """Do one operation for a command (`daemon.control`)."""

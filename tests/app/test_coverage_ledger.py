@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from secmon.app.coverage import CoverageFilter, windows
 from secmon.app.coverage_proof import verify
-from secmon.app.coverage_sheets import SEAL, SHEET, documents, load_head, save_head
+from secmon.app.coverage_sheets import SEAL, SHEET, documents, load_head, note_failing, save_head
 from secmon.app.coverage_writing import GRACE, bring_forward
 from secmon.app.installation import Installation
 from secmon.errors import ConflictError, StoreUnavailableError
@@ -93,6 +93,17 @@ def test_a_source_that_cannot_be_read_is_not_a_source_that_sent_nothing(house: I
     bring_forward(house, JOB, failing=["web"])
     look(house, clock, hours=1)
     assert (row_of(house, 0)["state"], row_of(house, 0)["reason"]) == ("not_run", "failing")
+
+
+def test_another_daemon_tells_what_it_cannot_read(house: Installation, clock: SetClock) -> None:
+    shared = replace(house, is_shared=True)
+    look(shared, clock, minutes=10)
+    note_failing(shared, JOB, "another", ["web"])
+    look(shared, clock, hours=2)
+    assert [(row_of(house, hour)["state"], row_of(house, hour)["reason"]) for hour in (0, 1)] == [
+        ("not_run", "failing"),
+        ("no_data", ""),
+    ]
 
 
 def test_a_window_is_closed_only_when_what_was_received_in_it_is_committed(

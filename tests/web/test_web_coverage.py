@@ -110,3 +110,14 @@ def test_before_anything_was_read_the_page_says_so(fresh: Console) -> None:
     fresh.user("admin")
     text = fresh.logged_in().get("/coverage").text
     assert "尚未关账" in text
+
+
+def test_an_alert_about_our_own_sight_leads_to_the_ledger(viewer: TestClient) -> None:
+    rows = data_of(viewer, "/alerts?state=all")["alerts"]
+    row = next(one for one in rows if one["alert.group"].get("secmon.source") == "gone")
+    text = viewer.get(f"/alerts/{row['alert.id']}").text
+    links = {(one.get("href") or "").partition("#")[0] for one in Tags(text).of("a")} - {""}
+    assert {link for link in links if viewer.get(link).status_code != 200} == set()
+    assert "日志来源静默" in text
+    assert 'href="/coverage"' in text
+    assert "这些日志已过保存期" not in text

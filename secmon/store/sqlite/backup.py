@@ -106,12 +106,17 @@ def _copy(source: apsw.Connection, target: Path) -> None:
 
 
 def _write_anchor(target: Path) -> None:
-    """Write the head of the audit chain as the copied documents know it."""
+    """Write the heads of the audit chain and of the coverage ledger as the copied documents know them."""
     with contextlib.closing(apsw.Connection(str(target / CONTROL_FILE))) as connection:
         body = fetch_one(connection, "SELECT body FROM document WHERE kind = 'audit_head'")
+        ledger = fetch_one(connection, "SELECT body FROM document WHERE kind = 'mark' AND id = 'coverage'")
     if body is not None:
         head = orjson.loads(body)
         (target / "audit.head").write_text(f"{head['number']} {head['hash']}\n", encoding="utf-8")
+    covered = orjson.loads(ledger) if ledger is not None else {"number": 0, "pending": []}
+    if covered["number"] and not covered["pending"]:  # else what it names is written when somebody goes on
+        text = f"{covered['number']} {covered['digest']}\n"
+        (target / "coverage.head").write_text(text, encoding="utf-8")
 
 
 def migrate(state: Path) -> list[str]:

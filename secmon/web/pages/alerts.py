@@ -16,6 +16,7 @@ from secmon.app.tuning import beside
 from secmon.errors import ConflictError, SecmonError
 from secmon.model.alert import Alert, AlertState
 from secmon.model.hit import Level
+from secmon.triage.sight import KIND as SIGHT
 from secmon.web import words
 from secmon.web.auth import Visitor, daemon_of
 from secmon.web.page import choice, choices, field, form_action, page
@@ -90,6 +91,7 @@ def show(request: Request, visitor: Visitor) -> Response:
         around={event["event.id"]: around(house, event) for event in data["events"]},
         in_force=alert.rule_id in house.ruleset.by_id,
         done=_done(request.query_params),
+        is_sight=alert.rule_kind == SIGHT,
     )
 
 
