@@ -94,6 +94,11 @@ class Tuning:
 def _disabled(found: Override, linker: Linker) -> Suppression:
     rules = [each.rule.id for each in linker.rules.values() if found.is_for(each.rule.id, each.reference)]
     correlations = [each.rule.id for each in linker.correlations.values() if found.is_for(each.rule.id, each.reference)]
+    unusual = [each for each in linker.correlations.values() if each.rule.baseline is not None]
+    if any(each.rule.id in correlations for each in unusual):
+        line = found.document.line_of("override", "disabled")
+        hint = "disable its base rules, or write an exception for them"
+        raise RuleError("a rule that compares with what is usual cannot be disabled", line, hint=hint)
     suppression = read_disabled(found.document, found.approval, [*rules, *correlations])
     if correlations and (suppression.units or suppression.assets):
         line = found.document.line_of("custom", "secmon", "units" if suppression.units else "assets")

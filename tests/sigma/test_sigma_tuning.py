@@ -309,6 +309,16 @@ def test_a_correlation_cannot_be_grouped_or_scoped_otherwise() -> None:
     assert "for all units or for none" in only_problem(EVERY_LOGIN, counted, scoped).problem
 
 
+def test_a_rule_that_compares_with_what_is_usual_is_not_disabled_without_effect() -> None:
+    block = "type: event_count\ngroup-by: [user.name]\ncondition: {gte: 5}"
+    usual = "custom: {secmon: {baseline: {type: spike, lookback: 28d, learning: 7d, factor: 3}}}"
+    counted = correlation_text(block, head=f"name: unusual\nlevel: low\n{usual}", timespan="1h")
+    assert load(EVERY_LOGIN, counted).problems == ()
+    ruleset = load(EVERY_LOGIN, counted, override_text("{rules: unusual, disabled: true}", expires="2026-12-31"))
+    assert ruleset.suppressions == ()
+    assert [one.problem for one in ruleset.problems] == ["a rule that compares with what is usual cannot be disabled"]
+
+
 def test_a_rule_that_has_such_a_key_of_its_own_stays_a_rule() -> None:
     ruleset = load(EVERY_LOGIN + "maintenance: nobody\noverride: 1\n")
     assert (len(ruleset.rules), ruleset.problems) == (1, ())
