@@ -8,6 +8,7 @@ Format: ATT&CK Navigator Layer File Format 4.5, layers/spec/v4.5/layerformat.md 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from secmon.app.installation import Source
@@ -19,6 +20,7 @@ LAYER: Final = "4.5"
 NAVIGATOR: Final = "5.1.0"
 _COLOURS: Final = ("#e0eeec", "#0a5d57")
 _IDLE: Final = "#d9d9d9"
+_DISABLED: Final = "#a6a6a6"
 _MAX_COMMENT: Final = 40
 
 # Kind of source → values that its events have in these fields; None: events of any log source.
@@ -54,13 +56,15 @@ class Covered:
         technique: its id, such as "T1110.003".
         tactics: tactics that its rules name for it (`_tactics`), in ATT&CK's order.
         firing: rules that can fire with the configured sources, by id.
-        idle: rules that cannot.
+        idle: rules that cannot, or are disabled everywhere.
+        disabled: ids of the disabled ones among them.
     """
 
     technique: str
     tactics: tuple[str, ...]
     firing: tuple[AnyRule, ...]
     idle: tuple[AnyRule, ...]
+    disabled: frozenset[str] = frozenset()
 
     def row(self) -> dict[str, Any]:
         """Return it as the console's data."""
@@ -70,11 +74,18 @@ class Covered:
             "score": len(self.firing),
             "rules": [rule.id for rule in self.firing],
             "rules_idle": [rule.id for rule in self.idle],
+            "rules_disabled": sorted(self.disabled),
         }
 
 
-def coverage(ruleset: RuleSet, sources: Mapping[str, Source], *, router: Router = route) -> list[Covered]:
-    """Return every technique that a rule in force names, by id."""
+def disabled_rules(ruleset: RuleSet, at: datetime) -> dict[str, str]:
+    """Return id of each rule that is disabled everywhere at a moment → what disables it."""
+    found = (one for one in ruleset.suppressions if one.kind == "disabled" and one.lasts(at))
+    return {rule_id: one.id for one in found if not one.units and not one.assets for rule_id in one.rule_ids}
+
+
+def coverage(ruleset: RuleSet, sources: Mapping[str, Source], *, at: datetime, router: Router = route) -> list[Covered]:
+    """Return every technique that a rule in force names, by id; `at`: when it is asked, for what is disabled then."""
     kinds = frozenset(source.kind for source in sources.values())
     firing = {rule.id for rule in ruleset.rules if _may_come(router(rule.logsource), kinds)}
     found: dict[str, list[AnyRule]] = {}
@@ -82,17 +93,19 @@ def coverage(ruleset: RuleSet, sources: Mapping[str, Source], *, router: Router 
         if rule.generates:
             for technique in rule.techniques:
                 found.setdefault(technique, []).append(rule)
-    return [_covered(technique, found[technique], firing) for technique in sorted(found)]
+    disabled = frozenset(disabled_rules(ruleset, at))
+    return [_covered(technique, found[technique], firing, disabled) for technique in sorted(found)]
 
 
-def _covered(technique: str, rules: list[AnyRule], firing: set[str]) -> Covered:
+def _covered(technique: str, rules: list[AnyRule], firing: set[str], disabled: frozenset[str]) -> Covered:
     named = _tactics(rules)
-    can = [rule for rule in rules if can_fire(rule, firing)]
+    can = [rule for rule in rules if rule.id not in disabled and can_fire(rule, firing)]
     return Covered(
         technique,
         tuple(tactic for tactic in TACTICS if tactic in named),
         tuple(sorted(can, key=_id_of)),
         tuple(sorted((rule for rule in rules if rule not in can), key=_id_of)),
+        disabled.intersection(rule.id for rule in rules),
     )
 
 
@@ -165,13 +178,14 @@ def layer(covered: Iterable[Covered], *, name: str, description: str) -> dict[st
         "legendItems": [
             {"label": "启用且有日志来源的规则：越深越多", "color": _COLOURS[-1]},
             {"label": "有规则，但没有能触发它的日志来源", "color": _IDLE},
+            {"label": "有规则，但都已停用", "color": _DISABLED},
         ],
     }
 
 
 def _technique(row: Covered) -> dict[str, Any]:
     told = [f"{_title(rule)} [{rule.level.value}]" for rule in row.firing]
-    told += [f"{_title(rule)} [没有日志来源]" for rule in row.idle]
+    told += [f"{_title(rule)} [{'已停用' if rule.id in row.disabled else '没有日志来源'}]" for rule in row.idle]
     more = [f"…另有 {len(told) - _MAX_COMMENT} 条规则"] if len(told) > _MAX_COMMENT else []
     found: dict[str, Any] = {
         "techniqueID": row.technique,
@@ -181,10 +195,13 @@ def _technique(row: Covered) -> dict[str, Any]:
         "showSubtechniques": False,
         "metadata": [
             {"name": "rules", "value": str(len(row.firing))},
-            {"name": "rules without a source", "value": str(len(row.idle))},
+            {"name": "rules without a source", "value": str(len(row.idle) - len(row.disabled))},
+            {"name": "disabled rules", "value": str(len(row.disabled))},
         ],
     }
-    return found if row.firing else found | {"color": _IDLE}
+    if row.firing:
+        return found
+    return found | {"color": _DISABLED if len(row.disabled) == len(row.idle) else _IDLE}
 
 
 def _title(rule: AnyRule) -> str:

@@ -121,6 +121,7 @@ class BackTest:
         budget: what it may take.
         read: events that were tried so far.
         hits: rows so far.
+        suppressed: those of them that an exception, a disabled rule or a maintenance window covers.
         reached: time of the last event that was tried.
         watch: called after every so many events, for whoever shows how far it is.
     """
@@ -134,6 +135,7 @@ class BackTest:
     hits: int = 0
     reached: datetime | None = None
     watch: tuple[int, Callable[[], None]] = (_SELDOM, lambda: None)
+    suppressed: int = 0
     _alerts: "_Alerts" = field(init=False)
     _window: "_Window" = field(init=False)
     _by: "Counter[str]" = field(default_factory=Counter)
@@ -169,7 +171,7 @@ class BackTest:
             place = Place(
                 order, str(event["event.id"]), str(event["@timestamp"]), str(event.get("log.file.path", "")), 0
             )
-            hits = make_hits(self.trial.ruleset, event, rules)
+            hits = self._hits_on(event, rules)
             is_inside = since is None or at >= since
             if is_inside:
                 for hit, rule in zip(hits, rules, strict=True):
@@ -180,6 +182,10 @@ class BackTest:
                 yield from self._settled(held)
         yield from self._settled(held)
 
+    def _hits_on(self, event: Event, rules: Iterable[Rule]) -> list[Hit]:
+        hits, suppressor = make_hits(self.trial.ruleset, event, rules), self.house.stages.suppressor
+        return hits if suppressor is None else suppressor.annotated(event, hits)
+
     def _events(self) -> Iterator[Event]:
         since = self.span.since
         if since is not None:
@@ -188,12 +194,15 @@ class BackTest:
         return self.house.log.events(self.access, query, budget=self.budget)
 
     def _event_row(self, rule: Rule, hit: Hit, place: Place, event: Event) -> Row:
-        if hit.alert_id is not None:
+        if hit.alert_id is not None and hit.suppressed_by is None:
             self._alerts.add(rule.id, window_start(hit.at, rule.group_window), hit.alert_id, self._group(event))
-        return self._counted(event_row(rule, place), event)
+        return self._counted(event_row(rule, place), event, hit.suppressed_by)
 
-    def _counted(self, row: Row, event: Event) -> Row:
+    def _counted(self, row: Row, event: Event, suppressed_by: str | None) -> Row:
         self.hits += 1
+        if suppressed_by is not None:
+            self.suppressed += 1
+            row["secmon.suppressed_by"] = suppressed_by
         if self.span.by:
             self._by[self._group(event)] += 1
         return row
@@ -210,13 +219,18 @@ class BackTest:
         for correlation, group, moment, (place, event) in self._window.evaluate():
             row = event_row(correlation, place) | correlation_parts(group, moment)
             start = window_start(moment.at, correlation.group_window)
-            if correlation.generates:
+            quiet = self._disabling(correlation, moment.at)
+            if correlation.generates and quiet is None:
                 self._alerts.add(correlation.id, start, alert_id(correlation.id, group, start), self._group(event))
-            held.append((place.order, correlation.id, self._counted(row, event)))
+            held.append((place.order, correlation.id, self._counted(row, event, quiet)))
         held.sort(key=lambda entry: entry[:2])
         for _, _, row in held:
             yield row
         held.clear()
+
+    def _disabling(self, correlation: CorrelationRule, at: datetime) -> str | None:
+        suppressor = self.house.stages.suppressor
+        return None if suppressor is None else suppressor.disabling(correlation.id, at)
 
     def summary(self) -> dict[str, Any]:
         """Return the sums (contracts: `rules backtest`)."""
@@ -229,6 +243,8 @@ class BackTest:
             "engine": "pushdown" if self.is_pushed_down else "scan",
             "read": self.read,
         }
+        if self.suppressed:
+            told["suppressed"] = self.suppressed
         if self.span.by:
             name = "unit.id" if self.span.by == "unit" else "day"
             told["by"] = [{name: key, "hits": n, "alerts": alerts[key]} for key, n in sorted(self._by.items())]
@@ -314,7 +330,11 @@ class _Window:
         Raises:
             SecmonError: there are too many.
         """
-        counted = [replace(hit, group={}, signature="") for hit in hits if hit.rule_id in self._counted]
+        counted = [
+            replace(hit, group={}, signature="")
+            for hit in hits
+            if hit.suppressed_by is None and hit.rule_id in self._counted
+        ]
         if not counted:
             return
         self._hits += counted

@@ -7,7 +7,7 @@ Duplicates, what does not apply and what nobody could judge decide nothing, and 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Final
@@ -20,7 +20,7 @@ from secmon.model.access import Access
 from secmon.model.alert import Alert, AlertState, CloseReason
 from secmon.model.event import format_time
 from secmon.model.query import Exists, Query, required
-from secmon.model.questions import EventQuery
+from secmon.model.questions import EventQuery, HitQuery
 from secmon.model.search import Budget
 from secmon.sigma.routing import route
 from secmon.sigma.rule import CorrelationRule, LogSource, Rule
@@ -38,7 +38,8 @@ RIGHT: Final = frozenset(
 WRONG: Final = frozenset({CloseReason.FALSE_POSITIVE, CloseReason.LEGITIMATE})
 DEFAULT_SINCE: Final = "30d"
 MAX_ALERTS: Final = 50_000
-"""More alerts of a time range are not read; the card then says that it is not complete."""
+MAX_SUPPRESSED: Final = 100_000
+"""More alerts, or suppressed hits, of a time range are not read; the card then says that it is not complete."""
 _PAGE: Final = 1_000
 _IDLE_SECONDS: Final = 5.0
 
@@ -62,6 +63,7 @@ class Score:
         close_s: median seconds from the alert to its (last) closing.
         reopened: how often one was reopened, by people or by new hits.
         recurred: hits of the same kind that came after closing and were only counted.
+        suppressed: hits that an exception, a disabled rule or a maintenance window covers; they are in no alert.
         last: the last time it fired at all.
         noise_share: its part of all that was wrong, 0 … 1.
         idle: why it never fired; "" where it has.
@@ -83,6 +85,7 @@ class Score:
     close_s: float | None = None
     reopened: int = 0
     recurred: int = 0
+    suppressed: int = 0
     last: datetime | None = None
     noise_share: float = 0.0
     idle: str = ""
@@ -106,6 +109,7 @@ class Score:
             "median_close_s": _rounded(self.close_s),
             "reopened": self.reopened,
             "recurred_after_close": self.recurred,
+            "suppressed": self.suppressed,
             "last_fired": format_time(self.last) if self.last else None,
             "noise_share": round(self.noise_share, 4),
             "never_fired": self.idle or None,
@@ -175,18 +179,24 @@ def scorecard(
     """Return the scores of all rules, or of one, over the alerts in scope that were active in a time range."""
     tallies, complete = _tallies(house, access, triage.AlertFilter(rule=rule, since=since, until=until, limit=_PAGE))
     noise = sum(tally.count_of(WRONG) for tally in tallies.values())
+    query = HitQuery(since=since, until=until, rule_ids=(rule,) if rule else (), suppressed=True, limit=MAX_SUPPRESSED)
+    suppressed = Counter(hit.rule_id for hit in house.log.hits(access, query))
+    complete = complete and suppressed.total() < MAX_SUPPRESSED
     ever = triage.count_alerts(house, access, by="rule")
     idle = _Idle(house, access, since)
     scores = [_score(house, access, tally, noise) for tally in tallies.values()]
     for one in house.ruleset.by_id.values():
         if one.id in tallies or not one.generates or rule not in {"", one.id}:
             continue
-        if ever.get(one.id):
+        if ever.get(one.id) or suppressed[one.id]:
             scores.append(_bare(one, last=_last(house, access, one.id)))
         else:
             why, name = idle.why(one)
             scores.append(_bare(one, idle=why, idle_field=name))
+    scores = [replace(score, suppressed=suppressed[score.rule_id]) for score in scores]
     for problem in house.ruleset.problems if not rule else ():
+        if problem.kind not in {"rule", "correlation"}:
+            continue
         name = problem.name or problem.rule_id or problem.path.rpartition("/")[2]
         scores.append(Score(rule_id=problem.rule_id, name=name, state=problem.state, idle=problem.state))
     return Scorecard(tuple(sorted(scores, key=_order)), complete)

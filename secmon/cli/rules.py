@@ -1,12 +1,12 @@
 """`secmon rules`: which rules run and which do not, and whether they find what they should."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from secmon.app.attack import disabled_rules
 from secmon.app.rule_tests import parse_lines
 from secmon.cli.output import complain, flush, words, write_json, write_table
 from secmon.cli.rules_backtest import backtest
@@ -153,7 +153,7 @@ def _load(folders: Sequence[Path]) -> tuple[RuleSet, list[ContentError]]:
 
 
 def _rows(ruleset: RuleSet) -> list[dict[str, Any]]:
-    disabled = _disabled(ruleset, SystemClock().now())
+    disabled = disabled_rules(ruleset, SystemClock().now())
     rows: list[dict[str, Any]] = []
     for rule in ruleset.by_id.values():
         row: dict[str, Any] = {
@@ -173,12 +173,6 @@ def _rows(ruleset: RuleSet) -> list[dict[str, Any]]:
         advice = f" ({problem.hint})" if problem.hint else ""
         rows.append({**row, "problem": f"{problem.path}:{problem.line}: {problem.problem}{advice}"})
     return sorted(rows, key=lambda row: (row["path"], row["rule.id"]))
-
-
-def _disabled(ruleset: RuleSet, now: datetime) -> dict[str, str]:
-    """Return id of each rule that is disabled everywhere now → what disables it."""
-    found = (one for one in ruleset.suppressions if one.kind == "disabled" and one.lasts(now))
-    return {rule_id: one.id for one in found if not one.units and not one.assets for rule_id in one.rule_ids}
 
 
 def _case_row(outcome: Outcome) -> dict[str, Any]:

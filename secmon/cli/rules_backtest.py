@@ -17,6 +17,7 @@ from secmon.sigma.rule import RuleFile, RuleSet
 
 if TYPE_CHECKING:
     from secmon.app.backtest import BackTest, Trial
+    from secmon.app.installation import Installation
 
 EXIT_NOT_READY = 4
 _FILE = "file"
@@ -41,16 +42,15 @@ def backtest(ctx: click.Context, /, rule: str, *, since: str, until: str, by: st
     Example: secmon rules backtest draft.yml --since 180d --by unit
     """
     here = session(ctx)
-    trial = _trial(here, rule)
-    if trial is None:
-        return EXIT_NOT_READY
-    file = Path(rule).is_file()
-    told = here.call("rules.backtest", rule=_FILE if file else rule, since=since, until=until)
+    told = here.call("rules.backtest", rule=_FILE if Path(rule).is_file() else rule, since=since, until=until)
     from secmon.app.backtest import BackTest, Span, budget_of  # noqa: PLC0415  lazily: commands start fast
     from secmon.wiring import opened  # noqa: PLC0415
 
     span = Span(since=_moment(told["since"]), until=_end(told["until"]), by=by or "", pushdown=not given["scan"])  # type: ignore[arg-type]  # click.Choice
-    with opened(here.settings, writable=False, content=False) as house:
+    with opened(here.settings, writable=False) as house:
+        trial = _trial(here, house, rule)
+        if trial is None:
+            return EXIT_NOT_READY
         run = BackTest(house, local_access(), trial, span, budget_of(house, given["timeout"]))
         try:
             with _progress(here, run):
@@ -68,18 +68,17 @@ def backtest(ctx: click.Context, /, rule: str, *, since: str, until: str, by: st
     return 0
 
 
-def _trial(here: Session, rule: str) -> "Trial | None":
+def _trial(here: Session, house: "Installation", rule: str) -> "Trial | None":
     """Return the rules to try; None, and what is wrong on standard error, where a file holds none that runs.
 
     Raises:
         NotFoundError: no active rule has the id.
     """
     from secmon.app.backtest import trial_of  # noqa: PLC0415  lazily, see above
-    from secmon.wiring import load_rule_set  # noqa: PLC0415
 
     path = Path(rule)
     if not path.is_file():
-        return trial_of(load_rule_set(here.settings)[0], [rule])
+        return trial_of(house.ruleset, [rule])
     ruleset = _rules_of(here, path)
     for problem in ruleset.problems:
         if problem.path == str(path):
@@ -94,24 +93,19 @@ def _rules_of(here: Session, path: Path) -> RuleSet:
     Raises:
         ContentError: the file cannot be read, or a pipeline is wrong.
     """
-    from secmon.content import rule_files  # noqa: PLC0415  lazily: pySigma takes a second
-    from secmon.sigma.ruleset import load_rules  # noqa: PLC0415
+    from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  lazily: pySigma takes a second
+    from secmon.wiring.content import rule_texts  # noqa: PLC0415
 
-    texts = _read([path], "*.yml")
-    pipelines = _read(here.settings["content.pipelines"], "*.yml")
-    alone = load_rules(texts, pipelines=pipelines)
-    if not alone.problems:
-        return alone
-    others, _ = rule_files(here.settings["content.rules"])
-    beside = [RuleFile(*each) for each in others if Path(each[0]).resolve() != path.resolve()]
-    return load_rules([*beside, *texts], pipelines=pipelines)
-
-
-def _read(folders: list[Path], pattern: str) -> list[RuleFile]:
-    found, errors = read_files(folders, pattern)
+    found, errors = read_files([path], "*.yml")
     if errors:
         raise errors[0]
-    return [RuleFile(*each) for each in found]
+    own = [RuleFile(*each) for each in found]
+    texts, _ = rule_texts(here.settings)
+    alone = load_rules(own, pipelines=texts.pipelines, placeholders=texts.lists)
+    if not alone.problems:
+        return alone
+    beside = [file for file in texts.files if Path(file.path).resolve() != path.resolve()]
+    return load_rules([*beside, *own], pipelines=texts.pipelines, placeholders=texts.lists)
 
 
 def _moment(text: str) -> datetime | None:

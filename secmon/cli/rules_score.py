@@ -7,6 +7,7 @@ import click
 
 from secmon.cli.output import complain, flush, safe, write_file, write_json
 from secmon.cli.session import Session, session
+from secmon.clock import SystemClock
 from secmon.model.alert import CloseReason
 
 _NEVER = {
@@ -116,7 +117,7 @@ def navigator(ctx: click.Context, out: Path) -> int:
     sources = sources_of(here.settings)
     if not sources:
         complain("no source is configured, so no rule can fire; see [[sources]] in the settings")
-    covered = coverage(ruleset, sources)
+    covered = coverage(ruleset, sources, at=SystemClock().now())
     description = here.words(
         "active rules of secmon by technique; score: rules that can fire with the configured sources"
     )

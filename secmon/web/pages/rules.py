@@ -98,7 +98,7 @@ def _linked(house: Installation, identities: Iterable[str]) -> list[dict[str, st
 def coverage(request: Request, visitor: Visitor) -> Response:
     """Show the techniques that rules look for, tactic by tactic."""
     house = daemon_of(request).house
-    covered = attack.coverage(house.ruleset, house.sources)
+    covered = attack.coverage(house.ruleset, house.sources, at=house.clock.now())
     columns = [
         (tactic, [row for row in covered if tactic in row.tactics])
         for tactic in TACTICS
@@ -124,7 +124,8 @@ def layer(request: Request, visitor: Visitor) -> Response:
     """Return the same as a layer of the ATT&CK Navigator, to be saved."""
     del visitor
     house = daemon_of(request).house
-    found = attack.layer(attack.coverage(house.ruleset, house.sources), name="secmon", description="secmon 规则覆盖")
+    covered = attack.coverage(house.ruleset, house.sources, at=house.clock.now())
+    found = attack.layer(covered, name="secmon", description="secmon 规则覆盖")
     return download(orjson.dumps(found, option=orjson.OPT_INDENT_2), "attack-layer.json", "application/json")
 
 
