@@ -1,4 +1,4 @@
-"""`python -m bench`: see bench.pipeline; `python -m bench elasticsearch`: see bench.elasticsearch.
+"""`python -m bench`: see bench.pipeline; with the word `elasticsearch` bench.elasticsearch, with `detect` bench.peers.
 
 Modules of their own, because spawned processes cannot import `__main__`.
 """
@@ -10,6 +10,10 @@ if __name__ == "__main__":
         from bench.elasticsearch import main as elasticsearch
 
         elasticsearch(sys.argv[2:])
+    elif sys.argv[1:2] == ["detect"]:
+        from bench.peers import main as detect
+
+        detect(sys.argv[2:])
     else:
         from bench.pipeline import main
 

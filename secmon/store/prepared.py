@@ -25,8 +25,11 @@ from secmon.model.patterns import Patterns, compiled
 from secmon.sigma import dump
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.store.cache import CacheFolder
+from secmon.store.limited import LimitedCompiler
 
 _LIBRARIES = ("pysigma", "hyperscan", "google-re2", "PyYAML", "msgspec")
+# A database of fewer literals is made faster than it is read.
+_WORTH_KEEPING = 64
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class Prepared:
 
     def __init__(self, cache: CacheFolder) -> None:
         self._cache = cache
+        self._limited = LimitedCompiler()
 
     def rule_set(
         self,
@@ -78,12 +82,24 @@ class Prepared:
         Raises:
             hyperscan.HyperscanError: one of them is refused.
         """
+        if patterns.literal and len(patterns.ids) < _WORTH_KEEPING:
+            return compiled(patterns)
         name = f"patterns-{patterns.digest[:32]}-{_platform()}"
         if database := self._kept(name, _loaded):
             return database
-        database = compiled(patterns)
-        self._cache.put(name, hyperscan.dumpb(database))
-        return database
+        if patterns.literal:
+            database = compiled(patterns)
+            self._cache.put(name, hyperscan.dumpb(database))
+            return database
+        refused = f"refused-{name}"
+        if self._cache.get(refused) is not None:
+            raise hyperscan.HyperscanError("refused at an earlier start")
+        data = self._limited.compile(patterns)
+        if data is None:
+            self._cache.put(refused, b"")
+            raise hyperscan.HyperscanError("refused, or beyond the limits")
+        self._cache.put(name, data)
+        return _loaded(data)
 
     def _kept(self, name: str, load: Callable[[bytes], _T]) -> _T | None:
         data = self._cache.get(name)

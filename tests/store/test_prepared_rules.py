@@ -15,6 +15,7 @@ from secmon.model.patterns import Patterns, compiled
 from secmon.sigma.index import Engine
 from secmon.sigma.rule import RuleFile
 from secmon.sigma.ruleset import load_rules
+from secmon.store import prepared as store_prepared
 from secmon.store.cache import CacheFolder
 from secmon.store.prepared import Prepared
 
@@ -73,20 +74,26 @@ def test_pipelines_are_part_of_what_rules_mean(tmp_path: Path) -> None:
         prepared(tmp_path).rule_set(FILES[:2], pipelines=[RuleFile("p.yml", "priority: [")])
 
 
-def test_a_database_finds_the_same_the_second_time(tmp_path: Path) -> None:
+def test_a_database_finds_the_same_the_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_prepared, "_WORTH_KEEPING", 1)
     for _ in range(2):
         assert found(prepared(tmp_path).compile(WORDS), b"a shell and /etc/passwd") == [7, 9]
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_what_hyperscan_refuses_is_refused_as_ever(tmp_path: Path) -> None:
-    with pytest.raises(hyperscan.HyperscanError):
-        prepared(tmp_path).compile(Patterns((b"(",), (1,), (0,)))
-    assert list(tmp_path.iterdir()) == []
+    for _ in range(2):
+        with pytest.raises(hyperscan.HyperscanError):
+            prepared(tmp_path).compile(Patterns((b"(",), (1,), (0,)))
+    (kept,) = tmp_path.iterdir()
+    assert kept.name.startswith("refused-")
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 500, hyperscan.dumpb(compiled(WORDS))[:-8]])
-def test_what_is_no_database_or_no_rule_set_is_made_anew(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_database_or_no_rule_set_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setattr(store_prepared, "_WORTH_KEEPING", 1)
     prepared(tmp_path).compile(WORDS)
     prepared(tmp_path).rule_set(FILES[:2])
     for path in list(tmp_path.iterdir()):

@@ -1,0 +1,249 @@
+"""Detection beside other engines: the same lines, the same rules, one core, first pass, hits written out.
+
+    SECMON_CORPORA=… SECMON_PUBLIC_RULES=… python -m bench detect --rsigma PATH [--rounds N] [--events N] [--core N]
+
+Every run is a process of its own on one core. Its
+CPU time (user + system) less that of a run over an empty file is what the events took: rules are loaded, and on our
+side taken from the warm cache, in both. Ours runs three times a round: with an empty cache (`cold`), with the rules in
+it but no gate or database (`first`), and as an operator's second file meets it (`again`). In turns; medians.
+
+Then the hits are compared rule by rule. Where they differ it is printed on which channels and event ids the hits lie
+that only one engine has, which is nearly always the reason: who takes an event for one of the rule's log source.
+"""
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import orjson
+import zstandard
+
+from bench.detect import read_rules
+
+_OTHERS = ("zircolite", "chainsaw", "hayabusa")  # many times slower than rsigma wherever that was measured
+_WINDOWS = re.compile(r"^\s+product:\s*['\"]?windows\b", re.MULTILINE | re.IGNORECASE)
+_LISTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a process took: CPU seconds and the peak of its resident set in MB."""
+
+    cpu_s: float
+    peak_mb: float
+
+
+@dataclass(slots=True)
+class Series:
+    """Runs of one engine in one state.
+
+    Args:
+        name: engine and state.
+        empty: runs over the empty file.
+        full: runs over the events.
+    """
+
+    name: str
+    empty: list[Taken] = field(default_factory=list)
+    full: list[Taken] = field(default_factory=list)
+
+    @property
+    def load_s(self) -> float:
+        """CPU seconds over an empty file."""
+        return median(taken.cpu_s for taken in self.empty)
+
+    @property
+    def net_s(self) -> float:
+        """CPU seconds that the events took."""
+        return median(taken.cpu_s for taken in self.full) - self.load_s
+
+    @property
+    def peak_mb(self) -> float:
+        """Peak resident set with the events."""
+        return max(taken.peak_mb for taken in self.full)
+
+
+def run(command: Sequence[str], output: Path, core: int, environment: Mapping[str, str]) -> Taken:
+    """Run a program on one core and return what it took; what it says is kept beside its output."""
+    with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
+        process = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=err,
+            env={**os.environ, **environment},
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509  no thread runs here
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 5):  # 5: some records were malformed
+        said = output.with_suffix(".err").read_text("utf-8", "replace")
+        raise SystemExit(f"{command[0]} ended with {process.returncode}: {said[-500:]}")
+    return Taken(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+class Comparison:
+    """Runs the engines in turns over one folder of rules and one file of events.
+
+    Args:
+        folder: a folder of its own.
+        rsigma: path of the program.
+        core: the core that all run on.
+    """
+
+    def __init__(self, folder: Path, rsigma: str, core: int) -> None:
+        self.rules, self.events, self.empty = folder / "rules", folder / "events.jsonl", folder / "empty.jsonl"
+        self._folder, self._rsigma, self._core = folder, rsigma, core
+        self.series = {name: Series(name) for name in ("rsigma", "secmon cold", "secmon first", "secmon again")}
+
+    def round(self) -> None:
+        """Run each engine in each state once."""
+        for events, kept in ((self.empty, "empty"), (self.events, "full")):
+            self._note("rsigma", kept, self._run_rsigma(events, []))
+        cache = self._folder / "cache"
+        shutil.rmtree(cache, ignore_errors=True)
+        self._note("secmon cold", "empty", self._run_ours(self.empty))
+        shutil.rmtree(cache)
+        self._note("secmon cold", "full", self._run_ours(self.events))
+        shutil.rmtree(cache)
+        self._run_ours(self.empty)
+        for name in ("secmon first", "secmon again"):
+            self._note(name, "empty", self._run_ours(self.empty))
+            self._note(name, "full", self._run_ours(self.events))
+
+    def _note(self, name: str, kept: str, taken: Taken) -> None:
+        getattr(self.series[name], kept).append(taken)
+
+    def _run_rsigma(self, events: Path, more: list[str]) -> Taken:
+        command = [self._rsigma, "engine", "eval", "-r", str(self.rules), "-p", "sysmon", "-e", f"@{events}", *more]
+        return run(command, self._folder / "rsigma.jsonl", self._core, {})
+
+    def _run_ours(self, events: Path) -> Taken:
+        command = [sys.executable, "-m", "secmon", "detect", "--source", "native", "--rules", str(self.rules)]
+        cache = {"XDG_CACHE_HOME": str(self._folder / "cache")}
+        return run([*command, str(events)], self._folder / "secmon.jsonl", self._core, cache)
+
+    def hits(self) -> tuple[set["Match"], set["Match"]]:
+        """Return the hits of rsigma and ours, each with its event."""
+        self._run_rsigma(self.events, ["--include-event"])
+        theirs = {Match(row["rule_id"], _name_of(row["event"])) for row in _rows(self._folder / "rsigma.jsonl")}
+        self._run_ours(self.events)
+        lines = self.events.read_bytes().split(b"\n")
+        ours = {
+            Match(row["rule.id"], _name_of(orjson.loads(lines[row["secmon.record"] - 1])))
+            for row in _rows(self._folder / "secmon.jsonl")
+        }
+        return theirs, ours
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule and an event that satisfies it, as canonical JSON."""
+
+    rule_id: str
+    event: bytes
+
+    @property
+    def place(self) -> str:
+        """The channel and event id."""
+        event = orjson.loads(self.event)
+        return f"{event.get('Channel', '?')} {event.get('EventID', '?')}"
+
+
+def _name_of(event: object) -> bytes:
+    return orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
+
+
+def _rows(path: Path) -> Iterable[dict[str, Any]]:
+    with path.open("rb") as file:
+        yield from map(orjson.loads, file)
+
+
+def report_hits(theirs: set[Match], ours: set[Match], names: Mapping[str, str]) -> None:
+    """Print the rules whose hits differ, and where those lie that only one engine has."""
+    rules = {match.rule_id for match in theirs ^ ours}
+    print(f"\nhits: rsigma {len(theirs):,}, secmon {len(ours):,}, the same {len(theirs & ours):,}")
+    print(f"rules whose hits differ: {len(rules)}")
+    for rule_id in sorted(rules, key=lambda rule_id: names.get(rule_id, rule_id)):
+        counts = [sum(match.rule_id == rule_id for match in matches) for matches in (theirs, ours)]
+        print(f"  {names.get(rule_id, rule_id)} ({rule_id}): rsigma {counts[0]}, secmon {counts[1]}")
+        for who, only in (("rsigma", theirs - ours), ("secmon", ours - theirs)):
+            places = Counter(match.place for match in only if match.rule_id == rule_id)
+            if places:
+                listed = ", ".join(f"{place} × {count}" for place, count in places.most_common(_LISTED))
+                print(f"      only {who}: {listed}")
+
+
+def report_speed(series: Iterable[Series], count: int) -> None:
+    """Print a row for each engine and state."""
+    rows = list(series)
+    base = rows[0].net_s
+    print(f"{'':<16}{'load s':>8}{'events s':>10}{'µs/event':>10}{'events/s':>10}{'× rsigma':>10}{'peak MB':>9}")
+    for row in rows:
+        each = row.net_s / count
+        print(
+            f"{row.name:<16}{row.load_s:8.2f}{row.net_s:10.2f}{each * 1e6:10.1f}{1 / each:10,.0f}"
+            f"{base / row.net_s:10.2f}{row.peak_mb:9.0f}"
+        )
+
+
+def prepare(comparison: Comparison, limit: int) -> tuple[int, dict[str, str]]:
+    """Write the Windows rules that we load, and the events; return the number of events and the names of rules."""
+    public = Path(os.environ["SECMON_PUBLIC_RULES"])
+    comparison.rules.mkdir()
+    chosen = [path for path in sorted(public.glob("rules*/**/*.yml")) if _WINDOWS.search(path.read_text("utf-8"))]
+    for number, path in enumerate(chosen):
+        shutil.copyfile(path, comparison.rules / f"{number:05}-{path.name}")
+    ruleset = read_rules(comparison.rules, "*.yml", native=True)
+    refused = {problem.path: problem for problem in ruleset.problems}
+    print(f"rules for Windows: {len(chosen):,}; secmon runs {len(ruleset.rules):,}, the others are left out:")
+    for name, problem in sorted(refused.items()):
+        print(f"  {Path(name).name.partition('-')[2]}: {problem.problem}")
+        Path(name).unlink(missing_ok=True)
+    with zstandard.open(Path(os.environ["SECMON_CORPORA"]) / "windows" / "otrf-97k.jsonl.zst", "rb") as stream:
+        lines = stream.read()
+    if limit:
+        every = lines.splitlines(keepends=True)
+        lines = b"".join(every[:: max(1, len(every) // limit)])
+    comparison.events.write_bytes(lines)
+    comparison.empty.touch()
+    return lines.count(b"\n"), {rule.id: rule.name for rule in ruleset.rules}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare."""
+    options = argparse.ArgumentParser(prog="python -m bench detect", description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--rsigma", metavar="PATH", required=True, help="the program rsigma")
+    options.add_argument("--events", type=int, default=0, help="only so many events, from all over the file")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
+    given = options.parse_args(arguments)
+    said = subprocess.run([given.rsigma, "--version"], capture_output=True, text=True, check=True)
+    print(f"{said.stdout.splitlines()[0]}; secmon {version('secmon')}, Python {platform.python_version()}")
+    for peer in _OTHERS:
+        print(f"{peer}: {'installed' if shutil.which(peer) else 'not here'}, not measured")
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; all runs on core {given.core}")
+    with tempfile.TemporaryDirectory(prefix="secmon-bench-") as name:
+        comparison = Comparison(Path(name), given.rsigma, given.core)
+        count, names = prepare(comparison, given.events)
+        for _ in range(given.rounds):
+            comparison.round()
+        print(f"\n{count:,} events, {comparison.events.stat().st_size / 1e6:.0f} MB, {given.rounds} rounds, medians")
+        report_speed(comparison.series.values(), count)
+        report_hits(*comparison.hits(), names)
+    print(f"load average {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
