@@ -271,6 +271,10 @@ def _between(hits: Iterable[Hit], since: datetime, until: datetime) -> Iterable[
 
 def _noted(hits: Iterable[Hit], rule: CorrelationRule, seen: set[datetime]) -> Iterable[Hit]:
     """Yield hits; put the grouping windows in which they lie into `seen`: no other can ever have had a moment."""
+    end: datetime | None = None
     for hit in hits:
-        seen.add(window_start(hit.at, rule.group_window))
+        if end is None or hit.at >= end:  # they are in order
+            start = window_start(hit.at, rule.group_window)
+            end = lookahead(start, rule.group_window)
+            seen.add(start)
         yield hit

@@ -48,18 +48,29 @@ def in_order(hits: Iterable[Hit]) -> list[Hit]:
 
 def counted(correlation: CorrelationRule, hits: Iterable[Hit]) -> Iterator[Counted]:
     """Yield the events behind hits that are in order, each once, however many of the rules it satisfies."""
+    has_values = bool(correlation.value_fields)
+    known: dict[tuple[str, ...], frozenset[str]] = {}  # few combinations of rules, many events
     for event_id, same in groupby(hits, key=attrgetter("event_id")):
-        counting: list[Hit] = []
-        texts: Counter[str] = Counter()
-        for hit in same:
-            values = _values(correlation, hit)
-            if values or not correlation.value_fields:  # an absent field has no value that could be counted
-                counting.append(hit)
-                texts |= Counter(values)  # what two rules saw of one event is there once
-        if counting:
-            rule_ids = frozenset(hit.rule_id for hit in counting)
-            entry = Entry(counting[0].at, event_id, tuple(sorted(texts.elements())), rule_ids)
-            yield Counted(entry, tuple(counting))
+        found = [(hit, _values(correlation, hit) if has_values else ()) for hit in same]
+        if has_values:
+            found = [pair for pair in found if pair[1]]  # an absent field has no value that could be counted
+        if found:
+            counting = tuple(hit for hit, _ in found)
+            rules = tuple(hit.rule_id for hit in counting)
+            rule_ids = known.get(rules) or known.setdefault(rules, frozenset(rules))
+            yield Counted(
+                Entry(counting[0].at, event_id, _together([values for _, values in found]), rule_ids), counting
+            )
+
+
+def _together(values: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the values of one event, sorted; what two rules saw of it is there once."""
+    if len(values) == 1:
+        return values[0] if len(values[0]) <= 1 else tuple(sorted(values[0]))
+    texts: Counter[str] = Counter()
+    for some in values:
+        texts |= Counter(some)
+    return tuple(sorted(texts.elements()))
 
 
 def _values(correlation: CorrelationRule, hit: Hit) -> tuple[str, ...]:

@@ -28,10 +28,11 @@ from secmon.store.sqlite.tally import DAY_MICROS
 _PAGE = 4_096
 _SMALL_PAGE = 64
 _HITS = (
-    "SELECT h.time, h.event_id, r.text, d.text, h.level, h.alert, u.text, a.text, h.detail, s.text FROM hit h "
+    "SELECT h.time, h.event_id, r.text, d.text, h.level, h.alert, u.text, a.text, h.detail, s.text, p.text "
+    "FROM hit h "
     "JOIN word r ON r.id = h.rule JOIN word d ON d.id = h.rule_digest "
     "LEFT JOIN word u ON u.id = h.unit LEFT JOIN word a ON a.id = h.asset "
-    "LEFT JOIN word s ON s.id = h.suppressed WHERE "
+    "LEFT JOIN word s ON s.id = h.suppressed LEFT JOIN word p ON p.id = h.shape WHERE "
 )
 # The index of keys has the time in it: of a key no hits are looked at but those of the time that is asked for.
 _HITS_OF_KEY = _HITS.replace("FROM hit h ", "FROM hit_key k CROSS JOIN hit h ON h.seq = k.hit ")

@@ -12,6 +12,7 @@ from secmon.errors import StoreError
 from secmon.model.batch import Batch, BatchRow, Counts, EventFinding
 from secmon.model.event import to_micros
 from secmon.model.hit import Finding, Hit, Level, Minor
+from secmon.store.sqlite.hit_detail import unpacked
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC))
@@ -128,20 +129,6 @@ def batch_from_row(row: StoredBatch, day: date, retention: str) -> BatchRow:
     )
 
 
-def hit_detail(hit: Hit) -> bytes:
-    """Return what of a hit no query asks for, as JSON."""
-    detail: dict[str, Any] = {}
-    if hit.group:
-        detail["group"] = hit.group
-    if hit.keys:
-        detail["keys"] = hit.keys
-    if hit.captured:
-        detail["captured"] = hit.captured
-    if hit.signature:
-        detail["signature"] = hit.signature
-    return _json(detail)
-
-
 def key_column(key: str) -> bytes | str:
     """Return a correlation key as table `hit_key` holds it: the bytes of its hex digits, if that is what it is."""
     return bytes.fromhex(key) if _KEY.fullmatch(key) else key
@@ -160,11 +147,12 @@ class HitRow(NamedTuple):
     asset: str | None
     detail: bytes
     suppressed: str | None
+    shape: str | None
 
 
 def hit_from_row(row: HitRow) -> Hit:
     """Return the hit of a row."""
-    detail = orjson.loads(row.detail)
+    group, keys, captured, signature = unpacked(row.shape, row.detail)
     return Hit(
         event_id=row.event_id.hex(),
         rule_id=row.rule,
@@ -172,10 +160,10 @@ def hit_from_row(row: HitRow) -> Hit:
         level=_LEVELS[row.level],
         at=to_datetime(row.time),
         alert_id=row.alert,
-        group=detail.get("group", {}),
-        keys=tuple(detail.get("keys", ())),
-        captured=detail.get("captured", {}),
-        signature=detail.get("signature", ""),
+        group=group,
+        keys=keys,
+        captured=captured,
+        signature=signature,
         unit_id=row.unit,
         asset_id=row.asset,
         suppressed_by=row.suppressed,

@@ -32,6 +32,7 @@ FIELD_RULE = 100
 FIELD_RULE_DIGEST = 101
 FIELD_CLASS = 102
 FIELD_SUPPRESSED = 103
+FIELD_SHAPE = 104
 FIELD_UNIT = INDEXED_FIELDS.index("unit.id")
 FIELD_ASSET = INDEXED_FIELDS.index("asset.id")
 
@@ -132,6 +133,9 @@ FROM hit_key_1 k JOIN hit h ON h.seq = k.hit;
 DROP TABLE hit_key_1;
 """
 
+# Which fields a hit's detail has values of: a word, the same for all hits of a rule.
+_PARTITION_4 = "ALTER TABLE hit ADD COLUMN shape INTEGER;"
+
 _CONTROL_1 = """
 CREATE TABLE document (
   seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
@@ -147,5 +151,7 @@ CREATE TABLE document_unit (
 ) WITHOUT ROWID;
 """
 
-PARTITION = Schema(application_id=0x5345_4550, migrations=(_PARTITION_1, _PARTITION_2, _PARTITION_3))  # "SEEP"
+PARTITION = Schema(
+    application_id=0x5345_4550, migrations=(_PARTITION_1, _PARTITION_2, _PARTITION_3, _PARTITION_4)
+)  # "SEEP"
 CONTROL = Schema(application_id=0x5345_4352, migrations=(_CONTROL_1,))  # "SECR"

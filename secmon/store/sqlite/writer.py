@@ -16,6 +16,7 @@ from secmon.model.ids import partition_number
 from secmon.store.sqlite import block, rows
 from secmon.store.sqlite.connection import fetch, fetch_one, open_writer, store_errors, transaction, write_back
 from secmon.store.sqlite.dictionary import Dictionary
+from secmon.store.sqlite.hit_detail import packed
 from secmon.store.sqlite.partition_file import PartitionName
 from secmon.store.sqlite.schema import (
     COLUMNS,
@@ -23,6 +24,7 @@ from secmon.store.sqlite.schema import (
     FIELD_CLASS,
     FIELD_RULE,
     FIELD_RULE_DIGEST,
+    FIELD_SHAPE,
     FIELD_SUPPRESSED,
     FIELD_UNIT,
     PARTITION,
@@ -196,6 +198,7 @@ class PartitionWriter:
         seqs = range(
             first := fetch_one(self._connection, "SELECT coalesce(max(seq), 0) + 1 FROM hit"), first + len(hits)
         )
+        details = [packed(hit) for hit in hits]
         columns = zip(
             seqs,
             [rows.required_key(hit.event_id) for hit in hits],
@@ -207,13 +210,16 @@ class PartitionWriter:
             encode(FIELD_UNIT, [hit.unit_id for hit in hits]),
             encode(FIELD_ASSET, [hit.asset_id for hit in hits]),
             [commit_number] * len(hits),
-            map(rows.hit_detail, hits),
+            [detail for _, detail in details],
             encode(FIELD_SUPPRESSED, [hit.suppressed_by for hit in hits]),
+            encode(FIELD_SHAPE, [shape for shape, _ in details]),
             strict=True,
         )
         # Taken after `encode`, which inserts words. What is there already is of an unfinished attempt, as its event.
         before = self._connection.total_changes()
-        self._connection.executemany("INSERT OR IGNORE INTO hit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO hit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns
+        )
         stored = self._connection.total_changes() - before
         self._connection.executemany(
             "INSERT OR IGNORE INTO hit_key SELECT ?2, time, seq FROM hit WHERE seq = ?1",
