@@ -51,8 +51,8 @@ def unpacked(shape: str | None, detail: bytes) -> Detail:
     """Return what a detail holds."""
     if shape is None:
         named = orjson.loads(detail)
-        keys = tuple(named.get("keys", ()))
-        return Detail(named.get("group", {}), keys, named.get("captured", {}), named.get("signature", ""))
+        named_keys = tuple(named.get("keys", ()))
+        return Detail(named.get("group", {}), named_keys, named.get("captured", {}), named.get("signature", ""))
     start = 1 + _KEY_BYTES * (1 + detail[0])
     signature, *keys = (detail[at : at + _KEY_BYTES].hex() for at in range(1, start, _KEY_BYTES))
     group, captured = _names(shape)
