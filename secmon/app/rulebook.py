@@ -35,6 +35,7 @@ def keep(house: Installation, access: Access) -> None:
     if not ruleset.by_id or house.records.get(access, RULESET, ruleset.digest) is not None:
         return
     house.records.create_all(access, [_document(rule) for rule in ruleset.by_id.values()])
+    house.records.create_all(access, [_suppression(one) for one in ruleset.suppressions])
     logsources: dict[str, list[str]] = {}
     for rule in ruleset.rules:
         logsources.setdefault(name_of(rule.logsource), []).append(rule.id)
