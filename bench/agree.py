@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from bench.detect import parse, read_frames, read_rules
@@ -34,10 +35,10 @@ def main() -> int:
     routes = {rule.logsource: route(rule.logsource) for rule in ruleset.rules}
     names = sorted({name for found in routes.values() if found for name in found.fields})
     admitted: dict[tuple[str, ...], list[Rule]] = {}
-    decide = Decisions()
+    decide = Decisions(ruleset.rules)
     differences, hits, started = 0, 0, time.monotonic()
     for number, event in enumerate(events, start=1):
-        expected = [rule for rule in _admitted(ruleset.rules, names, event, admitted) if decide(rule, event)]
+        expected = decide(_admitted(ruleset.rules, names, event, admitted), event)
         expected.sort(key=lambda rule: rule.id)
         hits += len(expected)
         if engine.match(event) != expected:
@@ -56,17 +57,36 @@ def main() -> int:
 class Decisions:
     """Evaluates conditions by the definition, each once for the same values of the fields it looks at."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, tuple[str, ...]], bool] = {}
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._keywords = frozenset(rule.id for rule in rules if _has_keywords(rule))
+        self._by_fields: dict[tuple[str, ...], list[Rule]] = {}
+        for rule in rules:
+            if rule.id not in self._keywords:
+                self._by_fields.setdefault(rule.fields, []).append(rule)
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], frozenset[str]] = {}
 
-    def __call__(self, rule: Rule, event: Event) -> bool:
-        """Tell whether the rule's condition holds."""
-        if any(isinstance(atom, Keyword | KeywordRegex) for atom in atoms_of(rule.tree)):
-            return holds(rule.tree, event)
-        key = rule.id, tuple(repr(event.get(name)) for name in rule.fields)
+    def __call__(self, rules: Sequence[Rule], event: Event) -> list[Rule]:
+        """Return which of these rules' conditions hold."""
+        values = {name: f"{type(value).__name__} {value!r}" for name, value in event.items()}
+        satisfied: set[str] = set()
+        for fields in {rule.fields for rule in rules if rule.id not in self._keywords}:
+            satisfied |= self._satisfied(fields, tuple(values.get(name, "") for name in fields), event)
+        return [rule for rule in rules if self._holds(rule, satisfied, event)]
+
+    def _holds(self, rule: Rule, satisfied: Collection[str], event: Event) -> bool:
+        return holds(rule.tree, event) if rule.id in self._keywords else rule.id in satisfied
+
+    def _satisfied(self, fields: tuple[str, ...], values: tuple[str, ...], event: Event) -> frozenset[str]:
+        """Return the ids of all rules that look at these fields and hold with these values."""
+        key = fields, values
         if key not in self._known:
-            self._known[key] = holds(rule.tree, event)
+            rules = self._by_fields[fields]
+            self._known[key] = frozenset(rule.id for rule in rules if holds(rule.tree, event))
         return self._known[key]
+
+
+def _has_keywords(rule: Rule) -> bool:
+    return any(isinstance(atom, Keyword | KeywordRegex) for atom in atoms_of(rule.tree))
 
 
 def _admitted(

@@ -5,6 +5,7 @@ Adapters: `store` (EventLog, Records, Vault, Signer, Spool), `collect` (Collecto
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -68,6 +69,14 @@ class EventLog(Protocol):
 
     def digests(self, access: Access, ids: Sequence[str]) -> dict[str, bytes]:
         """Return event id → digest of its raw record (16 bytes), of the events that are there."""
+        ...
+
+    def together(self, access: Access) -> AbstractContextManager[None]:
+        """Let the reads of a block, those of this thread, share what it costs to begin one: a report asks a lot.
+
+        They may all see the moment of the first one; what is committed later belongs to the next block. Reads with a
+        budget stand apart.
+        """
         ...
 
     def events(self, access: Access, query: EventQuery, *, budget: Budget | None = None) -> Iterator[Event]:

@@ -1,7 +1,7 @@
 """Answers the questions of an assessment from the stores (`compliance.needs`)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -26,13 +26,15 @@ class _Asking:
     access: Access
     asset: Asset
     offset: timedelta
+    alerts: dict[tuple[datetime, datetime], list[Alert]] = field(default_factory=dict)
 
 
 def gather(house: Installation, access: Access, asset: Asset, requests: tuple[FactRequest, ...]) -> dict[str, Fact]:
     """Return the answer to each request by its id."""
     offset = house.clock.now().astimezone(house.zone).utcoffset() or timedelta()
     asking = _Asking(house, access, asset, offset)
-    return {one.id: _ANSWERS[one.spec.source](asking, one) for one in requests}
+    with house.log.together(access):
+        return {one.id: _ANSWERS[one.spec.source](asking, one) for one in requests}
 
 
 def _events(asking: _Asking, asked: FactRequest) -> Fact:
@@ -139,10 +141,17 @@ class _Tally:
         )
 
 
-def _alerts_in(asking: _Asking, asked: FactRequest) -> Iterator[Alert]:
-    """Yield the alerts of the asset with activity in the period, without those that late events withdrew."""
-    wanted = alerts.AlertFilter(asset=asked.asset_id, since=asked.since, until=asked.until, limit=1000)
-    return (alert for alert in alerts.every_alert(asking.house, asking.access, wanted) if not alert.withdrawn)
+def _alerts_in(asking: _Asking, asked: FactRequest) -> list[Alert]:
+    """Return the alerts of the asset with activity in the period, without those that late events withdrew.
+
+    Nearly every question about hits asks for them, and all of one report for the same period.
+    """
+    period = asked.since, asked.until
+    if period not in asking.alerts:
+        wanted = alerts.AlertFilter(asset=asked.asset_id, since=asked.since, until=asked.until, limit=1000)
+        every = alerts.every_alert(asking.house, asking.access, wanted)
+        asking.alerts[period] = [alert for alert in every if not alert.withdrawn]
+    return asking.alerts[period]
 
 
 def _alerts(asking: _Asking, asked: FactRequest) -> Fact:

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import takewhile
 
 from secmon.model.event import Event
 from secmon.sigma import regexes
@@ -132,35 +133,47 @@ def keyword_holds(atom: Keyword | KeywordRegex, text: str) -> bool:
 def _fits(pattern: Pattern, text: str, *, cased: bool) -> bool:
     """Tell whether a pattern describes the whole text."""
     value = text if cased else fold(text)
-    tokens: list[str | None] = []  # a character, None for "*", "" for "?"
+    pieces: list[list[str]] = [[]]  # what stands between two "*": characters, "" for "?"
     for part in pattern:
         if part == ANY_TEXT:
-            tokens.append(None)
+            pieces.append([])
         elif part == ANY_CHARACTER:
-            tokens.append("")
+            pieces[-1].append("")
         elif isinstance(part, str):
-            tokens.extend(part if cased else fold(part))
-    return _glob(tokens, value)
+            pieces[-1].extend(part if cased else fold(part))
+    return _glob(pieces, value)
 
 
-def _glob(tokens: list[str | None], text: str) -> bool:
-    """Match with backtracking to the last "*" only, which is enough."""
-    at = token = 0
-    star, resume = -1, 0
-    while at < len(text):
-        current = tokens[token] if token < len(tokens) else "\0\0"  # no character is this
-        if current is None:
-            star, resume = token, at
-            token += 1
-        elif current in ("", text[at]):
-            token += 1
-            at += 1
-        elif star >= 0:
-            resume += 1
-            token, at = star + 1, resume
-        else:
+def _glob(pieces: list[list[str]], text: str) -> bool:
+    """Put the first piece at the start, the last at the end, each between them at the first place that is left."""
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return len(first) == len(text) and _stands(first, text, 0)
+    if not _stands(first, text, 0):
+        return False
+    at = len(first)
+    for piece in pieces[1:-1]:
+        place = _place(piece, text, at)
+        if place < 0:
             return False
-    return all(rest is None for rest in tokens[token:])
+        at = place + len(piece)
+    return len(text) - len(last) >= at and _stands(last, text, len(text) - len(last))
+
+
+def _stands(piece: list[str], text: str, at: int) -> bool:
+    """Tell whether a piece stands at a place of a text."""
+    there = text[at : at + len(piece)]
+    return len(there) == len(piece) and all(one in ("", other) for one, other in zip(piece, there, strict=True))
+
+
+def _place(piece: list[str], text: str, at: int) -> int:
+    """Return the first place from `at` on where a piece stands, -1 if there is none."""
+    lead = "".join(takewhile(bool, piece))
+    while (at := text.find(lead, at)) >= 0 and at + len(piece) <= len(text):
+        if _stands(piece, text, at):
+            return at
+        at += 1
+    return -1
 
 
 def _time_part(text: str, part: TimePart) -> int | None:

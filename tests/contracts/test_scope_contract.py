@@ -191,6 +191,7 @@ LOG_CALLS: dict[str, LogCall] = {
 # What depends on the question alone.
 LOG_SAME: dict[str, LogCall] = {
     "unindexed": lambda log, access, _: [log.unindexed(access, query, fields=_BYS[1:]) for query in EVENT_QUERIES],
+    "together": lambda log, access, _: _each_for_itself(log, access),
 }
 # What belongs to no unit: nothing of it is told to anybody but the root.
 LOG_ROOT_SEES: dict[str, LogCall] = {
@@ -239,7 +240,7 @@ PARAMETERS: dict[type, dict[str, set[str]]] = {
     EventLog: {
         "commit": {"batch"}, "batch": {"day", "retention", "stream", "number"}, "batches": {"since"},
         "fence": {"day", "retention", "stream", "number", "epoch"}, "batches_of": {"stream"}, "digests": {"ids"},
-        "events": {"query", "budget"}, "unindexed": {"query", "fields"},
+        "events": {"query", "budget"}, "unindexed": {"query", "fields"}, "together": set(),
         "survey": {"query", "interval_s", "utc_offset_s", "fields", "size", "budget"},
         "events_by_id": {"ids"}, "count": {"query", "by"},
         "profile": {"query", "by", "utc_offset_s", "ids"}, "hits": {"query"}, "hits_since": {"mark", "limit"},
@@ -258,6 +259,15 @@ QUERY_FIELDS: dict[type, set[str]] = {
     FindingQuery: {"since", "until", "data_class", "asset_id", "event_ids", "limit"},
     RecordQuery: {"kind", "equals", "ranges", "text", "order", "descending", "limit", "after"},
 }
+
+
+def _each_for_itself(log: EventLog, access: Access) -> bool:
+    """Tell whether reads that share a view answer each asker as they would alone."""
+    alone = [log.profile(one, EventQuery()) for one in (ROOT_ACCESS, access)]
+    with log.together(access):
+        shared = [log.profile(one, EventQuery()) for one in (ROOT_ACCESS, access)]
+        hits = [list(log.hits(one, HitQuery())) for one in (ROOT_ACCESS, access)]
+    return alone == shared and hits == [list(log.hits(one, HitQuery())) for one in (ROOT_ACCESS, access)]
 
 
 def _stolen(records: Records, access: Access, id_: str) -> object:

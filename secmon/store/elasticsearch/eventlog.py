@@ -1,6 +1,7 @@
 """The port `EventLog` over Elasticsearch: one index per kind, ingest day and retention class."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import islice
@@ -77,6 +78,11 @@ class ElasticsearchEventLog:
         """Yield the batch rows of one stream by number, of all partitions that are still there."""
         seen = access.scope.is_root and is_storable(stream)
         return self._batches.rows(stream=stream) if seen else iter(())
+
+    def together(self, access: Access) -> AbstractContextManager[None]:
+        """Let the reads of a block share their view of the indices; see `ports.EventLog`."""
+        del access  # each read in it has its own
+        return self._views.shared()
 
     def events(self, access: Access, query: EventQuery, *, budget: Budget | None = None) -> Iterator[Event]:
         """Yield events in order; only those in scope; see `ports.EventLog`."""

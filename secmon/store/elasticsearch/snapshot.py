@@ -1,8 +1,9 @@
 """Reading what is committed, and nothing else: one view of an alias, and the attempts it must leave out."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from secmon.errors import StoreUnavailableError
@@ -40,6 +41,8 @@ class Snapshot:
     pit: str
     without: Sequence[str]
     budget: Budget | None = None
+    is_lost: bool = False
+    """A partition was dropped under it."""
 
     def search(self, scope: Scope, conditions: Sequence[Query], body: Source) -> Source:
         """Search within a scope.
@@ -70,7 +73,9 @@ class Snapshot:
             except StoreUnavailableError:
                 self.budget.check()
                 raise
-        if answer is not None:
+        if answer is None:
+            self.is_lost = True
+        else:
             self.pit = answer["pit_id"]
         return answer
 
@@ -89,10 +94,33 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Takes snapshots."""
+    """Takes snapshots; any thread may."""
 
     gateway: Gateway
     batches: Batches
+    _mine: threading.local = field(default_factory=threading.local)
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Let all snapshots without a budget that this thread takes in the block be one of each kind.
+
+        To take one costs six requests, more than most questions to it.
+        """
+        if self._shared is not None:
+            yield
+            return
+        self._mine.shared = {}
+        try:
+            yield
+        finally:
+            held, self._mine.shared = self._mine.shared, None
+            for snapshot in held.values():
+                self._close(snapshot)
+
+    @property
+    def _shared(self) -> dict[Kind, Snapshot] | None:
+        held: dict[Kind, Snapshot] | None = getattr(self._mine, "shared", None)
+        return held
 
     @contextmanager
     def take(self, kind: Kind, budget: Budget | None = None) -> Iterator[Snapshot]:
@@ -101,10 +129,25 @@ class Views:
         The order matters: what is decided by `upto` was written before, so the refreshed view holds all of it; what
         began later, or is not decided, is known only after the view was taken, and is left out by its token.
         """
-        snapshot = self._open(kind, budget)
+        snapshot = self._begin(kind, budget)
         try:
             yield snapshot
         finally:
+            self._end(snapshot)
+
+    def _begin(self, kind: Kind, budget: Budget | None) -> Snapshot:
+        shared = self._shared if budget is None else None
+        if shared is None:
+            return self._open(kind, budget)
+        if kind in shared and shared[kind].is_lost:
+            self._close(shared.pop(kind))
+        if kind not in shared:
+            shared[kind] = self._open(kind)
+        return shared[kind]
+
+    def _end(self, snapshot: Snapshot) -> None:
+        """Close a snapshot, unless others of the block go on with it."""
+        if self._shared is None or self._shared.get(snapshot.kind) is not snapshot:
             self._close(snapshot)
 
     def _open(self, kind: Kind, budget: Budget | None = None) -> Snapshot:
@@ -147,13 +190,13 @@ class Views:
         body: Source = {"sort": list(sort), "_source": _FIELDS, "size": min(limit or FIRST_PAGE, MAX_PAGE)}
         if after:
             body["search_after"] = list(after)
-        snapshot = self._open(kind, budget)
+        snapshot = self._begin(kind, budget)
         try:
             while True:
                 answer = snapshot.try_search(scope, conditions, body)
                 if answer is None:
-                    self._close(snapshot)
-                    snapshot = self._open(kind, budget)
+                    self._end(snapshot)
+                    snapshot = self._begin(kind, budget)
                     continue
                 hits = answer["hits"]["hits"]
                 for hit in hits:
@@ -163,4 +206,4 @@ class Views:
                 body["search_after"] = hits[-1]["sort"][: len(sort)]
                 body["size"] = min(body["size"] * 4, MAX_PAGE)
         finally:
-            self._close(snapshot)
+            self._end(snapshot)

@@ -3,6 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
@@ -77,6 +78,11 @@ class SqliteEventLog:
         if access.scope.is_root and is_storable(stream):
             parts = (self._folder.reading(name).batches(stream=stream) for name in self._folder.names())
             yield from heapq.merge(*parts, key=lambda row: row.number)
+
+    def together(self, access: Access) -> AbstractContextManager[None]:
+        """Change nothing: to begin a read costs nothing here; see `ports.EventLog`."""
+        del access
+        return nullcontext()
 
     def events(self, access: Access, query: EventQuery, *, budget: Budget | None = None) -> Iterator[Event]:
         """Yield events in order; only those in scope; see `ports.EventLog`."""
