@@ -26,7 +26,7 @@ class _Asking:
     access: Access
     asset: Asset
     offset: timedelta
-    alerts: dict[tuple[datetime, datetime], list[Alert]] = field(default_factory=dict)
+    alerts: dict[tuple[datetime | None, datetime | None], list[Alert]] = field(default_factory=dict)
 
 
 def gather(house: Installation, access: Access, asset: Asset, requests: tuple[FactRequest, ...]) -> dict[str, Fact]:

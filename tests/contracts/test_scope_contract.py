@@ -84,7 +84,10 @@ def fill(store: Opened, *, foreign: bool) -> None:
             number=number,
             source=f"source {number}",
             day=day,
-            hits=[hit_on(one, rule=f"rule of {unit}", keys=(f"key of {unit}",)) for one in there],
+            hits=[
+                hit_on(one, rule=f"rule of {unit}", keys=(f"key of {unit}",), suppressed_by=f"exception of {unit}")
+                for one in there
+            ],
             findings=[finding_in(one, data_class=f"class of {unit}") for one in there],
         )
         store.log.commit(ROOT_ACCESS, batch)
@@ -135,6 +138,9 @@ HIT_QUERIES = [
     HitQuery(rule_ids=("rule of unit-b", "rule of unit-a")),
     HitQuery(keys=("key of unit-b",)),
     HitQuery(asset_id="asset of unit-b"),
+    HitQuery(suppressed=True),
+    HitQuery(suppressed=False),
+    HitQuery(suppressed_by="exception of unit-b"),
     HitQuery(since=NOON, until=NOON + timedelta(seconds=5)),
     HitQuery(alert_id=hit_on(event_of(2, DAY, "unit-b"), rule="rule of unit-b").alert_id or ""),
 ]
@@ -184,6 +190,9 @@ LOG_CALLS: dict[str, LogCall] = {
     "profile": lambda log, access, _: [log.profile(access, query, by=by) for query in EVENT_QUERIES for by in _BYS],
     "hits": lambda log, access, world: [
         list(log.hits(access, replace(query, upto=upto))) for query in HIT_QUERIES for upto in ("", world.mark)
+    ],
+    "count_suppressed": lambda log, access, _: [
+        log.count_suppressed(access, query, utc_offset_s=offset_s) for query in HIT_QUERIES for offset_s in (0, 28_800)
     ],
     "findings": lambda log, access, _: [list(log.findings(access, query)) for query in FINDING_QUERIES],
     "count_findings": lambda log, access, _: [log.count_findings(access, query) for query in FINDING_QUERIES],
@@ -244,6 +253,7 @@ PARAMETERS: dict[type, dict[str, set[str]]] = {
         "survey": {"query", "interval_s", "utc_offset_s", "fields", "size", "budget"},
         "events_by_id": {"ids"}, "count": {"query", "by"},
         "profile": {"query", "by", "utc_offset_s", "ids"}, "hits": {"query"}, "hits_since": {"mark", "limit"},
+        "count_suppressed": {"query", "utc_offset_s"},
         "commits": {"after", "upto"}, "contents": {"row"}, "findings": {"query"}, "count_findings": {"query"},
         "partitions": set(), "drop_partition": {"day", "retention"}, "digest": set(), "check": {"deep"},
     },
@@ -255,7 +265,18 @@ PARAMETERS: dict[type, dict[str, set[str]]] = {
 }  # fmt: skip
 QUERY_FIELDS: dict[type, set[str]] = {
     EventQuery: {"since", "until", "equals", "present", "text", "where", "after", "ascending", "limit"},
-    HitQuery: {"since", "until", "upto", "rule_ids", "alert_id", "key", "asset_id", "limit"},
+    HitQuery: {
+        "since",
+        "until",
+        "upto",
+        "rule_ids",
+        "alert_id",
+        "keys",
+        "asset_id",
+        "suppressed",
+        "suppressed_by",
+        "limit",
+    },
     FindingQuery: {"since", "until", "data_class", "asset_id", "event_ids", "limit"},
     RecordQuery: {"kind", "equals", "ranges", "text", "order", "descending", "limit", "after"},
 }
