@@ -1,7 +1,5 @@
 """`secmon up`: daemon and console in one process."""
 
-import signal
-import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -33,6 +31,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     from secmon.daemon.jobs import Jobs  # noqa: PLC0415
     from secmon.daemon.logs import log_to_stderr  # noqa: PLC0415
     from secmon.daemon.service import Daemon  # noqa: PLC0415
+    from secmon.daemon.stopping import stop_signals  # noqa: PLC0415
     from secmon.daemon.workers import PoolWork  # noqa: PLC0415
     from secmon.web.server import ConsoleServer  # noqa: PLC0415
     from secmon.wiring import collectors_of, key_paths, make_stages, opened  # noqa: PLC0415
@@ -40,10 +39,8 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     here = session(ctx)
     settings = here.settings
     log_to_stderr(quiet=here.quiet)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
+        until_stopped = None if once else stack.enter_context(stop_signals())
         house = stack.enter_context(opened(settings, writable=True, patient=not once))
         _name_problems(house.problems, strict=strict)
         work: Work = InlineWork(house.stages)
@@ -63,7 +60,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
             key_files=key_paths(settings),
             takes_all=once,
         )
-        if once:
+        if until_stopped is None:
             daemon.run_once()
             return
         console = ConsoleServer(daemon, *settings["console.listen"], hosts=settings["console.hosts"])
@@ -72,7 +69,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
         console.start()
         stack.callback(console.stop)
         daemon.admission.then(lambda: _welcome(here, house, url=console.url, pid=console.pid))
-        stop.wait()
+        until_stopped()
 
 
 def _welcome(here: Session, house: Installation, *, url: str, pid: int) -> None:

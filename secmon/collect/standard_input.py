@@ -73,11 +73,21 @@ def standard_input() -> Iterator[Readable]:
     if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
         yield sys.stdin.buffer
         return
+    with signal_pipe() as awake:
+        yield StandardInput(descriptor, awake)
+
+
+@contextmanager
+def signal_pipe() -> Iterator[int]:
+    """Yield a descriptor that gives the number of each signal that comes, a byte each; in the main thread only.
+
+    Signals that have a handler in Python; that they are in the pipe does not keep the handlers from running.
+    """
     awake, wake = os.pipe()
     os.set_blocking(wake, False)
     before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     try:
-        yield StandardInput(descriptor, awake)
+        yield awake
     finally:
         signal.set_wakeup_fd(before)
         os.close(awake)
