@@ -44,6 +44,8 @@ EXIT_FOUND, EXIT_NOT_READY, EXIT_MALFORMED = 3, 4, 5
 # Records are handed to workers in blocks of about so many bytes.
 BLOCK_BYTES = 1 << 20
 KEY_BYTES = 32
+# What is made for a record goes without the collector; conditions and gates are many objects that stay.
+_COLLECT_SELDOM = (100_000, 50, 100)
 _RULE_SUFFIXES = (".yml", ".yaml")
 
 # Records of one stream, lines that are native perhaps not cut yet; the stream, and the first bytes of their event ids.
@@ -204,6 +206,7 @@ def _station(setup: _Setup) -> AnyStation:
     ruleset = setup.ruleset
     classifier = _classifier(setup.key, setup.now, compiler) if setup.key else None
     gc.freeze()  # a hundred thousand parts of rules, which no collection shall walk through again
+    gc.set_threshold(*_COLLECT_SELDOM)
     fast = setup.engine == "fast"
     suppressor = _suppressor(ruleset)
     if setup.native:

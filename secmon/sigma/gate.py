@@ -33,7 +33,7 @@ _SAMPLE_BYTES = 1_024
 # A rule whose texts stand in more lines than this is tried on every line.
 _USELESS = 0.7
 # A gate of so many texts is worth keeping for the next run.
-_WORTH_KEEPING = 32
+_WORTH_KEEPING = 8
 
 _CASELESS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS
 
