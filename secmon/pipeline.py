@@ -36,6 +36,7 @@ from secmon.model.ids import event_id, offset_of_id
 from secmon.parse.encoding import decode
 from secmon.parse.kind import Kind
 from secmon.sigma.hits import make_hits
+from secmon.sigma.intel import Indicators
 from secmon.sigma.rule import Rule, RuleSet
 from secmon.sigma.seen import FieldWatch
 from secmon.sigma.suppressor import Suppressor
@@ -108,6 +109,7 @@ class Stages:
     ruleset: RuleSet | None
     record_key: bytes
     suppressor: Suppressor | None = None
+    indicators: Indicators | None = None
     fields: FieldWatch | None = None
 
 
@@ -328,6 +330,8 @@ def detect(events: Sequence[Event], stages: Stages) -> list[Hit]:
         match = stages.engine.match
         for event in events:
             if rules := match(event):
+                if stages.indicators is not None:
+                    rules = stages.indicators.narrowed(event, rules)
                 found = make_hits(stages.ruleset, event, rules)
                 hits.extend(found if stages.suppressor is None else stages.suppressor.annotated(event, found))
     return hits

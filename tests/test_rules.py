@@ -41,7 +41,7 @@ def shipped() -> RuleSet:
 
 def alerting() -> list[AnyRule]:
     """Rules that make alerts: correlations, and rules that are no mere base of one."""
-    rules: list[AnyRule] = [rule for rule in shipped().rules if rule.generates]
+    rules: list[AnyRule] = [rule for rule in (*shipped().rules, *shipped().intel_rules) if rule.generates]
     return sorted([*rules, *shipped().correlations, *shipped().baselines], key=lambda rule: rule.path)
 
 
@@ -197,7 +197,7 @@ def fields(rule: AnyRule) -> str:
     """Say which event fields a rule cannot do without: those of its condition, its keys and its counts."""
     rules = shipped().by_id
     if isinstance(rule, Rule):
-        names = set(rule.fields)
+        names = {*rule.fields, *(rule.intel.fields if rule.intel else ())}
     else:
         bases = [base for each in rule.rule_ids if isinstance(base := rules[each], Rule)]
         specs = [spec for base in bases for spec in base.keys if spec.correlation_id == rule.id]

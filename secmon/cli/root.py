@@ -23,6 +23,7 @@ COMMANDS = {
     "scan": "secmon.cli.scan:scan",
     "rules": "secmon.cli.rules:rules",
     "tuning": "secmon.cli.tuning:tuning",
+    "intel": "secmon.cli.intel:intel",
     "import": "secmon.cli.import_:import_",
     "sources": "secmon.cli.sources:sources",
     "deadletters": "secmon.cli.deadletters:deadletters",

@@ -71,6 +71,9 @@ SETTINGS = (
     Setting("registers.units", "", values.optional_path, "units.yaml: the unit tree."),
     Setting("registers.assets", "", values.optional_path, "assets.csv: the asset register."),
     Setting("calendar.file", "", values.optional_path, "Terms, holidays, days of exams: what baselines compare."),
+    Setting("intel.files", [], values.paths, "Threat intelligence: files and folders (CSV, STIX 2.1, MISP)."),
+    Setting("intel.ttl", "90d", values.duration, "How long an indicator counts that names no end."),
+    Setting("intel.confidence", 0, values.percent, "Least confidence of an indicator, 0 to 100."),
     Setting("documents.fonts", [], values.paths, "Folders of the office's own fonts (仿宋_GB2312 …)."),
     Setting("keys.pii_file", "", values.optional_path, "Key of tokens; default STATE/keys/pii.key."),
     Setting("keys.vault_file", "", values.optional_path, "Key of the vault; default STATE/keys/vault.key."),
@@ -99,6 +102,7 @@ KEY_FILES = {
 """Setting → name below STATE/keys where it is not set."""
 NAMED_FILES = (
     "calendar.file",
+    "intel.files",
     "documents.fonts",
     "registers.units",
     "registers.assets",

@@ -20,6 +20,7 @@ _REFRESH = re.compile(r"-1|[1-9][0-9]{0,5}(?:ms|s|m)")
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,79}")
 _MAX_SHARDS = 64
 _MAX_REPLICAS = 8
+_MAX_PERCENT = 100
 _MAX_PORT = 65_535
 
 
@@ -105,6 +106,13 @@ def whole(value: object) -> int:
     number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise ValueError("must be a whole number")
+    return number
+
+
+def percent(value: object) -> int:
+    """Read a whole number from 0 to 100."""
+    if (number := whole(value)) > _MAX_PERCENT:
+        raise ValueError("must be 0 to 100")
     return number
 
 

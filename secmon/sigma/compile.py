@@ -15,6 +15,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule, SigmaRuleBase
 
 from secmon.model.hit import Level
+from secmon.model.indicator import Kind
 from secmon.sigma import modifiers
 from secmon.sigma.collections import ACTIONS, CONFLICT
 from secmon.sigma.condition_text import (
@@ -28,11 +29,11 @@ from secmon.sigma.condition_text import (
 from secmon.sigma.conditions import Placeholders, Translator, UnsupportedError, joined
 from secmon.sigma.custom import Custom, CustomError, read_custom
 from secmon.sigma.documents import Path, YamlDocument
-from secmon.sigma.fields import TAXONOMIES, FieldMap, field_map
+from secmon.sigma.fields import TAXONOMIES, FieldMap, UnknownFieldError, field_map
 from secmon.sigma.locate import line_of_error, line_of_field
 from secmon.sigma.native import native_fields, native_route
 from secmon.sigma.routing import Router, route
-from secmon.sigma.rule import DEFAULT_GROUP_BY, TACTICS, LogSource, ProblemState, Rule
+from secmon.sigma.rule import DEFAULT_GROUP_BY, TACTICS, IntelMatch, LogSource, ProblemState, Rule
 from secmon.sigma.tree import And, Node, Not, Or, fields_of
 
 # Part of every rule's digest: raise it when the meaning of compiled rules changes.
@@ -117,6 +118,7 @@ def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
         raise RuleError(f"no source has the log source {source}", line, hint=hint, state="unroutable")
     mapping = settings.field_map(source, taxonomy)
     tree = _tree(document, sigma, Translator(mapping, settings.placeholders))
+    intel = _intel_of(document, mapping) if "intel" in custom.extensions else None
     group_by = custom.group_by if custom.group_by is not None else DEFAULT_GROUP_BY
     rule = Rule(
         id=rule_id(document, sigma),
@@ -125,7 +127,7 @@ def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
         level=level_of(sigma),
         path=document.path,
         line=document.line,
-        digest=digest_of(tree, source, group_by, custom.group_window),
+        digest=digest_of(tree, source, group_by, custom.group_window, *([intel] if intel else ())),
         techniques=techniques_of(sigma),
         tactics=tactics_of(sigma),
         controls=custom.controls,
@@ -137,6 +139,7 @@ def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
         reason=custom.reason,
         reason_fields=custom.reason_fields,
         playbook=custom.playbook,
+        intel=intel,
     )
     return CompiledRule(rule, str(sigma.name or ""), mapping, document.data["logsource"])
 
@@ -152,6 +155,29 @@ def custom_of(document: YamlDocument) -> Custom:
     except CustomError as error:
         line = document.line_of("custom", "secmon", *error.path)
         raise RuleError(error.problem, line, hint=error.hint) from error
+
+
+def _intel_of(document: YamlDocument, mapping: FieldMap) -> IntelMatch:
+    """Read the block `custom.secmon.intel`: `{fields: [destination.ip], type: ipv4}`, or a list of types."""
+    block = document.data["custom"]["secmon"]["intel"]
+    line = document.line_of("custom", "secmon", "intel")
+    if not isinstance(block, dict) or set(block) - {"fields", "type"}:
+        raise RuleError("the block `intel` has `fields` and `type`", line)
+    names, kinds = (_list_of(block.get(key)) for key in ("fields", "type"))
+    if not names or not all(names):
+        raise RuleError("the block `intel` names no fields", line)
+    if not kinds or not set(kinds) <= set(Kind):
+        raise RuleError("the block `intel` names no known type", line, hint="known: " + ", ".join(Kind))
+    try:
+        fields = [field for name in names for field in mapping(name)]
+    except UnknownFieldError as error:
+        raise RuleError("a field of the block `intel` is not known for the log source", line) from error
+    return IntelMatch(tuple(dict.fromkeys(fields)), tuple(sorted(set(kinds))))
+
+
+def _list_of(value: object) -> list[str]:
+    """Return a list of texts, also of a single one; what is no text is an empty one."""
+    return [each if isinstance(each, str) else "" for each in (value if isinstance(value, list) else [value])]
 
 
 def rule_id(document: YamlDocument, sigma: SigmaRuleBase) -> str:

@@ -173,6 +173,9 @@ def _compiled(draft: _Draft, sigma: SigmaCorrelationRule) -> CompiledCorrelation
     group_by = tuple(dict.fromkeys(sigma.group_by or ()))
     specs, leaves = _specs(draft, sigma, group_by)
     custom, timespan = custom_of(document), _timespan(draft, sigma.timespan)
+    if "intel" in custom.extensions:
+        line, hint = document.line_of("custom", "secmon", "intel"), "write a correlation over this rule"
+        raise RuleError("threat intelligence stands in a rule over single events", line, hint=hint)
     if draft.baseline is not None:
         check_fit(document, draft.baseline, draft.kind, terms.threshold, timespan)
     order = tuple(draft.by_reference[reference] for reference in terms.references)

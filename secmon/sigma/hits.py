@@ -35,6 +35,8 @@ def make_hits(ruleset: RuleSet, event: Event, rules: Iterable[Rule]) -> list[Hit
     unit_id, asset_id = event.get("unit.id"), event.get("asset.id")
     hits = []
     for rule in rules:
+        if rule.intel is not None and "threat.indicator.name" not in event:
+            continue  # nobody compared it with indicators (`intel.Indicators`), or it met none
         group = {name: captured(event[name]) for name in rule.group_by if has_value(event, name)}
         values = _captured(rule, event)
         hits.append(

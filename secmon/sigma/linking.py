@@ -152,7 +152,7 @@ def _captured(spec: KeySpec, correlation: CorrelationRule) -> Iterator[tuple[str
     """Yield what a hit must carry for a correlation: its group, its values, and what its reason names."""
     yield from spec.group
     yield from spec.values
-    known = dict(spec.group)
+    known = dict((*spec.group, *spec.values))
     for name in correlation.reason_fields:
         if name not in known:
             yield name, (name,)

@@ -109,6 +109,19 @@ class KeySpec:
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class IntelMatch:
+    """What a rule compares with threat intelligence (`custom.secmon.intel`, docs/threat-intel.md).
+
+    Args:
+        fields: event fields; one value of one of them is enough.
+        kinds: kinds of indicators (`model.indicator.Kind`) that they are compared with.
+    """
+
+    fields: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A compiled rule over single events.
@@ -134,6 +147,7 @@ class Rule:
         generates: it makes hits and alerts of its own; False for a base rule whose correlation has `generate: false`.
         keys: the correlations that its hits count towards.
         captures: name → event fields, of every value that its correlations and their reasons need in a hit.
+        intel: what it compares with threat intelligence; it then matches only where an indicator does, too.
     """
 
     id: str
@@ -157,6 +171,7 @@ class Rule:
     generates: bool = True
     keys: tuple[KeySpec, ...] = ()
     captures: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    intel: IntelMatch | None = None
 
 
 CorrelationType = Literal[
@@ -317,6 +332,7 @@ class RuleSet:
 
     Args:
         rules: rules over single events, by id.
+        intel_rules: rules that match only with threat intelligence, by id; no engine tries them without any.
         correlations: correlations, by id.
         baselines: correlations that are compared with what is usual, by id.
         problems: what does not run, by file and line.
@@ -327,6 +343,7 @@ class RuleSet:
     """
 
     rules: tuple[Rule, ...] = ()
+    intel_rules: tuple[Rule, ...] = ()
     correlations: tuple[CorrelationRule, ...] = ()
     baselines: tuple[CorrelationRule, ...] = ()
     problems: tuple[RuleProblem, ...] = ()

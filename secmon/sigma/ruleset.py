@@ -120,7 +120,8 @@ class _Loader:
         digests = sorted((rule.id, rule.digest) for rule in everything)
         quiet = [(one.id, one.digest) for one in self.tuning.suppressions]
         return RuleSet(
-            rules=rules,
+            rules=tuple(rule for rule in rules if rule.intel is None),
+            intel_rules=tuple(rule for rule in rules if rule.intel is not None),
             correlations=tuple(each for each in correlations if each.baseline is None),
             baselines=tuple(each for each in correlations if each.baseline is not None),
             problems=tuple(sorted(self.problems)),

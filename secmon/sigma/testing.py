@@ -14,10 +14,12 @@ from typing import Any
 from secmon.errors import ContentError
 from secmon.model.event import Event, Scalar, format_time, parse_time
 from secmon.model.hit import Hit
+from secmon.model.indicator import Indicator, Kind, indicator_value
 from secmon.sigma.correlate import group_hits, moments, with_derived
 from secmon.sigma.documents import YamlDocument, documents
 from secmon.sigma.hits import make_hits
 from secmon.sigma.index import Engine
+from secmon.sigma.intel import Indicators, indicators_of
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import CorrelationRule, Rule, RuleFile, RuleSet
 from secmon.sigma.testing_baselines import Frame, count_unusual, read_frame
@@ -31,7 +33,7 @@ _NUMBER = re.compile(r"\{n(?::(0?)(\d{1,2}))?\}")
 _SPAN = re.compile(r"(\d{1,6})(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _CASE_KEYS = frozenset(
-    {"name", "expect", "near_miss", "hits", "events", "source", "repeat", "history", "until", "calendar"}
+    {"name", "expect", "near_miss", "hits", "events", "source", "repeat", "history", "until", "calendar", "intel"}
 )
 
 
@@ -47,6 +49,7 @@ class Case:
         hits: how many hits it must give; None if any number will do.
         events: what is matched, in order of time; its history too.
         frame: of a baseline, from when to when it is asked.
+        indicators: threat intelligence that it is tried with.
     """
 
     where: str
@@ -56,6 +59,7 @@ class Case:
     hits: int | None
     events: tuple[Event, ...]
     frame: Frame = field(default_factory=Frame)
+    indicators: Indicators = field(default_factory=Indicators)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,12 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
         for case in cases:
             outcomes.append(run_case(ruleset, rule, case, engine))
             shown.add("match" if case.expects_match else "near miss" if case.is_near_miss else "no match")
-    everything: list[Rule | CorrelationRule] = [*ruleset.rules, *ruleset.correlations, *ruleset.baselines]
+    everything: list[Rule | CorrelationRule] = [
+        *ruleset.rules,
+        *ruleset.intel_rules,
+        *ruleset.correlations,
+        *ruleset.baselines,
+    ]
     return RunOfTests(tuple(outcomes), tuple(sorted(_untested(everything, proven))))
 
 
@@ -130,7 +139,7 @@ def _rule_of(ruleset: RuleSet, file: RuleFile) -> Rule | CorrelationRule | None:
         rule for rule in (*ruleset.correlations, *ruleset.baselines) if rule.path == path
     ]
     found.sort(key=lambda rule: not rule.generates)
-    found += [rule for rule in ruleset.rules if rule.path == path]
+    found += [rule for rule in (*ruleset.rules, *ruleset.intel_rules) if rule.path == path]
     return found[0] if found else None
 
 
@@ -138,7 +147,7 @@ def run_case(ruleset: RuleSet, rule: Rule | CorrelationRule, case: Case, engine:
     """Try one case; `engine` is one over the rule's base rules, for callers with several cases."""
     bases = _bases(ruleset, rule)
     matchers = (engine or Engine(RuleSet(rules=bases)), Definition(bases))
-    fast, slow = (_count(rule, _hits(ruleset, case.events, matcher), case.frame) for matcher in matchers)
+    fast, slow = (_count(rule, _hits(ruleset, case, matcher), case.frame) for matcher in matchers)
     ok = (fast > 0) == case.expects_match and (case.hits is None or fast == case.hits) and fast == slow
     problem = "" if fast == slow else "the engine and its definition disagree: please report this"
     expect = "match" if case.expects_match else "no_match"
@@ -150,11 +159,14 @@ def run_case(ruleset: RuleSet, rule: Rule | CorrelationRule, case: Case, engine:
 
 def _bases(ruleset: RuleSet, rule: Rule | CorrelationRule) -> tuple[Rule, ...]:
     wanted = {rule.id} if isinstance(rule, Rule) else rule.event_rule_ids
-    return tuple(each for each in ruleset.rules if each.id in wanted)
+    return tuple(each for each in (*ruleset.rules, *ruleset.intel_rules) if each.id in wanted)
 
 
-def _hits(ruleset: RuleSet, events: Sequence[Event], matcher: Engine | Definition) -> list[Hit]:
-    return [hit for event in events for hit in make_hits(ruleset, event, matcher.match(event))]
+def _hits(ruleset: RuleSet, case: Case, matcher: Engine | Definition) -> list[Hit]:
+    hits: list[Hit] = []
+    for event in map(dict, case.events):
+        hits += make_hits(ruleset, event, case.indicators.narrowed(event, matcher.match(event)))
+    return hits
 
 
 def _count(rule: Rule | CorrelationRule, hits: list[Hit], frame: Frame) -> int:
@@ -209,7 +221,21 @@ def _case(document: YamlDocument, index: int, case: Any, parse_lines: ParseLines
     is_near_miss = bool(case.get("near_miss", False))
     if is_near_miss and expect == "match":
         raise ContentError("a near miss expects no_match", where=where)
-    return Case(where, case["name"], expect == "match", is_near_miss, hits, tuple(events), frame)
+    return Case(
+        where, case["name"], expect == "match", is_near_miss, hits, tuple(events), frame, _indicators(case, where)
+    )
+
+
+def _indicators(case: dict[str, Any], where: str) -> Indicators:
+    """Return the indicators that a case lists: `{type: domain, value: bad.example}`."""
+    found = []
+    for each in case.get("intel", []):
+        kind = Kind(each["type"]) if isinstance(each, dict) and each.get("type") in set(Kind) else None
+        value = indicator_value(kind, str(each.get("value"))) if kind else None
+        if kind is None or value is None:
+            raise ContentError("`intel` of a case lists indicators with `type` and `value`", where=where)
+        found.append(Indicator(kind=kind, value=value, source="test"))
+    return indicators_of(found)
 
 
 def _history(case: dict[str, Any], where: str, parse_lines: ParseLines) -> list[Event]:

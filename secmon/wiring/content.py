@@ -20,6 +20,7 @@ from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.store.cache import CacheFolder
+from secmon.wiring.intel import load_indicators
 from secmon.wiring.keys import load_keys
 
 
@@ -155,6 +156,7 @@ def load_content(settings: Settings) -> Loaded:
     from secmon.classify.classifier import Classifier  # noqa: PLC0415  see above
     from secmon.classify.definition import load_definitions  # noqa: PLC0415
     from secmon.sigma.index import Engine  # noqa: PLC0415
+    from secmon.sigma.intel import with_intel  # noqa: PLC0415
     from secmon.sigma.seen import FieldWatch  # noqa: PLC0415
     from secmon.sigma.suppressor import Suppressor  # noqa: PLC0415
     from secmon.store.prepared import Prepared  # noqa: PLC0415
@@ -163,6 +165,9 @@ def load_content(settings: Settings) -> Loaded:
     prepared = Prepared(CacheFolder(settings.state / "cache", keys.record))
     tree, register, register_errors = load_registers(settings)
     ruleset, rule_problems = _rule_set(settings, prepared.rule_set)
+    indicators, intel_problems = load_indicators(settings, register)
+    if indicators is not None:
+        ruleset = with_intel(ruleset, indicators)
     files, file_errors = classifier_files(settings["content.classifiers"])
     definitions, definition_errors = load_definitions(files)
     if not ruleset.by_id:
@@ -178,12 +183,13 @@ def load_content(settings: Settings) -> Loaded:
         engine=Engine(ruleset, compiler=prepared.compile),
         ruleset=ruleset,
         record_key=keys.record,
+        indicators=indicators,
         suppressor=Suppressor(ruleset.suppressions, tree.subtree) if ruleset.suppressions else None,
         fields=FieldWatch(ruleset),
     )
     errors = [str(error) for error in (*register_errors, *file_errors, *definition_errors)]
     names = {one.id: one.name_zh for one in definitions}
-    return Loaded(stages, tree, names, (*errors, *rule_problems))
+    return Loaded(stages, tree, names, (*errors, *rule_problems, *intel_problems))
 
 
 def load_registers_only(settings: Settings) -> Loaded:

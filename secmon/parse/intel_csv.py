@@ -1,0 +1,82 @@
+"""Indicators in CSV: a head line with `value`, and whatever else is known; without a head one value a line.
+
+Columns: `value` (or `indicator`), `type`, `name`, `source`, `confidence`, `tlp`, `valid_from`, `valid_until`. Lines
+that begin with "#" are comments.
+"""
+
+import csv
+
+from secmon.model.indicator import Kind, guessed_kind, tlp_of
+from secmon.parse.intel_reading import Reading, time_of
+
+_VALUES = ("value", "indicator")
+_COLUMNS = frozenset({*_VALUES, "type", "name", "source", "confidence", "tlp", "valid_from", "valid_until"})
+_KINDS = {
+    **{kind.value: kind for kind in Kind},
+    "ip": None,
+    "hostname": Kind.DOMAIN,
+    "md5": Kind.HASH,
+    "sha1": Kind.HASH,
+    "sha256": Kind.HASH,
+    "sha512": Kind.HASH,
+    "": None,
+}
+
+
+def read_csv(reading: Reading, data: bytes) -> None:
+    """Read the lines of a file."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        reading.refuse("the file of indicators is not UTF-8", "1", hint="save it as UTF-8")
+        return
+    lines = ((number, line) for number, line in enumerate(text.splitlines(), start=1) if _is_entry(line))
+    head: list[str] | None = None
+    for number, line in lines:
+        try:
+            cells = next(csv.reader([line], strict=True), [])
+        except csv.Error:
+            reading.refuse("this is no line of CSV", str(number))
+            continue
+        if head is None:
+            names = [cell.strip().lower() for cell in cells]
+            head = names if any(name in _VALUES for name in names) else ["value"]
+            if head is names:
+                _check(reading, names, number)
+                continue
+        _entry(reading, dict(zip(head, cells, strict=False)), number)
+
+
+def _is_entry(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _check(reading: Reading, names: list[str], number: int) -> None:
+    for name in names:
+        if name not in _COLUMNS:
+            hint = "known: " + ", ".join(sorted(_COLUMNS))
+            reading.refuse("a column of the indicators is not known and is left out", str(number), hint=hint)
+
+
+def _entry(reading: Reading, row: dict[str, str], number: int) -> None:
+    place = str(number)
+    value = (row.get("value") or row.get("indicator") or "").strip()
+    written = row.get("type", "").strip().lower()
+    if written not in _KINDS:
+        reading.refuse(
+            "the type of the indicator is not supported", place, hint="known: " + ", ".join(filter(None, _KINDS))
+        )
+        return
+    kind = _KINDS[written] or guessed_kind(value)
+    if kind is None:
+        reading.refuse("this is neither address, domain, URL, hash nor e-mail address", place)
+        return
+    times = {name: time_of(row[column]) for name, column in _TIMES if row.get(column, "").strip()}
+    if None in times.values():
+        reading.refuse("this is no time of an indicator", place, hint="such as 2026-11-22 or 2026-11-22T08:00:00Z")
+        return
+    known = {"name": row.get("name"), "source": row.get("source"), "confidence": row.get("confidence")}
+    reading.add(kind, value, place, tlp=tlp_of(row.get("tlp", "")), **known, **times)
+
+
+_TIMES = (("since", "valid_from"), ("until", "valid_until"))
