@@ -5,7 +5,7 @@
 Every run is a process of its own on one core. Its
 CPU time (user + system) less that of a run over an empty file is what the events took: rules are loaded, and on our
 side taken from the warm cache, in both. Ours runs three times a round: with an empty cache (`cold`), with the rules in
-it but no gate or database (`first`), and as an operator's second file meets it (`again`). In turns; medians.
+it but no gate or database (`first`), and once more (`again`: gates learnt from these very lines). In turns; medians.
 
 Then the hits are compared rule by rule. Where they differ it is printed on which channels and event ids the hits lie
 that only one engine has, which is nearly always the reason: who takes an event for one of the rule's log source.
