@@ -11,18 +11,21 @@ from functools import lru_cache
 from typing import Any
 
 from secmon.app.coverage_proof import verify
+from secmon.app.coverage_quiet import Quiet, disabled_reason, for_rule
 from secmon.app.coverage_sheets import latest_rows, load_head, not_run_list
+from secmon.app.coverage_writing import GRACE
+from secmon.app.folding import overflowed
 from secmon.app.installation import Installation
 from secmon.app.rulebook import RULESET
 from secmon.errors import SecmonError
 from secmon.model.access import Access
-from secmon.model.coverage import EVERY, CoverageState
+from secmon.model.coverage import EVERY, CoverageState, NotRun
 from secmon.model.event import format_time, parse_time
 from secmon.model.record import Body
 from secmon.sigma.reach import can_reach
 from secmon.sigma.rule import LogSource
 
-__all__ = ["CoverageFilter", "by_hour", "closed_until", "rows", "verify", "windows"]
+__all__ = ["CoverageFilter", "by_hour", "closed_until", "rows", "suppressions", "verify", "windows"]
 
 DEFAULT_SPAN = timedelta(days=1)
 MAX_ROWS = 500_000
@@ -84,19 +87,30 @@ def rows(house: Installation, access: Access, wanted: CoverageFilter) -> Iterato
     A rule that a source can never reach is left out; one that does not run stands in each window once, for every
     source (`*`). A correlation rests on the hits of its rules: it has no `hits` of its own at a source.
     """
-    manifests = _Manifests(house, access)
+    view = _View(house, access)
     told: set[str] = set()
     for _, row, sheet in _rows(house, access, wanted):
-        window = {"from": row["from"], "to": row["to"]}
         if row["from"] not in told:
             told.add(row["from"])
-            yield from _idle(manifests, sheet, window, wanted)
-        kind = kind_of(house, row["source"])
+            yield from _idle(view.manifests, sheet, {"from": row["from"], "to": row["to"]}, wanted)
         for digest in row["rulesets"] or [sheet["ruleset"]]:
-            for rule_id, rule_digest, is_correlation in manifests.reaching(digest, kind):
-                if not wanted.rule or rule_id == wanted.rule:
-                    name = {"rule.name": manifests.name(digest, rule_id)}
-                    yield _of_rule(row, window, rule_id, rule_digest, is_correlation=is_correlation) | name
+            yield from view.of_rules(row, digest, wanted.rule)
+
+
+def _quieted(row: Body, found: list[Body]) -> Body:
+    """Return what suppressions say of a rule's row; a disabled rule was not run, whatever else it was."""
+    if not found:
+        return {}
+    ids: Body = {"suppressions": [one["suppression.id"] for one in found]}
+    reason = "" if row["state"] == CoverageState.NOT_RUN.value else disabled_reason(found, row)
+    return ids | ({"state": CoverageState.NOT_RUN.value, "reason": reason} if reason else {})
+
+
+def suppressions(house: Installation, access: Access, row: Body) -> list[Body]:
+    """Return what could suppress hits in a row's time, as the rule book keeps it (`rulebook.said`), by id."""
+    view = _View(house, access)
+    found = {one["suppression.id"]: one for digest in row["rulesets"] for one in view.quiet_beside(row, digest)}
+    return [found[identity] for identity in sorted(found)]
 
 
 def _of_rule(row: Body, window: Body, rule_id: str, digest: str, *, is_correlation: bool) -> Body:
@@ -150,7 +164,7 @@ class _Manifests:
         """Return (rule id, digest, whether it is a correlation) of the rules that events of a kind can reach."""
         key = (digest, kind)
         if key not in self._reaching:
-            self._reaching[key] = sorted(self._reached(self._manifest(digest), kind))
+            self._reaching[key] = sorted(self._reached(self.manifest(digest), kind))
         return self._reaching[key]
 
     def _reached(self, manifest: Body, kind: str) -> Iterator[tuple[str, str, bool]]:
@@ -164,7 +178,8 @@ class _Manifests:
             if reached.intersection(base):
                 yield rule_id, rules[rule_id], True
 
-    def _manifest(self, digest: str) -> Body:
+    def manifest(self, digest: str) -> Body:
+        """Return a rule set as it is kept; an empty object if nobody kept it."""
         if digest not in self._found:
             document = self.house.records.get(self.access, RULESET, digest)
             self._found[digest] = document.body if document else {}
@@ -172,13 +187,57 @@ class _Manifests:
 
     def name(self, digest: str, rule_id: str) -> str:
         """Return what a rule of a rule set is called."""
-        return str(self._manifest(digest).get("names", {}).get(rule_id, rule_id))
+        return str(self.manifest(digest).get("names", {}).get(rule_id, rule_id))
 
     def idle(self, identity: str) -> list[Mapping[str, str]]:
         """Return the rules that did not run."""
         if identity not in self._idle:
             self._idle[identity] = not_run_list(self.house, self.access, identity)
         return self._idle[identity]
+
+
+@dataclass(slots=True)
+class _View:
+    """Joins ledger rows with the rule sets that their events met, and with what quieted or cut these."""
+
+    house: Installation
+    access: Access
+    manifests: _Manifests = field(init=False)
+    _quiet: Quiet = field(init=False)
+    _cut: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.manifests, self._quiet = _Manifests(self.house, self.access), Quiet(self.house, self.access)
+
+    def quiet_beside(self, row: Body, digest: str) -> list[Body]:
+        """Return what could suppress hits of a row's source under a rule set, in the row's time."""
+        return self._quiet.during(digest, self.manifests.manifest(digest), row)
+
+    def of_rules(self, row: Body, digest: str, only: str) -> Iterator[Body]:
+        """Yield what became of each rule of a rule set in a row; of one alone where `only` names it."""
+        beside = self.quiet_beside(row, digest)
+        window = {"from": row["from"], "to": row["to"]}
+        kind = kind_of(self.house, row["source"])
+        for rule_id, rule_digest, is_correlation in self.manifests.reaching(digest, kind):
+            if only and rule_id != only:
+                continue
+            found = _of_rule(row, window, rule_id, rule_digest, is_correlation=is_correlation)
+            found |= {"rule.name": self.manifests.name(digest, rule_id)} | _quieted(row, for_rule(beside, rule_id))
+            if is_correlation and "reason" not in found and self._is_cut(row, digest, rule_id):
+                found["reason"] = NotRun.OVERFLOW.value
+            yield found
+
+    def _is_cut(self, row: Body, digest: str, rule_id: str) -> bool:
+        """Tell whether a correlation was found to count too little while hits of a row's hour were worked."""
+        base = self.manifests.manifest(digest).get("correlations", {}).get(rule_id, ())
+        if not any(row["by_rule"].get(one) for one in base):
+            return False
+        hour = str(row["from"])
+        if hour not in self._cut:
+            told = (parse_time(hour), parse_time(row["to"]) + GRACE)
+            found = overflowed(self.house, self.access, told=told)
+            self._cut[hour] = frozenset(str(body["rule.id"]) for body in found)
+        return rule_id in self._cut[hour]
 
 
 @lru_cache(maxsize=4096)

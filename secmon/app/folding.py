@@ -7,8 +7,8 @@ stays as a record. What it said before is kept under its id and revision.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -23,7 +23,7 @@ from secmon.model.event import Value, format_time
 from secmon.model.hit import Hit
 from secmon.model.ids import alert_id, window_start
 from secmon.model.questions import HitQuery
-from secmon.model.record import Document, RecordQuery
+from secmon.model.record import Body, Document, RecordQuery
 from secmon.sigma.rule import CorrelationRule
 from secmon.sigma.sliding import counted, window_limit
 from secmon.triage.card import RuleCard, card_of
@@ -163,7 +163,7 @@ class Folding:
             "limit": window_limit(rule),
             "at": format_time(self.house.clock.now()),
         }
-        keys = {"rule": rule.id, "at": str(body["at"])}
+        keys = {"rule": rule.id, "from": str(body["window.from"]), "at": str(body["at"])}
         with contextlib.suppress(ConflictError):  # it is known already
             document = Document(kind=OVERFLOW, id=f"{rule.id}:{body['window.from']}", body=body, keys=keys)
             self.house.records.create(self.access, document)
@@ -261,8 +261,39 @@ class Folding:
 
 def overflows(house: Installation, access: Access, since: datetime) -> list[str]:
     """Return the names of the correlations of which a window held more than is counted, told since a moment."""
-    query = RecordQuery(kind=OVERFLOW, ranges={"at": (format_time(since), None)}, limit=_PAGE)
-    return sorted({str(document.body["rule.name"]) for document in house.records.find(access, query).documents})
+    return sorted({str(body["rule.name"]) for body in overflowed(house, access, told=(since, None))})
+
+
+def overflowed(
+    house: Installation,
+    access: Access,
+    *,
+    rule: str = "",
+    told: tuple[datetime, datetime | None] | None = None,
+    windows: tuple[datetime, datetime] | None = None,
+) -> Iterator[Body]:
+    """Yield what is written of windows that held more than is counted, in the order in which it was told.
+
+    Args:
+        house: the installation.
+        access: who asks.
+        rule: id of a correlation; "" for all.
+        told: when it was noticed, half-open; None at its end for no end.
+        windows: where the windows begin, half-open.
+    """
+    ranges: dict[str, tuple[str | None, str | None]] = {}
+    if told is not None:
+        ranges["at"] = (format_time(told[0]), format_time(told[1]) if told[1] else None)
+    if windows is not None:
+        ranges["from"] = (format_time(windows[0]), format_time(windows[1]))
+    equals = {"rule": (rule,)} if rule else {}
+    query = RecordQuery(kind=OVERFLOW, equals=equals, ranges=ranges, order="at", limit=_PAGE)
+    while True:
+        page = house.records.find(access, query)
+        yield from (document.body for document in page.documents)
+        if not page.cursor:
+            return
+        query = replace(query, after=page.cursor)
 
 
 def _between(hits: Iterable[Hit], since: datetime, until: datetime) -> Iterable[Hit]:

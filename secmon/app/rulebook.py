@@ -84,6 +84,15 @@ def said(one: Suppression) -> Body:
     return row
 
 
+def kept_suppressions(house: Installation, access: Access, manifest: Body) -> list[Body]:
+    """Return what the exceptions and windows of a rule set said (`said`), by id."""
+    found = (
+        house.records.get(access, SUPPRESSION, _id(identity, digest))
+        for identity, digest in sorted(manifest.get("suppressions", {}).items())
+    )
+    return [document.body for document in found if document is not None]
+
+
 def _id(rule_id: str, digest: str) -> str:
     return f"{rule_id}:{digest}"
 

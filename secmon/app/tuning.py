@@ -76,9 +76,13 @@ def problems(ruleset: RuleSet, now: datetime) -> list[str]:
 def ending(ruleset: RuleSet, now: datetime) -> list[str]:
     """Return what has expired or is about to, as "place: problem", what ends first before the others."""
     said = {"expired": "it has expired", "expiring": "it expires within 14 days"}
-    ordered = sorted(ruleset.suppressions, key=lambda one: one.until)
-    states = [(one, state_of(one, now)) for one in ordered if one.kind != "maintenance"]
-    return [f"{one.path}:{one.line}: {said[state]}" for one, state in states if state in said]
+    return [f"{one.path}:{one.line}: {said[state_of(one, now)]}" for one in ending_ones(ruleset, now)]
+
+
+def ending_ones(ruleset: RuleSet, now: datetime) -> list[Suppression]:
+    """Return what has expired or is about to, what ends first before the others; a maintenance window is to end."""
+    ordered = sorted(ruleset.suppressions, key=lambda one: (one.until, one.id))
+    return [one for one in ordered if one.kind != "maintenance" and state_of(one, now) in {"expired", "expiring"}]
 
 
 def _row(access: Access, one: Suppression, state: State) -> Body:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from secmon.app import alerts, audit
+from secmon.app import alerts, audit, baselines, tuning
 from secmon.app.coverage_sheets import Head, latest_rows, load_head
 from secmon.app.fields_seen import blind_rules
+from secmon.app.folding import OVERFLOW_SHOWN, overflowed
 from secmon.app.installation import Installation, Source
 from secmon.errors import ConflictError
 from secmon.model.access import Access
@@ -21,21 +22,31 @@ from secmon.triage.lifecycle import raised, updated
 from secmon.triage.sight import (
     CARDS,
     CLOCK_OFF,
+    EXCEPTION_ENDED,
+    EXCEPTION_ENDING,
+    FIELD_NEVER_SENT,
     KEYS_OVERFLOW,
+    NEVER_FIRES,
     SILENT,
     SOURCE,
+    WINDOW_CUT,
     Fact,
     clock_off,
     draft_of,
+    exception_ends,
+    keys_overflow,
     never_fires,
     never_sent,
     settled,
     silence,
+    window_cut,
 )
 
 _ATTEMPTS = 20
 _PAGE = 200
 _DAY = timedelta(days=1)
+_MOMENT = timedelta(seconds=1)
+"""What ends at midnight is shown as ending with the day before."""
 _FEW_BATCHES = 3
 """So many batches of an hour have to agree before a clock counts as slow: a backlog is read in one or two."""
 
@@ -46,7 +57,8 @@ def watch(house: Installation, access: Access, *, thoroughly: bool = True) -> in
     Args:
         house: the installation.
         access: whose job it is.
-        thoroughly: look at everything; else only for silent sources, which cannot wait for an hour.
+        thoroughly: look at everything; else only for what cannot wait for an hour: silent sources, and windows that
+            held more than is counted.
 
     Raises:
         ConflictError: others keep changing them.
@@ -55,9 +67,9 @@ def watch(house: Installation, access: Access, *, thoroughly: bool = True) -> in
     if head is None:
         return 0
     look = _Look(house, access, head, house.clock.now())
-    facts = list(look.silent())
+    facts = [*look.silent(), *look.cut()]
     if thoroughly:
-        facts += [*look.clocks(), *look.blind(), *look.idle()]
+        facts += [*look.clocks(), *look.blind(), *look.idle(), *look.crowded(), *look.ending()]
     changed = sum(report(house, access, fact) for fact in facts)
     return changed + _settle(look, {fact.alert_id for fact in facts}, thoroughly=thoroughly)
 
@@ -172,9 +184,38 @@ class _Look:
             if idle:
                 yield never_fires("no_source", "没有接入这类日志", idle, now=self.now)
 
+    def cut(self) -> Iterator[Fact]:
+        """Yield correlations of which windows held more than is counted: all such windows of a day in one fact."""
+        found: dict[tuple[str, datetime], Body] = {}
+        for body in overflowed(self.house, self.access, told=(self.now - OVERFLOW_SHOWN, None)):
+            found[(str(body["rule.id"]), window_start(parse_time(body["window.from"]), _DAY))] = body
+        for (rule_id, day), body in sorted(found.items(), key=lambda entry: entry[0]):
+            told = overflowed(self.house, self.access, rule=rule_id, windows=(day, day + _DAY))
+            windows = sorted(parse_time(one["window.from"]) for one in told)
+            yield window_cut(rule_id, self._named(rule_id, str(body["rule.name"])), windows, limit=body["limit"])
+
+    def crowded(self) -> Iterator[Fact]:
+        """Yield baselines that have more groups than are kept."""
+        for row in baselines.status(self.house, self.access):
+            if row.get("overflow"):
+                name = self._named(row["rule.id"], row["rule.name"])
+                yield keys_overflow(row["rule.id"], name, row["overflow"], at=parse_time(row["at"]))
+
+    def ending(self) -> Iterator[Fact]:
+        """Yield exceptions and disabled rules that have expired, or are about to."""
+        for one in tuning.ending_ones(self.house.ruleset, self.now):
+            unit = one.units[0] if len(one.units) == 1 else ""
+            last = self._shown(one.until - _MOMENT)
+            shown = {"kind": _ENDING_ZH[one.kind], "name": one.name, "owner": one.owner, "until": last}
+            yield exception_ends(one.id, unit, one.until, now=self.now, shown=shown)
+
+    def _named(self, rule_id: str, name: str) -> str:
+        rule = self.house.ruleset.by_id.get(rule_id)
+        return (rule.title_zh or rule.name) if rule is not None else name
+
     def is_over(self, alert: Alert) -> bool:
         """Tell whether a fact that was not found again is no more, rather than not looked at."""
-        if alert.rule_id == KEYS_OVERFLOW.id:
+        if alert.rule_id in {KEYS_OVERFLOW.id, WINDOW_CUT.id}:
             return False  # somebody has to look at it
         name = str(alert.group.get(SOURCE, ""))
         if alert.rule_id == SILENT.id:
@@ -231,13 +272,14 @@ def _settle(look: _Look, current: set[str], *, thoroughly: bool) -> int:
 
 
 _NOTES: Mapping[str, str] = {
-    card.id: "情况已解除：" + what
-    for card, what in zip(
-        CARDS.values(),
-        ("来源已恢复送日志", "时钟已恢复正常", "所需字段已收到", "规则已有来源或已停用", ""),
-        strict=True,
-    )
+    SILENT.id: "情况已解除：来源已恢复送日志",
+    CLOCK_OFF.id: "情况已解除：时钟已恢复正常",
+    FIELD_NEVER_SENT.id: "情况已解除：所需字段已收到",
+    NEVER_FIRES.id: "情况已解除：规则已有来源或已停用",
+    EXCEPTION_ENDING.id: "情况已解除：已续批、删去，或已到期",
+    EXCEPTION_ENDED.id: "情况已解除：已续批或删去",
 }
+_ENDING_ZH: Mapping[str, str] = {"exception": "例外", "disabled": "停用规则"}
 
 
 def _span(length: timedelta) -> str:

@@ -51,7 +51,7 @@ def coverage(
         flush()
     elif rule:
         rows = here.call("coverage.rows", **args)
-        head = ("source", "from", "to", "state", "number of events", "hits", "reason")
+        head = ("source", "from", "to", "state", "number of events", "hits", "reason", "exceptions")
         here.table(head, (_rule_cells(here, row) for row in rows))
     else:
         found = here.call("coverage.windows", **args)
@@ -158,5 +158,15 @@ def _rule_cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
         here.words(row["state"]),
         row["events"],
         row.get("hits", "—"),
-        here.words(reason) if reason else "",
+        _reason(here, reason),
+        ", ".join(row.get("suppressions", ())),
     )
+
+
+def _reason(here: Session, reason: str) -> str:
+    """Return a reason in words: "broken: what is wrong", "disabled: who, until when"."""
+    kind, colon, more = reason.partition(": ")
+    if kind == "disabled":
+        owner, _, until = more.rpartition(", ")
+        more = f"{owner}, {here.time(until)}"
+    return here.words(kind) + colon + more if kind else ""

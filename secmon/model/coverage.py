@@ -52,6 +52,10 @@ class NotRun(StrEnum):
     """The rule is wrong in itself."""
     UNROUTABLE = "unroutable"
     """No source of ours has such a log."""
+    DISABLED = "disabled"
+    """An override disables the rule in the whole window: its hits raise nothing."""
+    OVERFLOW = "overflow"
+    """Of a correlation that was evaluated: windows held more than is counted, so that it counted too little."""
     LATE_COMMIT = "late_commit"
     """Of a row that was written again: batches came after the window was closed."""
 

@@ -8,13 +8,15 @@ host whose clock stands years back is not inside an exception that ran out long 
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Literal
 
 from secmon.sigma.tree import Node
 
 SuppressionKind = Literal["exception", "disabled", "maintenance"]
 MAX_SPAN = timedelta(days=366)
+_DAY = timedelta(days=1)
+_WEEK = timedelta(days=7)
 ANY_RULE: tuple[str, ...] = ()
 ANY_UNIT: tuple[str, ...] = ()
 
@@ -41,6 +43,19 @@ class Weekly:
         if self.opens < self.closes:
             return day in self.days and self.opens <= minute < self.closes
         return (day in self.days and minute >= self.opens) or ((day - 1) % 7 in self.days and minute < self.closes)
+
+    def meets(self, since: datetime, until: datetime) -> bool:
+        """Tell whether some of its hours lie between two times of that zone, both included."""
+        if until - since >= _WEEK:
+            return True
+        first = datetime.combine(since.date(), time(), tzinfo=since.tzinfo) - _DAY
+        for number in range((until.date() - first.date()).days + 1):
+            day = first + number * _DAY
+            opens = day + timedelta(minutes=self.opens)
+            closes = day + timedelta(minutes=self.closes) + (timedelta() if self.opens < self.closes else _DAY)
+            if day.weekday() in self.days and opens <= until and closes > since:
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)

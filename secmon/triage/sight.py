@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from secmon.model.alert import Alert, AlertContent, AlertState, AlertStep, CloseReason, UnitShare
-from secmon.model.event import Value
+from secmon.model.event import Value, format_time
 from secmon.model.hit import Level
 from secmon.model.ids import alert_id, text_digest, window_start
 from secmon.triage.card import RuleCard
@@ -21,6 +21,9 @@ PLAYBOOK = "blind-spot"
 """The playbook for all of them."""
 SOURCE = "secmon.source"
 REASON = "secmon.reason"
+RULE = "rule.id"
+SUPPRESSION = "suppression.id"
+UNTIL = "suppression.until"
 _STANDING = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMED = 5
 _DAY = timedelta(days=1)
@@ -63,11 +66,41 @@ NEVER_FIRES = _card(
 KEYS_OVERFLOW = _card(
     "fe818911-1e8b-406e-8f88-6a721ecf6c32",
     Level.HIGH,
-    ("Correlation has more keys than can be kept", "关联分析的分组过多"),
-    "关联规则 {secmon.rule} 的分组超过上限，{count} 个分组没有计算",
+    ("Baseline has more groups than can be kept", "基线分析的分组过多"),
+    "规则 {secmon.rule} 的分组超过上限，{count} 个分组没有计算",
+    group_window=_DAY,
+)
+WINDOW_CUT = _card(
+    "0b4f2a63-7a35-4d0e-9c8e-5b1f6f0c2d71",
+    Level.HIGH,
+    ("Correlation window held more events than are counted", "关联分析的时间窗过满"),
+    "关联规则 {secmon.rule} 有 {count} 个时段的事件多于 {secmon.limit} 条，只计算了最近的；这些时段的告警计数是下限",
+    group_window=_DAY,
+)
+EXCEPTION_ENDING = _card(
+    "6a0d5c1e-93c7-4a42-8f6b-2a7de0b31f94",
+    Level.LOW,
+    ("Exception is about to expire", "例外即将到期"),
+    "{secmon.kind}“{secmon.name}”（责任人 {secmon.owner}）将于 {secmon.until} 到期，到期后它标注的命中恢复告警",
+)
+EXCEPTION_ENDED = _card(
+    "c2f7e8b4-1d56-4e0a-b9a3-84c61f5e7d20",
+    Level.MEDIUM,
+    ("Exception has expired", "例外已到期"),
+    "{secmon.kind}“{secmon.name}”（责任人 {secmon.owner}）已于 {secmon.until} 到期，不再起作用：请续批或删去",
 )
 CARDS: Mapping[str, RuleCard] = {
-    card.id: card for card in (SILENT, CLOCK_OFF, FIELD_NEVER_SENT, NEVER_FIRES, KEYS_OVERFLOW)
+    card.id: card
+    for card in (
+        SILENT,
+        CLOCK_OFF,
+        FIELD_NEVER_SENT,
+        NEVER_FIRES,
+        KEYS_OVERFLOW,
+        WINDOW_CUT,
+        EXCEPTION_ENDING,
+        EXCEPTION_ENDED,
+    )
 }
 
 
@@ -230,15 +263,51 @@ def never_fires(why: str, why_zh: str, rules: Mapping[str, str], *, now: datetim
 
 
 def keys_overflow(rule_id: str, name: str, keys: int, *, at: datetime) -> Fact:
-    """Return the fact that a correlation had more group keys than are kept; `keys` of them were not calculated."""
+    """Return the fact that a baseline had more groups than are kept; `keys` of them were not calculated."""
     return Fact(
         card=KEYS_OVERFLOW,
-        group={"rule.id": rule_id},
+        group={RULE: rule_id},
         first=at,
         last=at,
         count=keys,
         captured={"secmon.rule": name},
         signatures=(text_digest([rule_id])[:16],),
+    )
+
+
+def window_cut(rule_id: str, name: str, windows: Sequence[datetime], *, limit: int) -> Fact:
+    """Return the fact that a correlation counted only the latest events in some grouping windows of one day."""
+    return Fact(
+        card=WINDOW_CUT,
+        group={RULE: rule_id},
+        first=windows[0],
+        last=windows[-1],
+        count=len(windows),
+        captured={"secmon.rule": name, "secmon.limit": limit},
+        signatures=(text_digest([rule_id])[:16],),
+    )
+
+
+def exception_ends(identity: str, unit: str, until: datetime, *, now: datetime, shown: Mapping[str, Value]) -> Fact:
+    """Return the fact of an exception that has expired, or is about to; another end is another fact.
+
+    Args:
+        identity: its id.
+        unit: the unit it is for, "" where it is for several or any.
+        until: its end.
+        now: now.
+        shown: `kind`, `name`, `owner` and `until`, for people.
+    """
+    group: dict[str, Value] = {SUPPRESSION: identity, UNTIL: format_time(until)}
+    return Fact(
+        card=EXCEPTION_ENDED if until <= now else EXCEPTION_ENDING,
+        group=group,
+        first=now,
+        last=now,
+        captured={f"secmon.{name}": value for name, value in shown.items()},
+        signatures=(text_digest([identity, format_time(until)])[:16],),
+        unit=unit,
+        is_standing=True,
     )
 
 

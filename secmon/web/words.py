@@ -39,6 +39,8 @@ COVERAGE_REASON_ZH = {
     "late_commit": "关账后又有日志入库",
     "broken": "规则有错误",
     "unroutable": "没有对应的日志来源类型",
+    "disabled": "规则已停用",
+    "overflow": "时间窗过满，只计算了最近的事件",
 }
 LETTER_STATE_ZH = {"waiting": "待处理", "replayed": "已重放入库", "dropped": "已放弃"}
 BULLETIN_STATE_ZH = {

@@ -75,9 +75,16 @@ def window(request: Request, visitor: Visitor) -> Response:
     if not source or not found:
         raise NotFoundError("no such window", hint="it is not closed yet, or the source had none")
     every = ledger.rows(house, _ACCESS, wanted)
-    data = {"row": found[0], "rules": [one for one in every if one["source"] != EVERY]}
+    quiet = [_without_place(one) for one in ledger.suppressions(house, _ACCESS, found[0])]
+    data = {"row": found[0], "rules": [one for one in every if one["source"] != EVERY], "suppressions": quiet}
     day = since.astimezone(house.zone).date().isoformat()
-    return respond(request, visitor, "window.html.j2", data, title=f"覆盖：{source}", day=day)
+    names = {one["suppression.id"]: one["suppression.name"] for one in quiet}
+    return respond(request, visitor, "window.html.j2", data, title=f"覆盖：{source}", day=day, quiet=names)
+
+
+def _without_place(one: Body) -> Body:
+    """Return what a suppression said, without the file that it stood in: that is for administrators."""
+    return {name: value for name, value in one.items() if name != "path"}
 
 
 def _columns(day: date, unit: str, house: Installation) -> list[tuple[datetime, datetime]]:
