@@ -21,14 +21,17 @@ demo: $(STAMP)  ## set everything up and run the main job once on the shipped lo
 test: $(STAMP)  ## set everything up and pass the tests; with a JDK 17+ and Maven also those on a real Elasticsearch
 	$(AROUND) --optional -- $(BIN)/python -m pytest -n auto --dist loadgroup
 
-check: $(STAMP)  ## style, types, layers, content, and the quick tests
+# Most of these start processes, and take most of the time: `make test` runs them.
+WHOLE  := $(addprefix --ignore=tests/,bench browser cli daemon faults web wiring)
+
+check: $(STAMP)  ## style, types, layers, content, and the quick tests: everything but whole programs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sigma check --fail-on-issues --fail-on-error -x attacktag -x d3_fendtag rules
 	$(BIN)/secmon rules test --json > /dev/null
-	$(BIN)/python -m pytest -q -n auto -m "not slow and not browser"
+	$(BIN)/python -m pytest -q -n auto -m "not slow" $(WHOLE)
 
 faults: $(STAMP)  ## the long form of the fault loops: 200 SIGKILLs of imports and of the daemon, death at every sync, chaos, fuzzing
 	SECMON_FAULT_LOOPS=200 $(AROUND) --optional -- $(BIN)/python -m pytest -n auto --dist loadgroup tests/faults tests/sigma/test_sigma_fuzz.py tests/sigma/test_sigma_superset.py -m "slow or not slow"

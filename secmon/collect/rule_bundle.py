@@ -110,7 +110,8 @@ def _check_end(path: Path) -> None:
 
 def _wanted(archive: zipfile.ZipFile, where: str) -> Iterator[tuple[zipfile.ZipInfo, str]]:
     """Yield the entries to be read with their names in the bundle, after looking at all of them."""
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    # Not `is_dir`: it stumbles over an entry whose name begins with a NUL, and is empty.
+    entries = [entry for entry in archive.infolist() if entry.filename and not entry.filename.endswith("/")]
     if len(entries) > MAX_ENTRIES:
         raise ContentError("the archive has too many entries", where=where, hint="unpack it, and give the folder")
     top = _common_top(entries)

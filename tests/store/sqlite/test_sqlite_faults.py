@@ -222,7 +222,7 @@ def test_a_database_of_a_newer_secmon_is_refused(tmp_path: Path) -> None:
         raw.pragma("user_version", 99)
     for writable in (True, False):
         with closing(SqliteEventLog(tmp_path / "events", writable=writable)) as log:
-            with pytest.raises(StoreError, match=r"schema 99, known 2.*install"):
+            with pytest.raises(StoreError, match=r"schema 99, known [0-9]+.*install"):
                 list(log.events(ROOT_ACCESS, EventQuery()))
             assert log.check(ROOT_ACCESS) != []
 
