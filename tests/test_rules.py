@@ -3,11 +3,11 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 import yaml
@@ -169,6 +169,12 @@ def test_the_playbooks_that_rules_offer_exist() -> None:
     assert {rule.playbook for rule in alerting() if rule.playbook} <= known
 
 
+def test_the_rules_that_playbooks_name_exist() -> None:
+    named = {rule for _, text in playbook_files()[0] for rule in yaml.safe_load(text)["applies_to"]["rules"]}
+    assert named
+    assert named - {rule.id for rule in alerting()} == set(sight.CARDS)
+
+
 WITHOUT_PLAYBOOK: dict[str, str] = {}
 """Rule that offers no playbook → why not."""
 
@@ -255,34 +261,88 @@ def test_an_ordinary_day_at_school_gives_no_alert(kind: str, name: str) -> None:
 REQUEST = '203.0.113.9 - - [07/Sep/2026:09:30:00 +0800] "GET {path} HTTP/1.1" 200 512 "-" "Mozilla/5.0"'
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
+ATTACKS = [
+    ("web/sql_injection", "1 union all select name,pwd from users"),
+    ("web/sql_injection", "x' or '1'='1"),
+    ("web/sql_injection", "1/**/union/**/select/**/1,2"),
+    ("web/cross_site_scripting", "<script>alert(1)</script>"),
+    ("web/cross_site_scripting", "<img src=x onerror=alert(1)>"),
+    ("web/path_traversal", "../../../../etc/passwd"),
+    ("web/path_traversal", "..\\..\\..\\windows\\win.ini"),
+    ("web/command_injection", "127.0.0.1;cat /etc/hosts"),
+    ("web/command_injection", "$(whoami)"),
+    ("web/jndi_injection", "${jndi:ldap://203.0.113.9/a}"),
+    ("web/java_deserialization", '{"@type":"com.sun.rowset.JdbcRowSetImpl"}'),
+    ("web/php_deserialization", 'O:8:"Exploit1":1:{s:3:"cmd";}'),
+    ("web/php_code_injection", "system('id')"),
+    ("web/template_injection", "{{config.items()}}"),
+    ("web/server_side_request", "http://169.254.169.254/latest/"),
+    ("web/xml_external_entity", '<!ENTITY x SYSTEM "file:///etc/hosts">'),
+    ("web/nosql_ldap_injection", '{"$ne":""}'),
+    ("web/response_splitting", "x\r\nSet-Cookie: a=1"),
+]
+"""Rule → what it must see however it is written."""
+
+
+def every_byte(text: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+def overlong(text: str) -> str:
+    return "".join(f"%{0xC0 | ord(each) >> 6:02X}%{0x80 | ord(each) & 0x3F:02X}" for each in text)
+
+
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "encoded once": lambda text: quote(text, safe=""),
+    "encoded twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "encoded three times": lambda text: quote(quote(quote(text, safe=""), safe=""), safe=""),
+    "plus for blank": quote_plus,
+    "letters too": every_byte,
+    "letters too, twice": lambda text: quote(every_byte(text), safe=""),
+    "as escape() writes": lambda text: "".join(f"%u{ord(each):04x}" for each in text),
+    "overlong": overlong,
+    "overlong in three bytes": lambda text: "".join(
+        f"%e0%{0x80 | ord(each) >> 6:02x}%{0x80 | ord(each) & 0x3F:02x}" for each in text
+    ),
+    "in capitals": lambda text: every_byte(text).upper(),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+@pytest.mark.parametrize(("rule", "payload"), ATTACKS)
+def test_encoding_an_attack_hides_it_from_no_rule(rule: str, payload: str, disguise: Callable[[str], str]) -> None:
+    assert rule in fired(parsed("nginx.access", [REQUEST.format(path=f"/search?q={disguise(payload)}")]))
+
+
 @pytest.mark.parametrize(
-    ("rule", "payload"),
+    "payload",
     [
-        ("web/sql_injection", "1 union all select name,pwd from users"),
-        ("web/sql_injection", "x' or '1'='1"),
-        ("web/sql_injection", "1/**/union/**/select/**/1,2"),
-        ("web/cross_site_scripting", "<script>alert(1)</script>"),
-        ("web/cross_site_scripting", "<img src=x onerror=alert(1)>"),
-        ("web/path_traversal", "../../../../etc/passwd"),
-        ("web/path_traversal", "..\\..\\..\\windows\\win.ini"),
-        ("web/command_injection", "127.0.0.1;cat /etc/hosts"),
-        ("web/command_injection", "$(whoami)"),
-        ("web/jndi_injection", "${jndi:ldap://203.0.113.9/a}"),
-        ("web/java_deserialization", '{"@type":"com.sun.rowset.JdbcRowSetImpl"}'),
-        ("web/php_deserialization", 'O:8:"Exploit1":1:{s:3:"cmd";}'),
-        ("web/php_code_injection", "system('id')"),
-        ("web/template_injection", "{{config.items()}}"),
-        ("web/server_side_request", "http://169.254.169.254/latest/"),
-        ("web/xml_external_entity", '<!ENTITY x SYSTEM "file:///etc/hosts">'),
-        ("web/nosql_ldap_injection", '{"$ne":""}'),
-        ("web/response_splitting", "x\r\nSet-Cookie: a=1"),
+        "1/**/union/**/select/**/1,2",
+        "1/*x*/union/*y z*/all/*** **/select/*x*/1,2",
+        "1 /*!50000union*/ /*!50000select*/ 1,2",
+        "1 /*!union*//*!select*/ 1,2",
+        "1\tunion\nselect\r\n1,2",
+        "1\x0bunion\x0cselect\xa01,2",
+        "1 uNiOn(sElEcT(1),2)",
+        "-1 union all select@@version",
+        "-1 union select 7",
+        "1'/**/oR/**/'1'/**/lIkE/**/'1",
     ],
 )
-def test_encoding_an_attack_hides_it_from_no_rule(rule: str, payload: str, layers: int) -> None:
-    for _ in range(layers):
-        payload = quote(payload, safe="")
-    assert rule in fired(parsed("nginx.access", [REQUEST.format(path=f"/search?q={payload}")]))
+def test_what_a_database_skips_hides_no_injection(payload: str) -> None:
+    assert "web/sql_injection" in fired(parsed("nginx.access", [REQUEST.format(path=f"/news?id={quote(payload)}")]))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/actuator/env", "/%61ctuator/%65nv", "//actuator///env", "/./actuator/./env", "/static/..;/actuator/env",
+        "/static/%2e%2e/actuator/env", "/actuator;a=b/env;c=d", "/%2561ctuator/env", "/actuator%2fenv",
+        "/actuator%5cenv", "/ACTUATOR/ENV", "/%c0%af%61ctuator%c0%afenv", "/actuator/env/",
+    ],
+)  # fmt: skip
+def test_no_way_to_write_a_path_hides_a_management_page(path: str) -> None:
+    assert "web/exposed_management_page" in fired(parsed("nginx.access", [REQUEST.format(path=path)]))
 
 
 def corpus(label: str) -> list[str]:

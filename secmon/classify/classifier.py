@@ -26,7 +26,18 @@ from secmon.model.patterns import Compiler, compiled
 # Fields that repeat what stands elsewhere, the least specific last: a finding names the first place of all.
 _COPIES = {
     name: rank
-    for rank, name in enumerate(("url.full", "url.original", "http.request.referrer", "message", "event.original"), 1)
+    for rank, name in enumerate(
+        (
+            "secmon.url.path",
+            "secmon.url.decoded",
+            "url.full",
+            "url.original",
+            "http.request.referrer",
+            "message",
+            "event.original",
+        ),
+        1,
+    )
 }
 _TOKEN_DIGITS = 32
 _FOURTEEN, _EIGHTEEN = 14, 18

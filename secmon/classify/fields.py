@@ -13,8 +13,9 @@ _OWN_FIELDS = frozenset(
     }
 )  # fmt: skip
 _OWN_PREFIXES = ("data.", "secmon.")
-# What a sender wrote into our fields was moved here (parse/ecs_reserved.py): it comes out of the record.
-_SENT = "secmon.sent."
+# These come out of the record all the same: what a sender wrote into our fields (parse/ecs_reserved.py), and web
+# addresses with their escapes undone (parse/url_text.py).
+_OUT_OF_RECORD = ("secmon.sent.", "secmon.url.")
 # Numbers below this cannot be anybody's number; counters and ports are passed over.
 _LEAST_NUMBER = 10**9
 # The shortest value of any class is a name of two characters.
@@ -51,7 +52,7 @@ def text_fields(event: Event) -> Fields:
     """Return texts, and whole numbers as long as a telephone number, by field."""
     fields: dict[str, list[Item]] = {}
     for name, value in event.items():
-        if name in _OWN_FIELDS or (name.startswith(_OWN_PREFIXES) and not name.startswith(_SENT)):
+        if name in _OWN_FIELDS or (name.startswith(_OWN_PREFIXES) and not name.startswith(_OUT_OF_RECORD)):
             continue
         items: list[Item] = []
         for place, item in enumerate(value if isinstance(value, list) else (value,)):

@@ -16,6 +16,7 @@ from secmon.parse.encoding import decode
 from secmon.parse.frame import frame_lines
 from secmon.parse.kind import Kind
 from secmon.parse.times import clf_time
+from secmon.parse.url_text import add_meaning
 
 _STAMP = len("07/Sep/2026:08:01:09 +0800")
 # Possessive: a quoted text is read once, and never tried again in another way.
@@ -61,6 +62,7 @@ def parse(record: Record, context: ParseContext, *, kind: str, module: str) -> l
     }
     _add_client(event, front[: -_STAMP - 2])
     _add_request(event, request)
+    add_meaning(event)
     if status != "-":
         event["http.response.status_code"] = code = int(status)
         if code:

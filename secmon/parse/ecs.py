@@ -19,6 +19,7 @@ from secmon.parse.frame import frame_lines
 from secmon.parse.json_text import flatten, is_blank, load_object, text_of
 from secmon.parse.json_time import json_time
 from secmon.parse.kind import Kind
+from secmon.parse.url_text import add_meaning
 
 # ECS 9.5, allowed values; fields that decide must hold one of them.
 _ALLOWED = {
@@ -42,6 +43,7 @@ def parse_ecs(record: Record, context: ParseContext) -> list[Event] | Dropped:
     if time is None:
         raise ParseError("no @timestamp that can be read", where=record.where, hint="RFC 3339 is expected")
     shape(event)
+    add_meaning(event)
     event["@timestamp"] = time
     _categorise(event)
     return [event]

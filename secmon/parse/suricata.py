@@ -13,6 +13,7 @@ from secmon.parse.json_text import compact, flatten, is_blank, load_object
 from secmon.parse.json_time import json_time
 from secmon.parse.kind import Kind
 from secmon.parse.suricata_fields import FIELDS, PROTOCOL, TYPES
+from secmon.parse.url_text import add_meaning
 
 EVE = "suricata.eve."
 _VERDICTS = {"allowed": "allowed", "pass": "allowed", "blocked": "denied", "drop": "denied", "reject": "denied"}
@@ -88,6 +89,7 @@ def _complete(event: Event) -> None:
     if isinstance(target, str):
         del event[_TARGET]
         event |= {name: value for name, value in url_of(target).items() if name not in event}
+        add_meaning(event)
     path = event.get(_FILE)
     if isinstance(path, str):
         del event[_FILE]

@@ -2,7 +2,8 @@
 
 Taxonomy `sigma` (the default): per log source a table of Sigma's names. A name may stand for several event fields
 (a Sysmon and an audit field, say): the rule then sees the values of all of them.
-Taxonomy `ecs`: names as they stand. Any other taxonomy is refused on the rule.
+Taxonomy `ecs`: names as they stand; what a web address means is also looked for in the address itself, because it is
+added only where the two differ (`parse.url_text`). Any other taxonomy is refused on the rule.
 
 Windows: every EventData value stands verbatim under `winlog.event_data.<Name>`, so that no mapping splits, merges
 or loses a value; only the System fields have names of their own. Sources: Sigma taxonomy (appendix of the
@@ -13,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from secmon.sigma.rule import LogSource
-from secmon.sigma.sources import IDS, LINUX, SENT, WEB, Table
+from secmon.sigma.sources import IDS, LINUX, MEANT, SENT, WEB, Table
 
 FieldMap = Callable[[str], tuple[str, ...]]
 
@@ -68,7 +69,7 @@ def field_map(source: LogSource, taxonomy: str) -> FieldMap:
     dot is taken as one of our events' own names (a processing pipeline may have put it there).
     """
     if taxonomy == "ecs":
-        return _as_it_stands
+        return _own
     if source.product == "windows":
         return _windows(source)
     sent = SENT.get(source)
@@ -85,8 +86,8 @@ def field_map(source: LogSource, taxonomy: str) -> FieldMap:
     return mapped
 
 
-def _as_it_stands(name: str) -> tuple[str, ...]:
-    return (name,)
+def _own(name: str) -> tuple[str, ...]:
+    return MEANT.get(name, (name,))
 
 
 def _table(source: LogSource) -> Table:

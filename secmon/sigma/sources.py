@@ -62,13 +62,18 @@ def _of(*modules: str, vendor: str = "", fields: Table | None = None, prefixes: 
     return Source(tuple(options), fields or {}, prefixes or modules)
 
 
+# What a web address means, with its escapes undone, and the address itself where the two are the same.
+_ADDRESS = ("secmon.url.decoded", "url.original")
+_PATH = ("secmon.url.path", "url.path")
+MEANT: Table = {names[0]: names for names in (_ADDRESS, _PATH)}
+
 WEB: Table = {
     "c-ip": ("source.ip",),
-    "c-uri": ("url.original",),
-    "cs-uri": ("url.original",),
+    "c-uri": _ADDRESS,
+    "cs-uri": _ADDRESS,
     "c-uri-extension": ("url.extension",),
     "c-uri-query": ("url.query",),
-    "c-uri-stem": ("url.path",),
+    "c-uri-stem": _PATH,
     "c-useragent": ("user_agent.original",),
     "cs-bytes": ("http.request.bytes",),
     "cs-content-type": ("http.request.mime_type",),
@@ -78,7 +83,7 @@ WEB: Table = {
     "cs-referer": ("http.request.referrer",),
     "cs-referrer": ("http.request.referrer",),
     "cs-uri-query": ("url.query",),
-    "cs-uri-stem": ("url.path",),
+    "cs-uri-stem": _PATH,
     "cs-user-agent": ("user_agent.original",),
     "cs-username": ("user.name",),
     "cs-version": ("http.version",),

@@ -43,6 +43,14 @@ def access(query: str, **fields: str) -> Event:
     }
 
 
+def test_an_address_with_its_escapes_undone_is_masked_too_and_counted_once(classifier: Classifier) -> None:
+    meant = {"secmon.url.decoded": f"/xs/{ID}?sfzh={ID}", "secmon.url.path": f"/xs/{ID}"}
+    masked, findings = classified(classifier, access(f"sfzh={ID}", **meant))
+    assert ID.encode() not in orjson.dumps(masked)
+    assert masked["secmon.url.path"] == "/xs/370***********0018"
+    assert [finding.path for finding in findings] == ["url.query:sfzh"]
+
+
 def test_an_event_without_findings_stays_the_same_object(classifier: Classifier) -> None:
     event = access("page=3")
     masked, findings = classified(classifier, event)

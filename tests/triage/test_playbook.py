@@ -44,8 +44,9 @@ def shipped(path: Path) -> Playbook:
 
 def test_these_playbooks_are_shipped() -> None:
     assert [path.stem for path in FILES] == [
-        "account-brute-force", "account-misuse", "blind-spot", "bulk-student-data-export", "crypto-mining", "dark-link",
-        "exposure", "log-clearing", "malware", "ransomware-precursor", "record-tampering", "web-attack", "web-shell",
+        "account-brute-force", "account-misuse", "backup-failure", "blind-spot", "bulk-student-data-export",
+        "crypto-mining", "dark-link", "exposure", "log-clearing", "malware", "phishing", "ransomware-precursor",
+        "record-tampering", "web-attack", "web-shell",
     ]  # fmt: skip
 
 
