@@ -236,16 +236,22 @@ class Gateway:
             if not all(self._is_installed(kind, template(self.names, kind, chosen)) for kind in KINDS):
                 self._require(["manage_index_templates"], ["create_index"])
 
+    def has_right(self, right: str) -> bool:
+        """Tell whether the credentials have a right on our indices at this moment."""
+        return not (self._settings.has_credentials and self._missing([], [right]))
+
     def _require(self, cluster: Sequence[str], rights: Sequence[str]) -> None:
+        if missing := self._missing(cluster, rights):
+            raise lacking_rights(self.url, missing)
+
+    def _missing(self, cluster: Sequence[str], rights: Sequence[str]) -> list[str]:
         pattern = f"{self.names.prefix}-*"
         body: Body = {"cluster": list(cluster), "index": [{"names": [pattern], "privileges": list(rights)}]}
         answer = self.read("POST", "/_security/user/_has_privileges", body, expect=_NO_SECURITY)
         if answer.status in _NO_SECURITY:
-            return
+            return []
         missing = [right for right in rights if not answer.body["index"][pattern][right]]
-        missing += [f"cluster:{right}" for right in cluster if not answer.body["cluster"][right]]
-        if missing:
-            raise lacking_rights(self.url, missing)
+        return missing + [f"cluster:{right}" for right in cluster if not answer.body["cluster"][right]]
 
     def _make(self, index: str, body: Body) -> None:
         answer = self.write("PUT", f"/{index}", body, expect=(BAD_REQUEST,))

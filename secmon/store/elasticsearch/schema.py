@@ -8,11 +8,13 @@ what can be added to it; its documents stay as they are. A field that came to th
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from secmon.errors import StoreError
+from secmon.errors import StoreError, StoreUnavailableError
 from secmon.store.elasticsearch import mapping
 from secmon.store.elasticsearch.failures import BAD_REQUEST, NOT_FOUND, error_of
 from secmon.store.elasticsearch.naming import KINDS, Names
 
+CHANGE_MAPPINGS: Final = "indices:admin/mapping/put"
+"""The right to do so, which no coarser privilege grants without the right to remove indices."""
 _META: Final = "*.mappings._meta"
 
 
@@ -28,6 +30,10 @@ class Server(Protocol):
 
     names: Names
     url: str
+
+    def has_right(self, right: str) -> bool:
+        """Tell whether the credentials have a right on our indices."""
+        ...
 
     def read(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, expect: Sequence[int] = (), **params: Any
@@ -63,9 +69,17 @@ def bring_forward(gateway: Server) -> list[str]:
 
     Raises:
         StoreError: there are indices of a newer secmon, or one does not take what is new.
+        StoreUnavailableError: the right to change them is missing.
     """
     require_known(gateway)
     older = sorted(index for index, version in _versions(gateway).items() if version < mapping.VERSION)
+    # Asked beforehand: 8.x still lets who may write do it, with a warning; 9.x does not.
+    if older and not gateway.has_right(CHANGE_MAPPINGS):
+        raise StoreUnavailableError(
+            "the indices are of an older secmon, and these credentials may not change them",
+            where=gateway.url,
+            hint="run `secmon store migrate` with the role that sets up (docs/elasticsearch.md)",
+        )
     for index in older:
         answer = gateway.write("PUT", f"/{index}/_mapping", _addition(gateway, index), expect=(BAD_REQUEST,))
         if answer.status == BAD_REQUEST:

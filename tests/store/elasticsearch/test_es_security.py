@@ -13,11 +13,13 @@ import pytest
 from secmon.errors import StoreUnavailableError
 from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import Document, RecordQuery
+from secmon.store.elasticsearch import mapping
 from secmon.store.elasticsearch.connection import ElasticsearchSettings
 from secmon.store.elasticsearch.diagnosis import require_ready
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import READING, Gateway
 from secmon.store.elasticsearch.records import ElasticsearchRecords
+from secmon.store.elasticsearch.schema import bring_forward
 from tests.contracts.builders import DAY, NOON, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on
 from tests.store.elasticsearch.certificates import new_authority
 from tests.store.elasticsearch.secured import Secured, daemon_rights, role_without
@@ -215,6 +217,21 @@ def test_only_the_set_up_role_changes_templates(secured: Secured) -> None:
     for user, status in ((DAEMON, 403), (READER, 403), (SETUP, 200)):
         assert status_of(secured.as_user(user, "secmon"), "PUT", "/_index_template/secmon-nothing", template) == status
     assert status_of(secured.as_user(SETUP, "secmon"), "DELETE", "/_index_template/secmon-nothing") == 200
+
+
+def test_after_an_update_who_sets_up_brings_the_indices_forward(
+    secured: Secured, set_up: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon, setup = (secured.as_user(user, set_up) for user in (DAEMON, SETUP))
+    work(daemon)
+    monkeypatch.setattr(mapping, "VERSION", mapping.VERSION + 1)
+    with pytest.raises(StoreUnavailableError, match="of an older secmon"):
+        work(daemon)
+    with gateway_of(setup) as gateway:
+        assert f"{set_up}-records" in bring_forward(gateway)
+        gateway.install_templates()
+    with gateway_of(daemon) as gateway:
+        gateway.prepare_writing()
 
 
 @pytest.mark.parametrize(("where", "right"), daemon_rights(), ids=lambda part: part)
