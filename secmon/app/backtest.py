@@ -30,6 +30,7 @@ from secmon.sigma.index import Engine
 from secmon.sigma.routing import route
 from secmon.sigma.rule import CorrelationRule, Rule, RuleSet
 from secmon.sigma.superset import all_of, of_rules, only
+from secmon.sigma.suppressor import Suppressor
 
 By = Literal["", "unit", "day"]
 DEFAULT_SECONDS: Final = 3_600.0
@@ -140,8 +141,11 @@ class BackTest:
     _window: "_Window" = field(init=False)
     _by: "Counter[str]" = field(default_factory=Counter)
     _where: Query = field(init=False)
+    _suppressor: Suppressor = field(init=False)
 
     def __post_init__(self) -> None:
+        # Of the trial, not of the rules in force: what is for any rule is for a draft too.
+        self._suppressor = Suppressor(self.trial.ruleset.suppressions, self.house.tree.subtree)
         self._alerts, self._window = _Alerts(), _Window(self.trial)
         self._where = _where(self.house, self.access, self.trial.ruleset.rules, pushdown=self.is_pushed_down)
 
@@ -183,8 +187,7 @@ class BackTest:
         yield from self._settled(held)
 
     def _hits_on(self, event: Event, rules: Iterable[Rule]) -> list[Hit]:
-        hits, suppressor = make_hits(self.trial.ruleset, event, rules), self.house.stages.suppressor
-        return hits if suppressor is None else suppressor.annotated(event, hits)
+        return self._suppressor.annotated(event, make_hits(self.trial.ruleset, event, rules))
 
     def _events(self) -> Iterator[Event]:
         since = self.span.since
@@ -229,8 +232,7 @@ class BackTest:
         held.clear()
 
     def _disabling(self, correlation: CorrelationRule, at: datetime) -> str | None:
-        suppressor = self.house.stages.suppressor
-        return None if suppressor is None else suppressor.disabling(correlation.id, at)
+        return self._suppressor.disabling(correlation.id, at)
 
     def summary(self) -> dict[str, Any]:
         """Return the sums (contracts: `rules backtest`)."""

@@ -8,7 +8,7 @@ import click
 
 from secmon.app.attack import disabled_rules
 from secmon.app.rule_tests import parse_lines
-from secmon.cli.output import complain, flush, words, write_json, write_table
+from secmon.cli.output import complain, flush, safe, words, write_json, write_table
 from secmon.cli.rules_backtest import backtest
 from secmon.cli.rules_baselines import baselines
 from secmon.cli.rules_cost import cost
@@ -85,7 +85,10 @@ rules.add_command(baselines)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines (the default).")
 @click.pass_context
 def test(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
-    """Run the tests beside the rules in PATH... (default: the shipped rules), one case a line.
+    """Run the tests beside the rules in PATH... (default: the shipped rules), one case a line, and sum them up.
+
+    Tests beside exceptions are run as well; their rules have to be in PATH... too. Where a rule or an exception asks
+    for a list (expand), lists and pipelines are those of the settings.
 
     Exit status 1 if a case fails, 4 if a rule is broken, has no match or no near-miss case, or offers a playbook that
     is not there.
@@ -94,7 +97,7 @@ def test(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
     """
     del as_json
     folders = list(paths) or [shipped("rules")]
-    ruleset, errors = _load(folders)
+    ruleset, errors = _load(folders, ctx)
     texts, more = read_files([_beside(path) for path in folders], "*.test.yaml")
     tested = run_tests(ruleset, [RuleFile(*each) for each in texts], parse_lines)
     for outcome in tested.outcomes:
@@ -107,9 +110,20 @@ def test(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
         complain(complaint)
     for error in astray:
         complain(error)
+    _sum_up(ctx, tested.outcomes)
     if errors or more or ruleset.problems or tested.untested or astray:
         return EXIT_NOT_READY
     return 0 if all(outcome.ok for outcome in tested.outcomes) else EXIT_FAILED
+
+
+def _sum_up(ctx: click.Context, outcomes: Sequence[Outcome]) -> None:
+    """Say in one line how it went, on standard error: standard output is for the rows."""
+    if shared(ctx).get("quiet"):
+        return
+    failed = sum(not one.ok for one in outcomes)
+    rules_tried = len({one.rule_id for one in outcomes})
+    text = words(ctx)("tests: {cases} cases of {rules} rules, {failed} failed")
+    click.echo(safe(text.format(cases=f"{len(outcomes):,}", rules=f"{rules_tried:,}", failed=f"{failed:,}")), err=True)
 
 
 def _astray(ctx: click.Context, ruleset: RuleSet) -> list[ContentError]:
@@ -147,9 +161,17 @@ def _beside(path: Path) -> Path:
     return path.with_suffix(".test.yaml") if path.is_file() else path
 
 
-def _load(folders: Sequence[Path]) -> tuple[RuleSet, list[ContentError]]:
+def _load(folders: Sequence[Path], ctx: click.Context | None = None) -> tuple[RuleSet, list[ContentError]]:
+    """Return the rules in some folders; with a context, lists that they ask for are those of the settings."""
     found, errors = read_files(folders, "*.yml")
-    return load_rules([RuleFile(*each) for each in found]), errors
+    files = [RuleFile(*each) for each in found]
+    if ctx is None or not any("|expand" in file.text for file in files):
+        return load_rules(files), errors
+    from secmon.cli.session import session  # noqa: PLC0415  lazily: only lists need the settings
+    from secmon.wiring.content import rule_texts  # noqa: PLC0415
+
+    texts, more = rule_texts(session(ctx).settings)
+    return load_rules(files, pipelines=texts.pipelines, placeholders=texts.lists), [*errors, *more]
 
 
 def _rows(ruleset: RuleSet) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """`secmon rules backtest`: the hits that a rule would have made of what is stored."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 EXIT_NOT_READY = 4
 _FILE = "file"
 _SHOW_EVERY = 512
+_FILTER = re.compile(r"""\bfilter["']?\s*:.*\brules["']?\s*:""", re.DOTALL)
+"""A file with a Sigma filter; what else looks like one only takes longer."""
 
 
 @click.command("backtest")
@@ -79,7 +82,7 @@ def _trial(here: Session, house: "Installation", rule: str) -> "Trial | None":
     path = Path(rule)
     if not path.is_file():
         return trial_of(house.ruleset, [rule])
-    ruleset = _rules_of(here, path)
+    ruleset = _rules_of(here, path, house.ruleset)
     for problem in ruleset.problems:
         if problem.path == str(path):
             complain(problem.text)
@@ -87,8 +90,10 @@ def _trial(here: Session, house: "Installation", rule: str) -> "Trial | None":
     return trial_of(ruleset, own) if own else None
 
 
-def _rules_of(here: Session, path: Path) -> RuleSet:
-    """Return the rules of a file; beside all others where it refers to some of them.
+def _rules_of(here: Session, path: Path, in_force: RuleSet) -> RuleSet:
+    """Return the rules of a file as they would be in force: with lists, pipelines, filters and all that tunes.
+
+    They are loaded beside all others only where the file, or what tunes it, refers to some of them: that takes longer.
 
     Raises:
         ContentError: the file cannot be read, or a pipeline is wrong.
@@ -101,10 +106,12 @@ def _rules_of(here: Session, path: Path) -> RuleSet:
         raise errors[0]
     own = [RuleFile(*each) for each in found]
     texts, _ = rule_texts(here.settings)
-    alone = load_rules(own, pipelines=texts.pipelines, placeholders=texts.lists)
+    beside = [file for file in texts.files if Path(file.path).resolve() != path.resolve()]
+    places = {one.path for one in in_force.suppressions} | {one.path for one in in_force.adjustments}
+    tuning = [file for file in beside if file.path in places or _FILTER.search(file.text)]
+    alone = load_rules([*tuning, *own], pipelines=texts.pipelines, placeholders=texts.lists)
     if not alone.problems:
         return alone
-    beside = [file for file in texts.files if Path(file.path).resolve() != path.resolve()]
     return load_rules([*beside, *own], pipelines=texts.pipelines, placeholders=texts.lists)
 
 

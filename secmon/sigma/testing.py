@@ -22,7 +22,9 @@ from secmon.sigma.index import Engine
 from secmon.sigma.intel import Indicators, indicators_of
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import CorrelationRule, Rule, RuleFile, RuleSet
+from secmon.sigma.suppression import Suppression
 from secmon.sigma.testing_baselines import Frame, count_unusual, read_frame
+from secmon.sigma.testing_quiet import matchers_of, problem_of, rules_beside, suppressions_beside
 
 # (kind, raw lines) → their events; raises SecmonError for an unknown kind or a malformed line. This package must
 # not know the parsers.
@@ -34,6 +36,7 @@ _SPAN = re.compile(r"(\d{1,6})(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _CASE_KEYS = frozenset(
     {"name", "expect", "near_miss", "hits", "events", "source", "repeat", "history", "until", "calendar", "intel"}
+    | {"suppressed_by"}
 )
 
 
@@ -50,6 +53,7 @@ class Case:
         events: what is matched, in order of time; its history too.
         frame: of a baseline, from when to when it is asked.
         indicators: threat intelligence that it is tried with.
+        suppressed_by: id of what all its hits have to be suppressed by; "" for nothing; None if it does not matter.
     """
 
     where: str
@@ -60,11 +64,12 @@ class Case:
     events: tuple[Event, ...]
     frame: Frame = field(default_factory=Frame)
     indicators: Indicators = field(default_factory=Indicators)
+    suppressed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one case went; `problem` says why it could not be tried, or what was odd."""
+    """How one case of a rule, or of an exception, went; `problem` says why it could not be tried, or what was odd."""
 
     rule_id: str
     case: str
@@ -101,6 +106,9 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
     for file in tests:
         rule = _rule_of(ruleset, file)
         if rule is None:
+            if quiet := suppressions_beside(ruleset, file):
+                outcomes += _run_quiet(ruleset, quiet, file, parse_lines)
+                continue
             problem = "no loaded rule stands beside this test"
             outcomes.append(Outcome("", "", "", "error", ok=False, where=f"{file.path}:1", problem=problem))
             continue
@@ -121,6 +129,34 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
         *ruleset.baselines,
     ]
     return RunOfTests(tuple(outcomes), tuple(sorted(_untested(everything, proven))))
+
+
+def _run_quiet(
+    ruleset: RuleSet, quiet: Sequence[Suppression], file: RuleFile, parse_lines: ParseLines
+) -> list[Outcome]:
+    """Run the tests beside exceptions: what they cover, and what they must leave alone."""
+    try:
+        cases = read_cases(file, parse_lines)
+    except ContentError as error:
+        return [Outcome(quiet[0].id, "", "", "error", ok=False, where=error.where, problem=str(error))]
+    matchers = matchers_of(rules_beside(ruleset, quiet))
+    return [_tried_quiet(ruleset, quiet, case, matchers) for case in cases]
+
+
+def _tried_quiet(
+    ruleset: RuleSet, quiet: Sequence[Suppression], case: Case, matchers: tuple[Engine, Definition]
+) -> Outcome:
+    events, fast = _worked(ruleset, case, matchers[0])
+    slow = _worked(ruleset, case, matchers[1])[1]
+    wanted = case.suppressed_by or ""
+    expect = "match" if case.expects_match else "no_match"
+    got = "match" if fast else "no_match"
+    problem = problem_of(ruleset, events, fast, wanted) if case.expects_match and fast else ""
+    if fast != slow:
+        problem = "the engine and its definition disagree: please report this"
+    elif not problem and case.hits is not None and len(fast) != case.hits:
+        problem = f"{len(fast)} hits instead of {case.hits}"
+    return Outcome(wanted or quiet[0].id, case.name, expect, got, expect == got and not problem, case.where, problem)
 
 
 def _untested(rules: Iterable[Rule | CorrelationRule], proven: Mapping[str, set[str]]) -> Iterable[str]:
@@ -147,13 +183,16 @@ def run_case(ruleset: RuleSet, rule: Rule | CorrelationRule, case: Case, engine:
     """Try one case; `engine` is one over the rule's base rules, for callers with several cases."""
     bases = _bases(ruleset, rule)
     matchers = (engine or Engine(RuleSet(rules=bases)), Definition(bases))
-    fast, slow = (_count(rule, _hits(ruleset, case, matcher), case.frame) for matcher in matchers)
+    fast, slow = (_count(rule, _worked(ruleset, case, matcher)[1], case.frame) for matcher in matchers)
     ok = (fast > 0) == case.expects_match and (case.hits is None or fast == case.hits) and fast == slow
     problem = "" if fast == slow else "the engine and its definition disagree: please report this"
     expect = "match" if case.expects_match else "no_match"
     got = "match" if fast else "no_match"
     if not problem and case.hits is not None and fast != case.hits:
         problem = f"{fast} hits instead of {case.hits}"
+    if not problem and case.suppressed_by is not None and fast:
+        problem = problem_of(ruleset, *_worked(ruleset, case, matchers[0]), case.suppressed_by)
+        ok = ok and not problem
     return Outcome(rule.id, case.name, expect, got, ok, case.where, problem)
 
 
@@ -162,11 +201,12 @@ def _bases(ruleset: RuleSet, rule: Rule | CorrelationRule) -> tuple[Rule, ...]:
     return tuple(each for each in (*ruleset.rules, *ruleset.intel_rules) if each.id in wanted)
 
 
-def _hits(ruleset: RuleSet, case: Case, matcher: Engine | Definition) -> list[Hit]:
-    hits: list[Hit] = []
-    for event in map(dict, case.events):
+def _worked(ruleset: RuleSet, case: Case, matcher: Engine | Definition) -> tuple[list[Event], list[Hit]]:
+    """Return a case's events with what intelligence says of them, and the hits on them."""
+    events, hits = [dict(event) for event in case.events], list[Hit]()
+    for event in events:
         hits += make_hits(ruleset, event, case.indicators.narrowed(event, matcher.match(event)))
-    return hits
+    return events, hits
 
 
 def _count(rule: Rule | CorrelationRule, hits: list[Hit], frame: Frame) -> int:
@@ -218,12 +258,15 @@ def _case(document: YamlDocument, index: int, case: Any, parse_lines: ParseLines
     events = [] if history and case.get("events") == [] else _series(case, where, parse_lines)
     frame = read_frame(document, index, history)
     events = _numbered([*history, *events], where)
+    suppressed_by = case.get("suppressed_by")
+    if suppressed_by is not None and (not isinstance(suppressed_by, str) or expect != "match"):
+        hint = "the id of an exception, or '' for none; the rule has to match"
+        raise ContentError("`suppressed_by` is wrong", where=where, hint=hint)
     is_near_miss = bool(case.get("near_miss", False))
     if is_near_miss and expect == "match":
         raise ContentError("a near miss expects no_match", where=where)
-    return Case(
-        where, case["name"], expect == "match", is_near_miss, hits, tuple(events), frame, _indicators(case, where)
-    )
+    found = _indicators(case, where)
+    return Case(where, case["name"], expect == "match", is_near_miss, hits, tuple(events), frame, found, suppressed_by)
 
 
 def _indicators(case: dict[str, Any], where: str) -> Indicators:

@@ -135,6 +135,17 @@ def write_settings(folder: Path, *extra: str) -> Path:
     return path
 
 
+def with_lists(config: Path, **lists: str) -> Path:
+    """Give the settings a folder of shared lists; return the file."""
+    folder = config.parent / "lists"
+    folder.mkdir()
+    for name, text in lists.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    text = config.read_text(encoding="utf-8").replace("[content]", f'[content]\nlists = ["{folder}"]', 1)
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
 @contextmanager
 def running(config: Path, home: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run `secmon up` until the block ends; it has said that it is ready."""

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import RULES, SHELL_RULE, Done, process, running, secmon
+from tests.cli.program import RULES, SHELL_RULE, Done, process, running, secmon, with_lists
 from tests.sigma.rule_texts import ID, correlation_text, rule_text
+from tests.sigma.tuning_texts import EXCEPTION, exception_text
 
 DRAFT = rule_text("selection: {url.path|contains: jwxt}\ncondition: selection", logsource="category: webserver")
 
@@ -42,6 +43,35 @@ def test_a_file_with_a_correlation_over_a_rule_in_force(config: Path, tmp_path: 
     *hits, summary = backtest(config, draft).rows
     assert [hit["secmon.hit"] for hit in hits] == ["correlation"]
     assert summary["hits"] == summary["alerts"] == 1
+
+
+LISTED = rule_text("selection: {url.path|expand: '%probes%'}\ncondition: selection", logsource="category: webserver")
+ADDRESS = "selection: {source.ip: 198.51.100.7}"
+FILTER = f"""
+title: Our own scanner
+id: 0d6e9b1a-0000-4000-8000-000000000301
+taxonomy: ecs
+logsource: {{category: webserver}}
+filter:
+  rules: any
+  {ADDRESS}
+  condition: not selection
+"""
+
+
+def test_a_draft_is_tried_with_the_lists_filters_and_exceptions_of_the_settings(config: Path, tmp_path: Path) -> None:
+    draft = tmp_path / "draft.yml"
+    draft.write_text(LISTED, "utf-8")
+    assert backtest(config, draft).status == 4
+    with_lists(config, probes="# of the year\n*probe-shell*\n")
+    assert backtest(config, draft).rows[-1]["hits"] == 2
+    quiet = config.parent / "rules" / "quiet.yml"
+    quiet.write_text(exception_text(selection="source.ip: 198.51.100.7", logsource="category: webserver"), "utf-8")
+    *hits, summary = backtest(config, draft).rows
+    assert (summary["hits"], summary["suppressed"]) == (2, 1)
+    assert [hit.get("secmon.suppressed_by") for hit in hits].count(EXCEPTION.format(1)) == 1
+    quiet.write_text(FILTER, "utf-8")
+    assert backtest(config, draft).rows[-1]["hits"] == 1
 
 
 def test_a_time_range_bounds_hits_and_events(config: Path) -> None:

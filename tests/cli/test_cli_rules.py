@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.program import secmon, write_settings
+from tests.cli.program import secmon, with_lists, write_settings
 from tests.sigma.rule_texts import ID, rule_text
+from tests.sigma.tuning_texts import EXCEPTION, exception_text
 
 CAS = rule_text("selection: {event.outcome: failure}\ncondition: selection", logsource="product: cas\nservice: audit")
 MATCH = "{event.dataset: cas.audit, event.outcome: failure}"
@@ -59,7 +60,7 @@ def test_list_tells_the_state_of_every_rule(folder: Path) -> None:
 
 def test_a_tested_rule_passes(folder: Path) -> None:
     status, rows, said = run("test", str(folder))
-    assert (status, said) == (0, "")
+    assert (status, said) == (0, "tests: 2 cases of 1 rules, 0 failed\n")
     assert rows == [
         {"rule.id": ID.format(1), "case": "hit", "expect": "match", "got": "match", "ok": True},
         {"rule.id": ID.format(1), "case": "miss", "expect": "no_match", "got": "no_match", "ok": True},
@@ -75,6 +76,59 @@ def test_a_failing_case_is_one(folder: Path) -> None:
     (folder / "one.test.yaml").write_text(CASES.replace("success", "failure"), "utf-8")
     status, rows, _ = run("test", str(folder))
     assert (status, [row["ok"] for row in rows]) == (1, [True, False])
+
+
+def test_the_sum_is_in_the_language_of_the_user_and_can_be_left_out(folder: Path) -> None:
+    (folder / "one.test.yaml").write_text(CASES.replace("success", "failure"), "utf-8")
+    assert secmon("--lang", "zh-CN", "rules", "test", folder).err == "测试：1 条规则，2 个用例，1 个未通过\n"
+    assert secmon("--quiet", "rules", "test", folder).err == ""
+
+
+QUIET = exception_text(selection="user.name: backup", logsource="product: cas, service: audit")
+QUIET_CASES = f"""
+cases:
+  - name: the account of the backup
+    expect: match
+    hits: 1
+    suppressed_by: {EXCEPTION.format(1)}
+    events: [{{event.dataset: cas.audit, event.outcome: failure, user.name: backup}}]
+  - name: any other account
+    expect: match
+    events: [{{event.dataset: cas.audit, event.outcome: failure, user.name: backup2}}]
+"""
+
+
+def test_an_exception_is_tried_by_the_test_beside_it(folder: Path) -> None:
+    (folder / "backup.yml").write_text(QUIET, "utf-8")
+    (folder / "backup.test.yaml").write_text(QUIET_CASES, "utf-8")
+    status, rows, said = run("test", str(folder))
+    assert (status, said) == (0, "tests: 4 cases of 2 rules, 0 failed\n")
+    assert rows[0] == {
+        "rule.id": EXCEPTION.format(1),
+        "case": "the account of the backup",
+        "expect": "match",
+        "got": "match",
+        "ok": True,
+    }
+
+
+def test_an_exception_that_covers_more_or_less_than_its_test_says_fails(folder: Path) -> None:
+    (folder / "backup.test.yaml").write_text(QUIET_CASES, "utf-8")
+    for text, wrong in ((QUIET.replace("backup}", "backup*}"), 1), (QUIET.replace("backup}", "other}"), 0)):
+        (folder / "backup.yml").write_text(text, "utf-8")
+        status, rows, said = run("test", str(folder))
+        assert status == 1
+        assert [row["ok"] for row in rows[:2]] == [wrong != 0, wrong != 1]
+        assert "suppressed" in said
+
+
+def test_lists_that_rules_ask_for_are_those_of_the_settings(folder: Path) -> None:
+    (folder / "backup.yml").write_text(QUIET.replace("user.name: backup", "user.name|expand: '%backups%'"), "utf-8")
+    (folder / "backup.test.yaml").write_text(QUIET_CASES, "utf-8")
+    config = with_lists(write_settings(folder.parent / "here"), backups="backup\n")
+    done = secmon("--config", config, "--lang", "en", "rules", "test", folder)
+    assert (done.status, [row["ok"] for row in done.rows]) == (0, [True] * 4), done.err
+    assert secmon("rules", "test", folder).status == 4
 
 
 def test_an_untested_rule_is_four(folder: Path) -> None:
