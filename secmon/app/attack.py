@@ -1,18 +1,17 @@
 """ATT&CK coverage: which techniques the rules in force look for, and with which of them something can be found here.
 
-A rule can fire if a configured source may send events of its log source. Only the ids that the tags of our rules
+A rule can fire if a source may send events of its log source (`sigma.reach`). Only the ids that the tags of our rules
 carry are used; names and descriptions of ATT&CK are not copied (NOTICE).
 
 Format: ATT&CK Navigator Layer File Format 4.5, layers/spec/v4.5/layerformat.md of mitre-attack/attack-navigator.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from secmon.app.installation import Source
-from secmon.sigma.routing import Route, Router, route
+from secmon.sigma.reach import firing
 from secmon.sigma.rule import TACTICS, CorrelationRule, Rule, RuleSet
 
 AnyRule = Rule | CorrelationRule
@@ -22,30 +21,6 @@ _COLOURS: Final = ("#e0eeec", "#0a5d57")
 _IDLE: Final = "#d9d9d9"
 _DISABLED: Final = "#a6a6a6"
 _MAX_COMMENT: Final = 40
-
-# Kind of source → values that its events have in these fields; None: events of any log source.
-_KINDS: Final[Mapping[str, Mapping[str, frozenset[str]] | None]] = {
-    "nginx.access": {
-        "event.module": frozenset({"nginx"}),
-        "event.dataset": frozenset({"nginx.access"}),
-        "event.category": frozenset({"web"}),
-    },
-    "apache.access": {
-        "event.module": frozenset({"apache"}),
-        "event.dataset": frozenset({"apache.access"}),
-        "event.category": frozenset({"web"}),
-    },
-    "cas.audit": {"event.module": frozenset({"cas"}), "event.dataset": frozenset({"cas.audit"})},
-    "suricata.eve": {"event.module": frozenset({"suricata"}), "event.dataset": frozenset({"suricata.eve"})},
-    "syslog": {"event.dataset": frozenset({"syslog", "sshd", "sudo", "su"})},
-    "windows.json": {"event.module": frozenset({"windows", "sysmon"})},
-    "windows.evtx": {"event.module": frozenset({"windows", "sysmon"})},
-    "ecs": None,
-}
-# What events say of their source when it was not read by a parser of ours.
-_OF_OTHERS: Final = frozenset({"observer.type", "observer.vendor", "service.type"})
-_WINDOWS: Final = ("windows.json", "windows.evtx")
-_WINDOWS_FIELDS: Final = "winlog."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +59,27 @@ def disabled_rules(ruleset: RuleSet, at: datetime) -> dict[str, str]:
     return {rule_id: one.id for one in found if not one.units and not one.assets for rule_id in one.rule_ids}
 
 
-def coverage(ruleset: RuleSet, sources: Mapping[str, Source], *, at: datetime, router: Router = route) -> list[Covered]:
-    """Return every technique that a rule in force names, by id; `at`: when it is asked, for what is disabled then."""
-    kinds = frozenset(source.kind for source in sources.values())
-    firing = {rule.id for rule in ruleset.rules if _may_come(router(rule.logsource), kinds)}
+def coverage(ruleset: RuleSet, kinds: Iterable[str], *, at: datetime) -> list[Covered]:
+    """Return every technique that a rule in force names, by id.
+
+    Args:
+        ruleset: the rules.
+        kinds: kinds of the sources that there are.
+        at: when it is asked, for what is disabled then.
+    """
+    can = firing(ruleset, frozenset(kinds))
     found: dict[str, list[AnyRule]] = {}
     for rule in ruleset.by_id.values():
         if rule.generates:
             for technique in rule.techniques:
                 found.setdefault(technique, []).append(rule)
     disabled = frozenset(disabled_rules(ruleset, at))
-    return [_covered(technique, found[technique], firing, disabled) for technique in sorted(found)]
+    return [_covered(technique, found[technique], can, disabled) for technique in sorted(found)]
 
 
-def _covered(technique: str, rules: list[AnyRule], firing: set[str], disabled: frozenset[str]) -> Covered:
+def _covered(technique: str, rules: list[AnyRule], able: frozenset[str], disabled: frozenset[str]) -> Covered:
     named = _tactics(rules)
-    can = [rule for rule in rules if rule.id not in disabled and can_fire(rule, firing)]
+    can = [rule for rule in rules if rule.id in able - disabled]
     return Covered(
         technique,
         tuple(tactic for tactic in TACTICS if tactic in named),
@@ -123,42 +103,6 @@ def _tactics(rules: Iterable[AnyRule]) -> frozenset[str]:
 
 def _id_of(rule: AnyRule) -> str:
     return rule.id
-
-
-def can_fire(rule: AnyRule, firing: Iterable[str]) -> bool:
-    """Tell whether a rule can fire, where these rules over events can: counting things, a correlation needs one."""
-    if isinstance(rule, Rule):
-        return rule.id in firing
-    known = frozenset(firing)
-    if rule.type in {"temporal", "temporal_ordered"} and not rule.expression and not rule.inner:
-        return rule.event_rule_ids <= known
-    return not rule.event_rule_ids.isdisjoint(known)
-
-
-def firing_rules(ruleset: RuleSet, sources: Mapping[str, Source], *, router: Router = route) -> frozenset[str]:
-    """Return the ids of all rules that can fire with the configured sources."""
-    kinds = frozenset(source.kind for source in sources.values())
-    events = {rule.id for rule in ruleset.rules if _may_come(router(rule.logsource), kinds)}
-    return frozenset(rule.id for rule in ruleset.by_id.values() if can_fire(rule, events))
-
-
-def _may_come(found: Route | None, kinds: frozenset[str]) -> bool:
-    return found is not None and any(
-        all(any(_fits(option, kind) for option in options) for options in found.requirements) for kind in kinds
-    )
-
-
-def _fits(option: Mapping[str, frozenset[str]], kind: str) -> bool:
-    """Tell whether events of a kind may be as an alternative of a route asks; a kind nobody knows sends anything."""
-    given = _KINDS.get(kind)
-    if given is None:
-        return True
-    is_windows = kind in _WINDOWS or not any(name.startswith(_WINDOWS_FIELDS) for name in option)
-    if not is_windows or not _OF_OTHERS.isdisjoint(option):
-        return False
-    return all(
-        name not in given or not accepted or not accepted.isdisjoint(given[name]) for name, accepted in option.items()
-    )
 
 
 def layer(covered: Iterable[Covered], *, name: str, description: str) -> dict[str, Any]:

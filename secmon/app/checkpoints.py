@@ -31,6 +31,12 @@ def load_all(house: Installation, access: Access, source: str | None = None) -> 
             return found
 
 
+def kind_of(house: Installation, access: Access, source: str) -> str:
+    """Return the kind of a source's records, as its first stream has it; "" if nothing of it was ever read."""
+    found = house.records.find(access, RecordQuery(kind=KIND, equals={"source": (source,)}, limit=1)).documents
+    return _checkpoint(found[0]).kind if found else ""
+
+
 def save(house: Installation, access: Access, checkpoint: Checkpoint) -> Checkpoint:
     """Compare-and-swap: store the checkpoint over the version it was read with.
 

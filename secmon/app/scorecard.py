@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from secmon.app import alerts as triage
 from secmon.app.installation import Installation
+from secmon.app.reached import kinds_here, never_sent, without_source
 from secmon.app.search import time_from
 from secmon.errors import SearchStoppedError
-from secmon.model.access import Access
+from secmon.model.access import Access, job_access
 from secmon.model.alert import Alert, AlertState, CloseReason
 from secmon.model.event import format_time
 from secmon.model.query import Exists, Query, required
@@ -42,9 +43,13 @@ MAX_SUPPRESSED: Final = 100_000
 """More alerts, or suppressed hits, of a time range are not read; the card then says that it is not complete."""
 _PAGE: Final = 1_000
 _IDLE_SECONDS: Final = 5.0
+_KNOWN: Final = job_access("scorecard")
+"""Who asks which sources there are: these belong to no unit, and nothing of theirs is shown."""
 
-NO_EVENTS, NO_FIELD, QUIET, NOT_ASKED = "no_events", "no_field", "quiet", "not_asked"
-"""Why a rule never fired: no event of its log source; none with a field it needs; neither; time was up."""
+NO_SOURCE, NO_EVENTS, NO_FIELD = "no_source", "no_events", "no_field"
+QUIET, NOT_ASKED = "quiet", "not_asked"
+"""Why a rule never fired: no source here can send such events; no event of its log source came; none with a field it
+needs; nothing of that; time was up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +256,9 @@ def _last(house: Installation, access: Access, rule: str) -> datetime | None:
 
 
 class _Idle:
-    """Says why rules never fired, out of what is stored; each question is asked once, and not for long.
+    """Says why rules never fired: first what is known of the sources (`app.reached`), then what is stored.
+
+    Each question is asked once, and not for long.
 
     Args:
         house: the installation.
@@ -264,13 +271,19 @@ class _Idle:
         self._budget = Budget(house.clock.monotonic_s, _IDLE_SECONDS)
         self._sources: dict[LogSource, bool] = {}
         self._fields: dict[str, bool] = {}
+        self._without = without_source(house, kinds_here(house, _KNOWN))
+        self._never_sent = never_sent(house, _KNOWN)
 
     def why(self, rule: Rule | CorrelationRule) -> tuple[str, str]:
         """Return why a rule never fired, and the field that is missing."""
+        if rule.id in self._without:
+            return NO_SOURCE, ""
+        if rule.id in self._never_sent:
+            return NO_FIELD, self._never_sent[rule.id][0]
         if isinstance(rule, CorrelationRule):
             below = (self._house.ruleset.by_id.get(one) for one in sorted(rule.event_rule_ids))
             reasons = [self.why(one) for one in below if isinstance(one, Rule)]
-            missing = [reason for reason in reasons if reason[0] in {NO_EVENTS, NO_FIELD}]
+            missing = [reason for reason in reasons if reason[0] in {NO_SOURCE, NO_EVENTS, NO_FIELD}]
             return missing[0] if missing and len(missing) == len(reasons) else (QUIET, "")
         try:
             return self._why(rule)

@@ -9,6 +9,7 @@ from secmon.app.coverage_sheets import Head, latest_rows, load_head
 from secmon.app.fields_seen import blind_rules
 from secmon.app.folding import OVERFLOW_SHOWN, overflowed
 from secmon.app.installation import Installation, Source
+from secmon.app.reached import kinds_here, without_source
 from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.alert import Alert, AlertState
@@ -16,8 +17,6 @@ from secmon.model.coverage import WINDOW
 from secmon.model.event import parse_time
 from secmon.model.ids import window_start
 from secmon.model.record import Body, RecordQuery
-from secmon.parse.registry import KINDS
-from secmon.sigma.reach import can_reach
 from secmon.triage.lifecycle import raised, updated
 from secmon.triage.sight import (
     CARDS,
@@ -174,15 +173,10 @@ class _Look:
         }
         if unroutable:
             yield never_fires("unroutable", "没有对应的日志来源类型", unroutable, now=self.now)
-        kinds = {self._kind(name) for name in {*self.house.sources, *self.head.sources}} - {""}
-        if kinds:
-            idle = {
-                rule.id: rule.title_zh or rule.name
-                for rule in ruleset.rules
-                if not any(can_reach(kind, rule.logsource) for kind in kinds)
-            }
-            if idle:
-                yield never_fires("no_source", "没有接入这类日志", idle, now=self.now)
+        without = without_source(self.house, kinds_here(self.house, self.access, self.head))
+        if without:
+            idle = {rule.id: rule.title_zh or rule.name for rule in ruleset.by_id.values() if rule.id in without}
+            yield never_fires("no_source", "没有接入这类日志", idle, now=self.now)
 
     def cut(self) -> Iterator[Fact]:
         """Yield correlations of which windows held more than is counted: all such windows of a day in one fact."""
@@ -233,12 +227,6 @@ class _Look:
             return False
         rows = latest_rows(self.house, self.access, closed - WINDOW, closed).values()
         return any(row["source"] == source and row["skew_ms"] is not None and not self._skew(row) for row, _ in rows)
-
-    def _kind(self, name: str) -> str:
-        configured = self.house.sources.get(name)
-        if configured is not None:
-            return configured.kind
-        return name if name in KINDS else ""
 
     def _unit(self, source: Source) -> str:
         asset = self.house.register.assets.get(source.asset)

@@ -11,6 +11,7 @@ from secmon.clock import SystemClock
 from secmon.model.alert import CloseReason
 
 _NEVER = {
+    "no_source": "never fired: no source sends such events",
     "no_events": "never fired: no such events",
     "no_field": "never fired: no event has the field",
     "quiet": "never fired: nothing like it",
@@ -117,7 +118,7 @@ def navigator(ctx: click.Context, out: Path) -> int:
     sources = sources_of(here.settings)
     if not sources:
         complain("no source is configured, so no rule can fire; see [[sources]] in the settings")
-    covered = coverage(ruleset, sources, at=SystemClock().now())
+    covered = coverage(ruleset, {one.kind for one in sources.values()}, at=SystemClock().now())
     description = here.words(
         "active rules of secmon by technique; score: rules that can fire with the configured sources"
     )

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from secmon.sigma.match import holds
 from secmon.sigma.routing import route
-from secmon.sigma.rule import LogSource
+from secmon.sigma.rule import CorrelationRule, LogSource, Rule, RuleSet
 from secmon.sigma.sources import Alternative
 from secmon.sigma.tree import And, Atom, FieldReference, Keyword, KeywordRegex, Node, Not, Or, fields_of
 
@@ -84,6 +84,23 @@ def can_reach(kind: str, source: LogSource) -> bool:
     if sends is None:
         return True
     return all(any(_may_fit(option, sends) for option in options) for options in found.requirements)
+
+
+def firing(ruleset: RuleSet, kinds: Collection[str]) -> frozenset[str]:
+    """Return the ids of the rules, correlations too, that can fire where there are sources of some kinds.
+
+    What is missing there is sure not to fire. A correlation that counts needs one of its rules, one of an order all.
+    """
+    events = {rule.id for rule in ruleset.rules if any(can_reach(kind, rule.logsource) for kind in kinds)}
+    return frozenset(rule.id for rule in ruleset.by_id.values() if _can_fire(rule, events))
+
+
+def _can_fire(rule: Rule | CorrelationRule, events: Collection[str]) -> bool:
+    if isinstance(rule, Rule):
+        return rule.id in events
+    if rule.type in {"temporal", "temporal_ordered"} and not rule.expression and not rule.inner:
+        return rule.event_rule_ids.issubset(events)
+    return not rule.event_rule_ids.isdisjoint(events)
 
 
 def _may_fit(option: Alternative, sends: Alternative) -> bool:

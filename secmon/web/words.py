@@ -66,6 +66,7 @@ DROPPED_ZH = {"blank": "空行", "header": "表头注释", "by_operator": "人�
 
 RULE_STATE_ZH = {"active": "启用", "retired": "已停用", "broken": "有错", "unroutable": "没有来源"}
 NEVER_ZH = {
+    "no_source": "没有接入这类日志来源",
     "no_events": "没有这类日志",
     "no_field": "日志里没有字段",
     "quiet": "日志里没有这种情形",

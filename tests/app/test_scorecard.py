@@ -1,19 +1,22 @@
 """The scorecard of rules: what people decided, how long it took, and why a rule never fired."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
 
-from secmon.app import alerts, scorecard
+from secmon.app import alerts, fields_seen, scorecard
+from secmon.app.coverage_writing import bring_forward
 from secmon.app.evaluate import evaluate
 from secmon.app.imports import import_streams
-from secmon.app.installation import Installation
-from secmon.app.scorecard import NO_EVENTS, NO_FIELD, QUIET, Score
+from secmon.app.installation import Installation, Source
+from secmon.app.reached import kinds_here, never_sent
+from secmon.app.scorecard import NO_EVENTS, NO_FIELD, NO_SOURCE, QUIET, Score
 from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
-from secmon.model.access import Access, Scope
+from secmon.model.access import Access, Scope, job_access
 from secmon.model.alert import CloseReason
 from tests.app.houses import BRUTE, FAILURES, NOON, OPERATOR, RULES, SHELL, SetClock, access_line, opened_house
 
@@ -139,6 +142,41 @@ def test_a_rule_that_never_fired_says_why(house: Installation) -> None:
     assert score(house, LINKED).idle == NO_EVENTS
     assert score(house, BRUTE).idle == ""
     assert score(house, BRUTE).kind == "correlation"
+
+
+def test_rules_that_no_source_here_reaches_say_so_whoever_asks(house: Installation) -> None:
+    bring_forward(house, job_access("coverage"))
+    assert kinds_here(house, OPERATOR) == {"nginx.access"}
+    viewer = Access(OPERATOR.principal, Scope(frozenset({"S-2"})))
+    for access in (OPERATOR, viewer):
+        assert [score(house, rule, access).idle for rule in (SILENT, LINKED)] == [NO_SOURCE, NO_SOURCE]
+    assert score(house, RARE).idle == QUIET
+    cas = Source(name="sso", kind="cas.audit", zone=UTC)
+    assert score(replace(house, sources={"sso": cas}), SILENT).idle == NO_EVENTS
+
+
+def test_an_import_is_of_the_kind_that_it_was_read_as(house: Installation, tmp_path: Path) -> None:
+    log = tmp_path / "other.log"
+    log.write_text(access_line(NOON, "/") + "\n", encoding="utf-8")
+    collector = ImportCollector(source="old portal", kind="apache.access", files=[str(log)], clock=house.clock)
+    import_streams(house, OPERATOR, collector, work=InlineWork(house.stages))
+    collector.close()
+    bring_forward(house, job_access("coverage"))
+    assert kinds_here(house, OPERATOR) == {"nginx.access", "apache.access"}
+
+
+def test_fields_that_no_source_sent_on_other_days_are_told_without_asking_the_store(house: Installation) -> None:
+    source = Source(name="web", kind="nginx.access", zone=UTC)
+    here = replace(house, sources={"web": source})
+    for age in range(2):
+        day = here.clock.now().date() - timedelta(days=age)
+        fields_seen.note(here, OPERATOR, "web", day, {"|webserver|": frozenset({"url.path"})})
+    assert never_sent(here, OPERATOR)[UNSENT] == ("user.name",)
+    assert (score(here, UNSENT).idle, score(here, UNSENT).idle_field) == (NO_FIELD, "user.name")
+    other = replace(here, sources={"web": source, "web2": replace(source, name="web2")})
+    assert never_sent(other, OPERATOR) == {}
+    bring_forward(here, job_access("coverage"))  # what was imported under another name may have had the field
+    assert never_sent(here, OPERATOR) == {}
 
 
 def test_base_rules_that_raise_nothing_of_their_own_are_left_out(house: Installation) -> None:

@@ -7,10 +7,18 @@ import pytest
 from starlette.testclient import TestClient
 
 from secmon.app.schedule import go_on
-from tests.web.consoles import Console, Tags, copy, data_of, opened_console
+from tests.sigma.tuning_texts import EXCEPTION, exception_text, override_text
+from tests.web.consoles import Console, Tags, copy, data_of, opened_console, prepare
+from tests.web.test_web_tuning import ODD, PROBE, WEB
 
 DAY = "/coverage?day=2026-09-07"
 NOON_WINDOW = "/coverage/window?source=web&from=2026-09-07T04:00:00.000Z"
+
+HOSTILE = "<script>alert(9)</script>"
+QUIET = (
+    exception_text(**WEB, selection="url.path: /probe/two", expires="2026-12-01").replace("Exception 1", HOSTILE),
+    override_text(f"{{rules: [{ODD}], disabled: true}}", expires="2026-12-01"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +80,35 @@ def test_a_window_shows_its_row_and_every_rule_that_its_source_reaches(viewer: T
     text = viewer.get(NOON_WINDOW).text
     assert data["row"]["digest"] in text
     assert "<script>alert(1)</script>" not in text
+
+
+@pytest.fixture(scope="module")
+def quieted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A browser two hours after logs came in while an exception, and a rule that is disabled, were in force."""
+    folder = tmp_path_factory.mktemp("quieted") / "house"
+    prepare(folder)
+    (folder / "rules" / "tuning.yml").write_text("---\n".join(QUIET), encoding="utf-8")
+    with opened_console(folder, content=True) as made:
+        made.daemon.run_once()
+        made.user("admin")
+        for _ in range(32):
+            made.clock.pass_time(minutes=4)
+            go_on(made.house)
+        yield made.logged_in()
+
+
+def test_a_window_says_with_which_exceptions_it_was_evaluated(quieted: TestClient) -> None:
+    data = data_of(quieted, NOON_WINDOW)
+    (exception, disabled) = data["suppressions"]
+    assert (exception["suppression.name"], disabled["suppression.kind"]) == (HOSTILE, "disabled")
+    assert "path" not in exception
+    told = {row["rule.id"]: row for row in data["rules"]}
+    assert told[PROBE]["suppressions"] == [EXCEPTION.format(1)]
+    assert (told[ODD]["state"], told[ODD]["reason"].partition(":")[0]) == ("not_run", "disabled")
+    text = quieted.get(NOON_WINDOW).text
+    for shown in ("规则已停用", f"/tuning#T-{EXCEPTION.format(1)}", "责任人 张三"):
+        assert shown in text
+    assert HOSTILE not in text
 
 
 def test_all_links_of_both_pages_lead_to_pages(viewer: TestClient) -> None:

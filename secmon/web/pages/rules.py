@@ -10,7 +10,10 @@ from starlette.routing import Route
 
 from secmon.app import attack, rule_tests, scorecard
 from secmon.app.installation import Installation
+from secmon.app.reached import kinds_here
 from secmon.errors import NotFoundError
+from secmon.model.access import job_access
+from secmon.sigma.reach import firing
 from secmon.sigma.rule import TACTICS, CorrelationRule, Rule
 from secmon.web.auth import Visitor, daemon_of
 from secmon.web.page import choice, page
@@ -20,6 +23,8 @@ from secmon.web.sight import Names
 
 DAYS = ("7", "30", "90", "365")
 _DEFAULT_DAYS = "30"
+_SOURCES = job_access("console")
+"""Who asks which sources there are: these belong to no unit, and nothing of theirs is shown."""
 
 
 @page
@@ -66,7 +71,7 @@ def show(request: Request, visitor: Visitor) -> Response:
 
 def _described(house: Installation, rule: Rule | CorrelationRule) -> dict[str, Any]:
     is_correlation = isinstance(rule, CorrelationRule)
-    firing = attack.firing_rules(house.ruleset, house.sources)
+    able = firing(house.ruleset, kinds_here(house, _SOURCES))
     return {
         "rule.name": rule.name,
         "rule.level": rule.level.value,
@@ -74,7 +79,7 @@ def _described(house: Installation, rule: Rule | CorrelationRule) -> dict[str, A
         "rule.digest": rule.digest,
         "rule.generates": rule.generates,
         "logsource": "" if isinstance(rule, CorrelationRule) else str(rule.logsource),
-        "can_fire": rule.id in firing,
+        "can_fire": rule.id in able,
         "group_by": list(rule.group_by),
         "threat.technique.id": list(rule.techniques),
         "threat.tactic.name": list(rule.tactics),
@@ -98,7 +103,7 @@ def _linked(house: Installation, identities: Iterable[str]) -> list[dict[str, st
 def coverage(request: Request, visitor: Visitor) -> Response:
     """Show the techniques that rules look for, tactic by tactic."""
     house = daemon_of(request).house
-    covered = attack.coverage(house.ruleset, house.sources, at=house.clock.now())
+    covered = attack.coverage(house.ruleset, kinds_here(house, _SOURCES), at=house.clock.now())
     columns = [
         (tactic, [row for row in covered if tactic in row.tactics])
         for tactic in TACTICS
@@ -124,7 +129,7 @@ def layer(request: Request, visitor: Visitor) -> Response:
     """Return the same as a layer of the ATT&CK Navigator, to be saved."""
     del visitor
     house = daemon_of(request).house
-    covered = attack.coverage(house.ruleset, house.sources, at=house.clock.now())
+    covered = attack.coverage(house.ruleset, kinds_here(house, _SOURCES), at=house.clock.now())
     found = attack.layer(covered, name="secmon", description="secmon 规则覆盖")
     return download(orjson.dumps(found, option=orjson.OPT_INDENT_2), "attack-layer.json", "application/json")
 
