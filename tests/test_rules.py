@@ -345,6 +345,53 @@ def test_no_way_to_write_a_path_hides_a_management_page(path: str) -> None:
     assert "web/exposed_management_page" in fired(parsed("nginx.access", [REQUEST.format(path=path)]))
 
 
+HARMLESS = [
+    "学生会 (union) 选举 select 委员会",
+    "O'Brien and Sons = 3",
+    "教师's or 家长's 意见",
+    "Cat; dog; find out more",
+    "Staff | Head of Year",
+    "Java; Python 3; PHP 7.4",
+    "运行 `python -m pytest`, 看 `id` 和 `env` 的用法",
+    "def __init__(self, name): 构造函数怎么写",
+    "Benchmark (2,858 rules)",
+    'print("a")  # 注释',
+    'option("--zone", default="UTC")',
+    'if x["and", "or"] -> y',
+    "1/2 and 3/4 or 5",
+    "c++ && c# || java",
+    "成绩 > 60 且 < 90",
+    "<<红楼梦>> 第十回",
+    "e-mail: onload 事件是什么意思",
+    "C:\\Users\\课件\\第1章.pptx",
+    "作业/../提交说明",
+    "100% 完成 50%25",
+    "select 课程 from 教务处网站",
+    "来来往往 拉拉队 老李",
+    "https://www.example.edu.cn/a.html?x=1",
+    "{{ user.name }} 您好",
+    "${姓名} 同学",
+    "2026-09-07 -- 2026-09-30",
+    "(教务)(处)，（通知）；“关于放假”",
+]
+"""What people look for, and forms send, that has something of an attack."""
+
+HARMLESS_WAYS = {
+    "as browsers send it": quote_plus,
+    "twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "by an old page": lambda text: quote(text.encode("gb18030")),
+    "as escape() writes": lambda text: "".join(
+        f"%u{ord(each):04x}" if ord(each) > 0xFF else quote(each) for each in text
+    ),
+}
+
+
+@pytest.mark.parametrize("way", HARMLESS_WAYS.values(), ids=HARMLESS_WAYS)
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_people_look_for_gives_no_alert(text: str, way: Callable[[str], str]) -> None:
+    assert fired(parsed("nginx.access", [REQUEST.format(path=f"/search?q={way(text)}&page=1")])) == {}
+
+
 def corpus(label: str) -> list[str]:
     """Return payloads of the gotestwaf corpus that fit into a web address."""
     path = Path(os.environ["SECMON_CORPORA"]) / "gotestwaf" / "payloads.jsonl"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from secmon.model.hit import Level
 from secmon.sigma.compile import CompiledRule, RuleError
 from secmon.sigma.correlations import Base, CompiledCorrelation, compile_correlation
 from secmon.sigma.documents import YamlDocument
@@ -124,15 +125,26 @@ class Linker:
 
     def _hushed(self, document: YamlDocument) -> Iterator[str]:
         block = document.data["correlation"]
-        if not isinstance(block, dict) or block.get("generate") is True:
+        if not isinstance(block, dict):
             return
+        speaking = block.get("generate") is True
         named: Any = block.get("rules")
         references = [named] if isinstance(named, str) else named if isinstance(named, list) else self._words(document)
         for reference in references:
             try:
-                yield self._identity(document, str(reference), 0)
+                identity = self._identity(document, str(reference), 0)
             except RuleError:
                 continue  # an ambiguous name: the correlation is broken, and means none of them
+            if not speaking or self._only_informs(identity):
+                yield identity
+
+    def _only_informs(self, identity: str) -> bool:
+        """Tell whether a rule is there for correlations alone, whatever `generate` says.
+
+        Sigma specification, level informational: "No case or alerting should be triggered by such rules".
+        """
+        compiled = self.rules.get(identity)
+        return compiled is not None and compiled.rule.level is Level.INFORMATIONAL
 
     def _words(self, document: YamlDocument) -> list[str]:
         """Return the rules of a correlation that names them in its condition only."""

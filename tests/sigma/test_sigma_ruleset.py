@@ -1,6 +1,7 @@
 """Loading rules: what is wrong is told with its line, and never stops the others."""
 
 import pickle
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -153,6 +154,15 @@ def test_a_base_rule_is_silent_unless_its_correlation_says_generate() -> None:
 
     assert not base(EVENT_COUNT).generates
     assert base(EVENT_COUNT + "\ngenerate: true").generates
+
+
+@pytest.mark.parametrize(("level", "speaks"), [("informational", False), ("low", True), ("high", True)])
+def test_a_rule_that_only_informs_stays_silent_whatever_its_correlation_says(level: str, *, speaks: bool) -> None:
+    rule = re.sub("^level: .*\n", "", GOOD, flags=re.MULTILINE) + f"level: {level}\n"
+    ruleset = load(rule, correlation_text(EVENT_COUNT + "\ngenerate: true"))
+    assert ruleset.problems == ()
+    assert [one.generates for one in ruleset.rules] == [speaks]
+    assert [one.generates for one in ruleset.correlations] == [True]
 
 
 @pytest.mark.parametrize(
