@@ -4,8 +4,10 @@
 
 Every run is a process of its own on one core. Its
 CPU time (user + system) less that of a run over an empty file is what the events took: rules are loaded, and on our
-side taken from the warm cache, in both. Ours runs three times a round: with an empty cache (`cold`), with the rules in
-it but no gate or database (`first`), and once more (`again`: gates learnt from these very lines). In turns; medians.
+side taken from the warm cache, in both. Ours runs in several states: with an empty cache (`cold`, where loading is
+preparing, too), with what is prepared of rules alone (`first`: no event was ever seen), and once more over the same
+lines (`again`). Of two halves of the file (runs of 500 lines, in turns, so that most recordings are in one of them),
+`unseen` has seen the one in an earlier process, and is measured over the other. In turns; medians.
 
 Then the hits are compared rule by rule. Where they differ it is printed on which channels and event ids the hits lie
 that only one engine has, which is nearly always the reason: who takes an event for one of the rule's log source.
@@ -21,8 +23,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,6 +40,7 @@ from bench.detect import read_rules
 _OTHERS = ("zircolite", "chainsaw", "hayabusa")  # many times slower than rsigma wherever that was measured
 _WINDOWS = re.compile(r"^\s+product:\s*['\"]?windows\b", re.MULTILINE | re.IGNORECASE)
 _LISTED = 4
+_RUN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,13 @@ class Series:
 
     Args:
         name: engine and state.
+        count: number of events.
         empty: runs over the empty file.
         full: runs over the events.
     """
 
     name: str
+    count: int
     empty: list[Taken] = field(default_factory=list)
     full: list[Taken] = field(default_factory=list)
 
@@ -105,12 +113,37 @@ class Comparison:
     def __init__(self, folder: Path, rsigma: str, core: int) -> None:
         self.rules, self.events, self.empty = folder / "rules", folder / "events.jsonl", folder / "empty.jsonl"
         self._folder, self._rsigma, self._core = folder, rsigma, core
-        self.series = {name: Series(name) for name in ("rsigma", "secmon cold", "secmon first", "secmon again")}
+        self.halves = folder / "half.jsonl", folder / "other.jsonl"
+        self.series: dict[str, Series] = {}
+
+    def split(self, limit: int, source: Path) -> int:
+        """Write the events, or so many of them, and the two halves; return their number.
+
+        Line by line: a process counts the memory of its parent as its own peak.
+        """
+        with zstandard.open(source, "rb") as stream:
+            step = max(1, sum(1 for _ in BufferedReader(stream)) // limit) if limit else 1
+        counts = [0, 0]
+        with ExitStack() as stack:
+            whole, *halves = (stack.enter_context(path.open("wb")) for path in (self.events, *self.halves))
+            stream = stack.enter_context(zstandard.open(source, "rb"))
+            for number, line in enumerate(islice(BufferedReader(stream), 0, None, step)):
+                which = number // _RUN % 2
+                counts[which] += 1
+                whole.write(line)
+                halves[which].write(line)
+        self.empty.touch()
+        numbers = dict.fromkeys(("rsigma", "secmon cold", "secmon first", "secmon again"), sum(counts))
+        numbers |= dict.fromkeys(("rsigma, half", "secmon unseen"), counts[0])
+        self.series = {name: Series(name, number) for name, number in numbers.items()}
+        return sum(counts)
 
     def round(self) -> None:
         """Run each engine in each state once."""
-        for events, kept in ((self.empty, "empty"), (self.events, "full")):
-            self._note("rsigma", kept, self._run_rsigma(events, []))
+        loaded = self._run_rsigma(self.empty, [])
+        for name, events in (("rsigma", self.events), ("rsigma, half", self.halves[0])):
+            self._note(name, "empty", loaded)
+            self._note(name, "full", self._run_rsigma(events, []))
         cache = self._folder / "cache"
         shutil.rmtree(cache, ignore_errors=True)
         self._note("secmon cold", "empty", self._run_ours(self.empty))
@@ -121,6 +154,10 @@ class Comparison:
         for name in ("secmon first", "secmon again"):
             self._note(name, "empty", self._run_ours(self.empty))
             self._note(name, "full", self._run_ours(self.events))
+        shutil.rmtree(cache)
+        self._run_ours(self.halves[1])
+        self._note("secmon unseen", "empty", self._run_ours(self.empty))
+        self._note("secmon unseen", "full", self._run_ours(self.halves[0]))
 
     def _note(self, name: str, kept: str, taken: Taken) -> None:
         getattr(self.series[name], kept).append(taken)
@@ -185,16 +222,16 @@ def report_hits(theirs: set[Match], ours: set[Match], names: Mapping[str, str]) 
                 print(f"      only {who}: {listed}")
 
 
-def report_speed(series: Iterable[Series], count: int) -> None:
-    """Print a row for each engine and state."""
-    rows = list(series)
-    base = rows[0].net_s
+def report_speed(series: Iterable[Series]) -> None:
+    """Print a row for each engine and state, each beside rsigma over the same events."""
+    base: dict[int, float] = {}
     print(f"{'':<16}{'load s':>8}{'events s':>10}{'µs/event':>10}{'events/s':>10}{'× rsigma':>10}{'peak MB':>9}")
-    for row in rows:
-        each = row.net_s / count
+    for row in series:
+        each = row.net_s / row.count
+        base.setdefault(row.count, each)
         print(
             f"{row.name:<16}{row.load_s:8.2f}{row.net_s:10.2f}{each * 1e6:10.1f}{1 / each:10,.0f}"
-            f"{base / row.net_s:10.2f}{row.peak_mb:9.0f}"
+            f"{base[row.count] / each:10.2f}{row.peak_mb:9.0f}"
         )
 
 
@@ -211,14 +248,8 @@ def prepare(comparison: Comparison, limit: int) -> tuple[int, dict[str, str]]:
     for name, problem in sorted(refused.items()):
         print(f"  {Path(name).name.partition('-')[2]}: {problem.problem}")
         Path(name).unlink(missing_ok=True)
-    with zstandard.open(Path(os.environ["SECMON_CORPORA"]) / "windows" / "otrf-97k.jsonl.zst", "rb") as stream:
-        lines = stream.read()
-    if limit:
-        every = lines.splitlines(keepends=True)
-        lines = b"".join(every[:: max(1, len(every) // limit)])
-    comparison.events.write_bytes(lines)
-    comparison.empty.touch()
-    return lines.count(b"\n"), {rule.id: rule.name for rule in ruleset.rules}
+    source = Path(os.environ["SECMON_CORPORA"]) / "windows" / "otrf-97k.jsonl.zst"
+    return comparison.split(limit, source), {rule.id: rule.name for rule in ruleset.rules}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -240,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for _ in range(given.rounds):
             comparison.round()
         print(f"\n{count:,} events, {comparison.events.stat().st_size / 1e6:.0f} MB, {given.rounds} rounds, medians")
-        report_speed(comparison.series.values(), count)
+        report_speed(comparison.series.values())
         report_hits(*comparison.hits(), names)
     print(f"load average {os.getloadavg()[0]:.1f}")
 

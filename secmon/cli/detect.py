@@ -213,6 +213,7 @@ def _station(setup: _Setup) -> AnyStation:
         if not fast:
             return LineStation(Definition(ruleset.rules, router=native_route), ruleset, classifier, suppressor)
         engine = LineEngine(ruleset, compiler=compiler, notes=setup.notes)
+        engine.rehearse()
         if classifier is not None:
             return LineStation(engine, ruleset, classifier, suppressor)
         return SkimStation(engine, ruleset, suppressor)

@@ -2,13 +2,12 @@
 
 Most lines satisfy no rule, and can be told from those that may without looking at a single field: of every rule some
 text must stand in the line (`literals.py`), and one scan of the line looks for all of them. Of each rule those texts
-are chosen that stand in the fewest lines of a sample. A lane chooses at its first line, with the latest lines of all
-lanes as a sample, and anew, a few times, where too many of its own get through.
+are chosen that stand in the fewest lines of a sample. A lane chooses when it is made, by what Windows commonly writes
+(`typical.py`), and anew, a few times, by its own lines, where too many of them get through.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import hyperscan
@@ -20,12 +19,11 @@ from secmon.sigma.literals import NOT_ASCII, Covers, Lines
 from secmon.sigma.rule import Rule
 from secmon.sigma.tree import Node
 
-# A gate is made at the first line of a lane, and made again at these numbers of lines if more than a share of them
-# got through: later where many rules make it dear.
+# A gate is made again at these numbers of lines if more than a share of them got through: not before reading those
+# has cost about what another choice costs, which grows with the number of texts.
 _AGAIN_AT = (48, 400, 4_000, 40_000)
-_LINES_FOR_A_RULE = 1
+_LINES_FOR_A_TEXT = 4
 _OPEN_SHARE = 0.15
-_KEPT_FROM = 3
 # It must then let less than this share of what gets through now.
 _BETTER = 0.8
 _SAMPLE = 96
@@ -45,7 +43,8 @@ _GRAM = 4
 # fraction or an exponent, or is an integer that a float cannot hold.
 _NUMERIC = frozenset(b"0123456789.e+-")
 _FRACTION = rb'"\s*:\s*-?(?:[0-9]{16}|[0-9]{1,15}[.eE])'
-_OTHERS = 32
+_FRACTIONS = Patterns((_FRACTION,), (1,), (hyperscan.HS_FLAG_SINGLEMATCH,))
+_MAX_DATABASES = 1_024
 
 
 class Notes(Protocol):
@@ -78,22 +77,38 @@ class Tools:
         covers: finds the texts of conditions.
         compiler: makes databases.
         notes: gates of earlier runs.
-        others: lines of any lane, latest last: a sample until a lane has one of its own.
+        typical: yields lines of any lane: a sample until a lane has one of its own.
     """
 
     covers: Covers
     compiler: Compiler = compiled
     notes: Notes = field(default_factory=NoNotes)
-    others: deque[bytes] = field(default_factory=lambda: deque(maxlen=_OTHERS))
-    _fractions: list[Callable[..., Any]] = field(default_factory=list)
+    typical: Callable[[], Iterable[bytes]] = tuple
+    _samples: list["Sample"] = field(default_factory=list)
+    _scans: dict[Patterns, Callable[..., Any]] = field(default_factory=dict)
+
+    @property
+    def sample(self) -> "Sample":
+        """The typical lines."""
+        if not self._samples:
+            self._samples.append(Sample(self.typical()))
+        return self._samples[0]
+
+    def scan(self, patterns: Patterns) -> Callable[..., Any]:
+        """Return what scans for some patterns; many lanes have the same few rules, and so the same."""
+        if not patterns.ids:
+            return _find_nothing
+        found = self._scans.get(patterns)
+        if found is None:
+            if len(self._scans) >= _MAX_DATABASES:
+                self._scans.clear()
+            found = self._scans[patterns] = self.compiler(patterns).scan
+        return found
 
     def holds_fraction(self, line: bytes) -> bool:
         """Tell whether a line may hold a number that Sigma reads in another form than it is written in."""
-        if not self._fractions:
-            patterns = Patterns((_FRACTION,), (1,), (hyperscan.HS_FLAG_SINGLEMATCH,))
-            self._fractions.append(self.compiler(patterns).scan)
         found: list[int] = []
-        self._fractions[0](line, _collect, 0, found)
+        self.scan(_FRACTIONS)(line, _collect, 0, found)
         return bool(found)
 
 
@@ -130,11 +145,13 @@ class Gate:
         always: places of rules that are tried on every line.
         behind: each text, and the places of the rules that are tried where it stands.
         share: share of the lines of the sample in which one of the texts stands.
+        seen: after how many lines of its lane it was chosen, or nothing better was found.
     """
 
     always: tuple[int, ...]
     behind: Mapping[bytes, tuple[int, ...]]
     share: float
+    seen: int = 0
 
     def patterns(self) -> Patterns:
         """Return the texts as patterns, numbered from 1 in their order."""
@@ -151,14 +168,14 @@ def dumped(trials: Sequence[Trial], gate: Gate) -> bytes:
     """Return a gate and the ids of its rules as bytes that `loaded` reads."""
     texts = [text.decode("latin-1") for text in gate.behind]
     rules = [trial.rule.id for trial in trials]
-    return orjson.dumps([rules, gate.always, texts, list(gate.behind.values()), gate.share])
+    return orjson.dumps([rules, gate.always, texts, list(gate.behind.values()), gate.share, gate.seen])
 
 
 def loaded(data: bytes) -> tuple[tuple[str, ...], Gate]:
     """Return the ids of the rules of a gate, and the gate."""
-    rules, always, texts, places, share = orjson.loads(data)
+    rules, always, texts, places, share, seen = orjson.loads(data)
     behind = {text.encode("latin-1"): tuple(each) for text, each in zip(texts, places, strict=True)}
-    return tuple(rules), Gate(tuple(always), behind, share)
+    return tuple(rules), Gate(tuple(always), behind, share, seen)
 
 
 def chosen(trials: Sequence[Trial], covers: Covers, lines: Lines, count: int) -> Gate:
@@ -222,13 +239,13 @@ class Lane:
         self._behind: list[tuple[int, ...]] = []
         self._beyond_ascii, self._is_numeric = 0, False
         self._seen = self._since = self._opened = self._wait = 0
-        again = sorted({max(at, _LINES_FOR_A_RULE * len(self.trials)) for at in _AGAIN_AT})
-        self._next = [1, *again] if self.trials else []
+        self._next: list[int] = []
         self._sample: list[bytes] = []
-        if gate is not None:  # what an earlier run chose well, or could not choose better
-            self._next = self._next[_KEPT_FROM:]
+        if gate is not None:
             self._use(gate)
-            self._plan(0)
+        elif self.trials:
+            self._choose(0)
+        self._plan()
 
     def candidates(self, line: bytes) -> Sequence[Trial]:
         """Return the rules that the event of a line may satisfy, by rule id; no other does.
@@ -259,31 +276,31 @@ class Lane:
         return [trials[place] for place in sorted(places)]
 
     def _learn(self, line: bytes) -> None:
-        """Take a line into the sample, and make the gate when it is time."""
+        """Take a line into the sample, and make the gate anew when it is time."""
         self._sample.append(line[:_SAMPLE_BYTES])
-        if self._gate is None:
-            self._tools.others.append(line[:_SAMPLE_BYTES])
         seen = self._seen + len(self._sample)
         if seen >= self._next[0]:
+            self._seen = seen
             del self._next[0]
-            if self._gate is None or self._opened > _OPEN_SHARE * (seen - self._since):
+            if self._opened > _OPEN_SHARE * (seen - self._since):
                 self._choose(seen)
             self._sample = []
-            self._plan(seen)
+            self._plan()
 
-    def _plan(self, seen: int) -> None:
+    def _plan(self) -> None:
         """Wait until it is time to take the next sample."""
-        self._wait = max(0, self._next[0] - seen - _SAMPLE) if self._next else 0
-        self._seen = seen + self._wait
+        self._wait = max(0, self._next[0] - self._seen - _SAMPLE) if self._next else 0
+        self._seen += self._wait
 
     def _choose(self, seen: int) -> None:
         """Choose the gate by the sample, and use it if it is better than what there is."""
-        sample = [*self._sample, *self._tools.others][:_SAMPLE]
-        gate = chosen(self.trials, self._tools.covers, _Sample(sample).lines, len(sample))
-        if self._gate is not None and gate.share > _BETTER * self._opened / (seen - self._since):
-            return
-        self._use(gate)
-        self._since = seen
+        sample = Sample(self._sample[:_SAMPLE]) if seen else self._tools.sample
+        gate = replace(chosen(self.trials, self._tools.covers, sample.lines, sample.count), seen=seen)
+        if self._gate is None or gate.share <= _BETTER * self._opened / (seen - self._since):
+            self._use(gate)
+            self._since = seen
+        else:
+            gate = replace(self._gate, seen=seen)
         if self._name and len(gate.behind) >= _WORTH_KEEPING:
             self._tools.notes.put(self._name, dumped(self.trials, gate))
 
@@ -294,8 +311,9 @@ class Lane:
         self._opened = 0
         self._beyond_ascii = [*gate.behind].index(NOT_ASCII) + 1 if NOT_ASCII in gate.behind else 0
         self._is_numeric = any(map(_NUMERIC.issuperset, gate.behind))
-        patterns = gate.patterns()
-        self._scan = self._tools.compiler(patterns).scan if patterns.ids else _find_nothing
+        self._scan = self._tools.scan(gate.patterns())
+        least = _LINES_FOR_A_TEXT * len(gate.behind)
+        self._next = sorted({max(at, least) for at in _AGAIN_AT if at > gate.seen})
 
 
 def _find_nothing(*_: object) -> None:
@@ -307,15 +325,17 @@ def _collect(number: int, start: int, end: int, flags: int, found: Any) -> None:
     found.append(number)
 
 
-class _Sample:
+class Sample:
     """Which lines of a sample hold a text.
 
     Args:
         lines: the sample.
     """
 
-    def __init__(self, lines: Sequence[bytes]) -> None:
+    def __init__(self, lines: Iterable[bytes]) -> None:
         self._sample = [line.lower() for line in lines]
+        self.count = len(self._sample)
+        """How many there are."""
         # Most texts stand in none of the lines, and have a few bytes that stand in none either.
         joined = b"\n".join(self._sample)
         self._grams: set[int] = set()

@@ -7,7 +7,7 @@ by one. Where they are many, the engine of `index.py` takes the event, whose tim
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from secmon.model.event import Event, Value
@@ -22,6 +22,7 @@ from secmon.sigma.patterns import literal_of
 from secmon.sigma.routing import Route, Router
 from secmon.sigma.rule import LogSource, Rule, RuleSet
 from secmon.sigma.tree import And, Atom, Exists, Node, Null, Or, Text, atoms_of
+from secmon.sigma.typical import typical_events
 from secmon.sigma.values import fold, texts_of, utf8
 
 _MAX_KEYS, _MAX_LANES = 8192, 4096
@@ -33,6 +34,7 @@ _ABSENT, _OTHER, _SEVERAL = 0, 1, 2
 _Asked = tuple[frozenset[str], ...]
 _Known = tuple[str | int, ...]
 _ALWAYS, _NEVER = And(()), Or(())
+_REHEARSED = "rehearsed"
 
 
 class LineEngine:
@@ -66,8 +68,24 @@ class LineEngine:
         self._groups: dict[_Asked, _Group] = {}
         self._made: dict[tuple[_Asked, _Known], Lane] = {}
         self._lanes: dict[tuple[object, ...], Lane] = {}
-        self._tools = Tools(Covers(rule.tree for rule in ruleset.rules), compiler, notes or NoNotes())
+        covers = Covers(rule.tree for rule in ruleset.rules)
+        self._tools = Tools(covers, compiler, NoNotes() if notes is None else notes, _typical_lines)
         self._engine: Engine | None = None
+
+    def rehearse(self) -> None:
+        """Make the gates of the lanes of typical events, and keep them: once for a rule set, if they can be kept.
+
+        They are part of what is prepared of rules, like their pattern databases: whoever has them learns little from
+        the first lines.
+        """
+        notes = self._tools.notes
+        if notes.get(_REHEARSED) is not None:
+            return
+        notes.put(_REHEARSED, b"1")
+        if notes.get(_REHEARSED) is None:
+            return
+        for event in typical_events():
+            self.lane(event)
 
     def match(self, event: Event) -> list[Rule]:
         """Return the rules that an event satisfies, by rule id.
@@ -139,6 +157,10 @@ class LineEngine:
                 self._lanes.clear()
             self._lanes[tuple(values)] = lane
         return lane
+
+
+def _typical_lines() -> Iterator[bytes]:
+    return filter(None, map(written, typical_events()))
 
 
 def _name_of(asked: _Asked, known: _Known) -> str:

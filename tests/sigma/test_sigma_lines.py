@@ -243,7 +243,7 @@ def test_the_line_engine_agrees_with_the_definition(
     ruleset = compiled(trees)
     with pytest.MonkeyPatch.context() as patched:  # gates that are made again and again, and lanes that are forgotten
         patched.setattr(gate, "_AGAIN_AT", (4, 9))
-        patched.setattr(gate, "_LINES_FOR_A_RULE", 1)
+        patched.setattr(gate, "_LINES_FOR_A_TEXT", 1)
         patched.setattr(lines, "_MAX_LANES", bounds[1])
         patched.setattr(lines, "_MAX_KEYS", bounds[1])
         patched.setattr(lines, "MAX_WORK", work)
