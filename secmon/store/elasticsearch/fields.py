@@ -23,10 +23,10 @@ observer.ingress.interface.name process.command_line process.entity_id process.e
 process.hash.sha1 process.hash.sha256 process.name process.parent.command_line process.parent.entity_id
 process.parent.executable process.parent.name process.pe.imphash process.pe.original_file_name
 process.working_directory registry.data.strings registry.hive registry.key registry.path rule.category rule.id
-rule.name rule.version secmon.encoding server.address service.name source.address source.domain
-suricata.eve.event_type suricata.eve.flow.state suricata.eve.ftp.command suricata.eve.ftp.command_data
-suricata.eve.ftp.completion_code system.auth.ssh.method system.auth.ssh.signature system.auth.su.tty
-system.auth.sudo.tty tags threat.indicator.name threat.tactic.id threat.technique.id tls.client.ja3
+rule.name rule.version secmon.encoding secmon.url.decoded secmon.url.path server.address service.name source.address
+source.domain source.geo.country_iso_code suricata.eve.event_type suricata.eve.flow.state suricata.eve.ftp.command
+suricata.eve.ftp.command_data suricata.eve.ftp.completion_code system.auth.ssh.method system.auth.ssh.signature
+system.auth.su.tty system.auth.sudo.tty tags threat.indicator.name threat.tactic.id threat.technique.id tls.client.ja3
 tls.client.server_name tls.server.hash.sha1 tls.server.issuer tls.server.ja3s tls.server.subject
 tls.server.x509.serial_number tls.version tls.version_protocol unit.id url.domain url.original url.path url.query
 url.scheme url.username user.domain user.effective.group.name user.effective.name user.email user.id user.name
@@ -35,8 +35,9 @@ winlog.computer_name winlog.event_data.AuditPolicyChanges winlog.event_data.Comm
 winlog.event_data.GrantedAccess winlog.event_data.Image winlog.event_data.ImagePath winlog.event_data.IpAddress
 winlog.event_data.LogonType winlog.event_data.NewProcessName winlog.event_data.ParentCommandLine
 winlog.event_data.ParentImage winlog.event_data.ParentProcessName winlog.event_data.SourceImage
-winlog.event_data.SubStatus winlog.event_data.TargetImage winlog.event_data.TargetSid winlog.event_data.TargetUserName
-winlog.keywords winlog.level winlog.opcode winlog.provider_guid winlog.provider_name winlog.record_id winlog.task
+winlog.event_data.SubStatus winlog.event_data.SubjectUserName winlog.event_data.SubjectUserSid
+winlog.event_data.TargetImage winlog.event_data.TargetSid winlog.event_data.TargetUserName winlog.keywords
+winlog.level winlog.opcode winlog.provider_guid winlog.provider_name winlog.record_id winlog.task
 winlog.user.identifier winlog.version
 """
 # Exact text, and as an address too: ranges and networks (subfield `ip`).
