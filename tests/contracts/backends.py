@@ -65,7 +65,8 @@ def settings_of(state: Path) -> ElasticsearchSettings:
     urls = tuple(os.environ["SECMON_ES_URL"].split(","))
     prefix = "contract-" + hashlib.sha256(str(state).encode()).hexdigest()[:12]
     indices = IndexSettings(replicas=min(len(urls) - 1, 1), refresh_interval=os.environ.get("SECMON_ES_REFRESH", "-1"))
-    return ElasticsearchSettings(urls=urls, prefix=prefix, indices=indices)
+    # How busy the machine is today is no property of the code: other tests kill and start clusters meanwhile.
+    return ElasticsearchSettings(urls=urls, prefix=prefix, indices=indices, timeout_s=180.0)
 
 
 def remove_store(name: str, state: Path) -> None:
