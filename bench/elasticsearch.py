@@ -143,7 +143,8 @@ class Bench:
     def check(self, prefix: str) -> None:
         """Make sure that all documents are there, and make room for the next round."""
         gateway = Gateway(self.settings(prefix))
-        gateway.refresh(gateway.names.alias("events"), gateway.names.alias("hits"))
+        for kind in KINDS:
+            gateway.refresh(gateway.names.alias(kind))
         stored = sum(
             gateway.read("GET", f"/{gateway.names.alias(kind)}/_count").body["count"] for kind in ("events", "hits")
         )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from secmon.errors import ConflictError, NotFoundError, StoreError, StoreUnavailableError
 from secmon.store.elasticsearch.batches import Batches
-from secmon.store.elasticsearch.failures import NOT_FOUND, error_of
+from secmon.store.elasticsearch.failures import error_of
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.mapping import VERSION
 from secmon.store.elasticsearch.naming import KINDS
@@ -61,7 +61,7 @@ def restore(gateway: Gateway, location: str, name: str = "") -> dict[str, Any]:
         StoreError: it was made by a newer secmon, or the cluster cannot use the folder.
     """
     prefix = gateway.names.prefix
-    if gateway.read("GET", f"/{prefix}-*", expect=(NOT_FOUND,), filter_path="*.aliases").body:
+    if gateway.holds_anything():
         hint = "choose an empty prefix, or remove its indices first"
         raise ConflictError("the target holds something else", where=gateway.url, hint=hint)
     repository = _register(gateway, location, read_only=True)
@@ -97,10 +97,9 @@ def _register(gateway: Gateway, location: str, *, read_only: bool) -> str:
 
 
 def _snapshot(gateway: Gateway, place: str) -> dict[str, Any]:
-    prefix = gateway.names.prefix
     body = {
-        "indices": f"{prefix}-*", "include_global_state": False, "feature_states": ["none"],
-        "metadata": {"secmon": {"prefix": prefix, "schema": VERSION}},
+        "indices": gateway.names.everything, "include_global_state": False, "feature_states": ["none"],
+        "metadata": {"secmon": {"prefix": gateway.names.prefix, "schema": VERSION}},
     }  # fmt: skip
     gateway.write("PUT", f"/_snapshot/{place}", body)
     while True:

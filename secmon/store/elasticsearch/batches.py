@@ -180,7 +180,7 @@ class Batches:
         Raises:
             StoreUnavailableError: the cluster cannot say now; without it nobody knows what counts.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(_SETTLING_ATTEMPTS):
             answer = self.gateway.read("GET", f"/{self._index}/_stats/docs", expect=(NOT_FOUND,), level="shards")
             if answer.status == NOT_FOUND:
                 return -1

@@ -19,7 +19,7 @@ from secmon.store.elasticsearch.batches import PAGE, Batches
 from secmon.store.elasticsearch.bulk import BulkWriter
 from secmon.store.elasticsearch.encode import event_of, finding_of, hit_of, is_event_id, is_storable
 from secmon.store.elasticsearch.gateway import WRITING, ElasticsearchSettings, Gateway
-from secmon.store.elasticsearch.naming import KINDS, partition_name
+from secmon.store.elasticsearch.naming import partition_name
 from secmon.store.elasticsearch.snapshot import Source, Views
 from secmon.store.elasticsearch.writing import BatchWriter
 from secmon.store.surveying import Surveyor
@@ -217,12 +217,9 @@ class ElasticsearchEventLog:
         """Remove one partition as a whole; readers that are in it finish or find nothing more."""
         self._check_writable(access)
         partition = partition_name(day, retention)
-        # One request deletes all its indices. Should the process die before the batches are forgotten, the partition is
-        # still listed, and dropped again.
-        indices = ",".join(self._gateway.names.index(kind, partition) for kind in KINDS)
+        # Should the process die before the batches are forgotten, the partition is still listed, and dropped again.
         self._gateway.check_rights(WRITING)
-        self._gateway.forget_partition(partition)
-        self._gateway.read("DELETE", f"/{indices}", ignore_unavailable="true")
+        self._gateway.remove_partition(partition)
         self._batches.forget(partition)
 
     def digest(self, access: Access) -> dict[str, str]:

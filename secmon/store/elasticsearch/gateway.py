@@ -109,10 +109,21 @@ class Gateway:
         """Send JSON lines, such as a bulk request, exactly one attempt."""
         return self._ask(self._client, _Request("POST", path, body, _LINES, params), expect)
 
-    def refresh(self, *indices: str) -> None:
-        """Make what was written to these indices or aliases visible to searches; costs nothing if nothing was."""
+    def refresh(self, index: str) -> None:
+        """Make what was written to an index or alias visible to searches; costs nothing if nothing was.
+
+        Raises:
+            StoreUnavailableError: a shard of it did not do so: a search would find too little.
+        """
         self.check_rights(READING)
-        self.read("POST", f"/{','.join(indices)}/_refresh", ignore_unavailable="true")
+        answer = self.read("POST", f"/{index}/_refresh", expect=(NOT_FOUND,))
+        if answer.status != NOT_FOUND and answer.body["_shards"]["failed"]:
+            raise StoreUnavailableError(
+                "the cluster is too busy or not whole ({kind})",
+                where=self.url,
+                hint="see `secmon doctor`",
+                values={"kind": "refresh"},
+            )
 
     def wait_for(self, index: str) -> None:
         """Wait a while until the primary shards of an index are there."""
@@ -125,10 +136,15 @@ class Gateway:
             self.prepare_writing()
             _at_once([partial(self._make, index, {}) for index in missing])
 
-    def forget_partition(self, partition: PartitionName) -> None:
-        """Look again whether a partition's indices are there before the next write."""
+    def remove_partition(self, partition: PartitionName) -> None:
+        """Remove the indices of a partition, as far as they are there: by one request, if all are."""
+        indices = [self.names.index(kind, partition) for kind in KINDS]
         with self._lock:
-            self._made.difference_update(self.names.index(kind, partition) for kind in KINDS)
+            self._made.difference_update(indices)
+        # Not `ignore_unavailable`: it would pass over what the credentials may not remove.
+        if self.read("DELETE", f"/{','.join(indices)}", expect=(NOT_FOUND,)).status == NOT_FOUND:
+            for index in indices:
+                self.read("DELETE", f"/{index}", expect=(NOT_FOUND,))
 
     def prepare_writing(self) -> None:
         """Make sure that this process may write, and has where to.
@@ -181,18 +197,22 @@ class Gateway:
         return [{"index_template": {"_meta": body["_meta"]}}] == answer.body.get("index_templates")
 
     def holds_anything(self) -> bool:
-        """Tell whether there is any index of this prefix."""
-        return bool(self.read("GET", f"/{self.names.prefix}-*", expect=(NOT_FOUND,), filter_path="*.aliases").body)
+        """Tell whether there is any index of this installation."""
+        return bool(self._indices())
 
     def remove_everything(self) -> None:
-        """Remove all indices and templates of this prefix: for tests, and for an operator who leaves."""
-        found = self.read("GET", f"/{self.names.prefix}-*", expect=(NOT_FOUND,), filter_path="*.aliases")
-        if found.body:
-            self.write("DELETE", f"/{','.join(sorted(found.body))}", expect=(NOT_FOUND,))
-        for kind in KINDS if found.body else ():
+        """Remove all indices and templates of this installation: for tests, and for an operator who leaves."""
+        found = self._indices()
+        if found:
+            self.write("DELETE", f"/{','.join(found)}", expect=(NOT_FOUND,))
+        for kind in KINDS if found else ():
             self.write("DELETE", f"/_index_template/{self.names.alias(kind)}", expect=(NOT_FOUND,))
         with self._lock:
             self._made.clear()
+
+    def _indices(self) -> list[str]:
+        path = f"/{self.names.everything}"
+        return sorted(self.read("GET", path, ignore_unavailable="true", filter_path="*.aliases").body)
 
     def check_version(self) -> None:
         """Refuse a server that is too old, as far as our rights let us see its version.

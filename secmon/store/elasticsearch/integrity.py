@@ -106,8 +106,8 @@ def problems(gateway: Gateway, batches: Batches, views: Views, *, deep: bool) ->
 
 
 def _health(gateway: Gateway) -> list[str]:
-    pattern = f"{gateway.names.prefix}-*"
-    answer = gateway.read("GET", f"/_cluster/health/{pattern}", expect=(408,), level="indices", timeout="1s")
+    path = f"/_cluster/health/{gateway.names.everything}"
+    answer = gateway.read("GET", path, expect=(408,), level="indices", timeout="1s")
     indices = answer.body.get("indices", {})
     return [
         f"{name}: a primary shard is missing" for name, state in sorted(indices.items()) if state["status"] == "red"

@@ -42,6 +42,14 @@ class Names:
         """Index of all documents."""
         return f"{self.prefix}-records"
 
+    @property
+    def everything(self) -> str:
+        """All indices of this installation, as a list in a path: "secmon-*" would be those of "secmon-test" too.
+
+        The partitions' are patterns; the two single indices need not be there yet.
+        """
+        return ",".join([*(f"{self.alias(kind)}-*" for kind in KINDS), self.batches, self.records])
+
     def alias(self, kind: Kind) -> str:
         """Return the alias over all partitions of a kind."""
         return f"{self.prefix}-{kind}"

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from secmon.errors import StoreError, StoreUnavailableError
 from secmon.store.elasticsearch import mapping
-from secmon.store.elasticsearch.failures import BAD_REQUEST, NOT_FOUND, error_of
+from secmon.store.elasticsearch.failures import BAD_REQUEST, error_of
 from secmon.store.elasticsearch.naming import KINDS, Names
 
 CHANGE_MAPPINGS: Final = "indices:admin/mapping/put"
@@ -100,11 +100,5 @@ def _addition(gateway: Server, index: str) -> dict[str, Any]:
 
 def _versions(gateway: Server) -> dict[str, int]:
     """Return index → version of its mapping, of the indices that are ours."""
-    names = gateway.names
-    patterns = ",".join([*(f"{names.alias(kind)}-*" for kind in KINDS), names.batches, names.records])
-    answer = gateway.read(
-        "GET", f"/{patterns}/_mapping", expect=(NOT_FOUND,), filter_path=_META, ignore_unavailable="true"
-    )
-    if answer.status == NOT_FOUND:
-        return {}
+    answer = gateway.read("GET", f"/{gateway.names.everything}/_mapping", filter_path=_META, ignore_unavailable="true")
     return {index: mapping.schema_of(found["mappings"].get("_meta")) for index, found in answer.body.items()}

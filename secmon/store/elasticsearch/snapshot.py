@@ -31,7 +31,7 @@ class Snapshot:
 
     Args:
         kind: which documents.
-        pit: Elasticsearch's name of the point in time; each answer may rename it.
+        pit: Elasticsearch's name of the point in time; each answer may rename it; "" while there is no partition.
         without: tokens of attempts that do not count in it.
         budget: what the search may take that reads it; None for no bound but the usual time-out.
     """
@@ -62,6 +62,8 @@ class Snapshot:
             SearchStoppedError: the budget is used up. Elasticsearch was told the time that was left, and it cancels the
                 search when the connection is closed.
         """
+        if not self.pit:
+            return {"hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}}
         query = within(scope, self.kind, conditions, without=self.without)
         asked = {**body, "query": query, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
         if self.budget is None:
@@ -154,11 +156,14 @@ class Views:
         alias = self.gateway.names.alias(kind)
         upto = self.batches.checkpoint()
         self.gateway.refresh(alias)
-        pit = self.gateway.read("POST", f"/{alias}/_pit", keep_alive=KEEP_ALIVE, ignore_unavailable="true").body["id"]
+        # Not `ignore_unavailable`: it would make an empty view of an alias that the credentials may not read any more.
+        answer = self.gateway.read("POST", f"/{alias}/_pit", expect=(NOT_FOUND,), keep_alive=KEEP_ALIVE)
+        pit = "" if answer.status == NOT_FOUND else answer.body["id"]
         return Snapshot(self.gateway, kind, pit, self.batches.unsettled(upto) if upto >= 0 else (), budget)
 
     def _close(self, snapshot: Snapshot) -> None:
-        self.gateway.write("DELETE", "/_pit", {"id": snapshot.pit}, expect=(NOT_FOUND,))
+        if snapshot.pit:
+            self.gateway.write("DELETE", "/_pit", {"id": snapshot.pit}, expect=(NOT_FOUND,))
 
     def walk(
         self,

@@ -268,6 +268,25 @@ def test_a_reader_without_a_right_is_told_and_never_finds_too_little(
         log.close()
 
 
+@pytest.mark.parametrize("right", ["read", "maintenance"])
+@pytest.mark.parametrize("ask", READS.values(), ids=READS)
+def test_a_right_that_was_taken_away_later_is_told_too(
+    secured: Secured, set_up: str, ask: Callable[[ElasticsearchEventLog], object], right: str
+) -> None:
+    writer = ElasticsearchEventLog(secured.as_user(DAEMON, set_up), writable=True)
+    event = event_at(1)
+    writer.commit(ROOT_ACCESS, batch_of([event], hits=[hit_on(event)]))
+    writer.close()
+    user, _ = role_without("indices", right)
+    log = ElasticsearchEventLog(secured.as_user(user, set_up), writable=False)
+    log._gateway._granted.update(READING)  # what it was told before the right was taken away
+    try:
+        with pytest.raises(StoreUnavailableError, match="lack these rights: "):
+            ask(log)
+    finally:
+        log.close()
+
+
 def test_a_partition_is_not_forgotten_where_it_cannot_be_removed(secured: Secured, set_up: str) -> None:
     log = ElasticsearchEventLog(secured.as_user(DAEMON, set_up), writable=True)
     log.commit(ROOT_ACCESS, batch_of([event_at(1)]))
