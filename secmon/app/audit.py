@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.errors import ConflictError
 from secmon.model.access import ROOT, Access
 from secmon.model.event import format_time
@@ -108,14 +109,8 @@ def verify(house: Installation, access: Access, *, anchored: str = "") -> list[s
 
 
 def _entries(house: Installation, access: Access) -> Iterator[Body]:
-    cursor = ""
-    while True:
-        page = house.records.find(access, RecordQuery(kind="audit", order="number", limit=_PAGE, after=cursor))
-        for document in page.documents:
-            yield document.body
-        cursor = page.cursor
-        if not cursor:
-            return
+    for document in every(house.records, access, RecordQuery(kind="audit", order="number", limit=_PAGE)):
+        yield document.body
 
 
 @dataclass(slots=True)

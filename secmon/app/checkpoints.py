@@ -5,11 +5,13 @@ from dataclasses import replace
 import msgspec
 
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.model.access import Access
 from secmon.model.record import Document, RecordQuery
 from secmon.model.stream import Checkpoint
 
 KIND = "checkpoint"
+_PAGE = 500
 
 
 def load(house: Installation, access: Access, source: str, generation: str) -> Checkpoint | None:
@@ -21,14 +23,7 @@ def load(house: Installation, access: Access, source: str, generation: str) -> C
 def load_all(house: Installation, access: Access, source: str | None = None) -> list[Checkpoint]:
     """Return all checkpoints, or those of one source, by id."""
     equals = {"source": (source,)} if source is not None else {}
-    found: list[Checkpoint] = []
-    cursor = ""
-    while True:
-        page = house.records.find(access, RecordQuery(kind=KIND, equals=equals, limit=500, after=cursor))
-        found.extend(_checkpoint(document) for document in page.documents)
-        cursor = page.cursor
-        if not cursor:
-            return found
+    return list(map(_checkpoint, every(house.records, access, RecordQuery(kind=KIND, equals=equals, limit=_PAGE))))
 
 
 def kind_of(house: Installation, access: Access, source: str) -> str:

@@ -8,13 +8,14 @@ writes nothing twice.
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.coverage import GENESIS, WINDOW, Delivered, hours_of
@@ -28,6 +29,8 @@ FAILING: Final = "coverage_failing"
 _HEAD: Final = ("mark", "coverage")
 """Of the kind "mark", whose place a move translates for the other store (`app.move`)."""
 _PAGE = 200
+_MOMENT = timedelta(milliseconds=1)
+"""As fine as times are written: a row that ends at the moment in question lies before it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,8 +131,7 @@ def note_failing(house: Installation, access: Access, daemon: str, failing: Iter
 
 def failing_elsewhere(house: Installation, access: Access, since: datetime) -> set[str]:
     """Return the sources of which other daemons have told since a moment that they cannot read them."""
-    documents = house.records.find(access, RecordQuery(kind=FAILING, limit=_PAGE)).documents
-    told = (document.body for document in documents)
+    told = (document.body for document in every(house.records, access, RecordQuery(kind=FAILING, limit=_PAGE)))
     return {source for body in told if parse_time(body["at"]) >= since for source in body["sources"]}
 
 
@@ -160,7 +162,8 @@ def documents(house: Installation, access: Access, kind: str, *, first: int = 0,
         last: the last number wanted; 0 for all that follow.
     """
     ranges = {"number": (f"{first:012d}", f"{last + 1:012d}" if last else None)}
-    yield from _walk(house, access, RecordQuery(kind=kind, ranges=ranges, order="number", limit=_PAGE))
+    query = RecordQuery(kind=kind, ranges=ranges, order="number", limit=_PAGE)
+    yield from (document.body for document in every(house.records, access, query))
 
 
 def sheets_between(
@@ -172,20 +175,8 @@ def sheets_between(
         ranges["from"] = (None, format_time(until))
     if since is not None:
         ranges["to"] = (format_time(since + _MOMENT), None)
-    yield from _walk(house, access, RecordQuery(kind=SHEET, ranges=ranges, order="number", limit=_PAGE))
-
-
-_MOMENT = WINDOW / 3_600_000
-
-
-def _walk(house: Installation, access: Access, query: RecordQuery) -> Iterator[Body]:
-    cursor = ""
-    while True:
-        page = house.records.find(access, replace(query, after=cursor))
-        yield from (document.body for document in page.documents)
-        cursor = page.cursor
-        if not cursor:
-            return
+    query = RecordQuery(kind=SHEET, ranges=ranges, order="number", limit=_PAGE)
+    yield from (document.body for document in every(house.records, access, query))
 
 
 def latest_rows(

@@ -6,6 +6,7 @@ from typing import Any
 
 from secmon.app import audit, rulebook
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.app.poison import REFUSED
 from secmon.app.streams import lane_of, source_of
 from secmon.errors import AccessError, ConflictError, NotFoundError, PoisonError, SecmonError
@@ -353,15 +354,9 @@ def adjustments(house: Installation, access: Access, source: str) -> Counts:
 
 
 def _waiting(house: Installation, access: Access, source: str) -> Iterator[Document]:
-    """Yield waiting letters a page at a time: each may hold a megabyte, and there may be very many."""
+    """Return waiting letters, a page at a time: each may hold a megabyte, and there may be very many."""
     equals = {"state": (WAITING,)} | ({"source": (source,)} if source else {})
-    cursor = ""
-    while True:
-        page = house.records.find(access, RecordQuery(kind=KIND, equals=equals, limit=_PAGE, after=cursor))
-        yield from page.documents
-        cursor = page.cursor
-        if not cursor:
-            return
+    return every(house.records, access, RecordQuery(kind=KIND, equals=equals, limit=_PAGE))
 
 
 def _get(house: Installation, access: Access, letter_id: str) -> Document:

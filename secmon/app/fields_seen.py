@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.record import Body, Document, RecordQuery
@@ -86,7 +87,7 @@ def seen(house: Installation, access: Access, source: str) -> tuple[dict[str, fr
     since = house.clock.now().date() - timedelta(days=DAYS)
     ranges = {"day": (since.isoformat(), None)}
     query = RecordQuery(kind=KIND, equals={"source": (source,)}, ranges=ranges, limit=_PAGE)
-    documents = house.records.find(access, query).documents
+    documents = list(every(house.records, access, query))
     merged: dict[str, frozenset[str]] = {}
     for document in documents:
         for name, fields in _known(document).items():

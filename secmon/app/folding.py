@@ -8,7 +8,7 @@ stays as a record. What it said before is kept under its id and revision.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -16,6 +16,7 @@ from itertools import chain
 from secmon.app import alerts, retention, rulebook
 from secmon.app.chains import HitReader, Touched, several
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.alert import Alert, AlertContent
@@ -288,12 +289,7 @@ def overflowed(
         ranges["from"] = (format_time(windows[0]), format_time(windows[1]))
     equals = {"rule": (rule,)} if rule else {}
     query = RecordQuery(kind=OVERFLOW, equals=equals, ranges=ranges, order="at", limit=_PAGE)
-    while True:
-        page = house.records.find(access, query)
-        yield from (document.body for document in page.documents)
-        if not page.cursor:
-            return
-        query = replace(query, after=page.cursor)
+    yield from (document.body for document in every(house.records, access, query))
 
 
 def _between(hits: Iterable[Hit], since: datetime, until: datetime) -> Iterable[Hit]:

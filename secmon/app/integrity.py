@@ -10,6 +10,7 @@ from secmon.app import audit
 from secmon.app.alerts import KIND as ALERT
 from secmon.app.deadletters import KIND as DEADLETTER
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.model.access import Access
 from secmon.model.record import RecordQuery
 from secmon.triage.sight import KIND as SIGHT
@@ -27,21 +28,15 @@ def digest(house: Installation, access: Access) -> dict[str, str]:
     """
     sha = hashlib.sha256()
     lines: list[bytes] = []
-    cursor = ""
-    while True:
-        page = house.records.find(access, RecordQuery(kind=ALERT, limit=_PAGE, after=cursor))
-        for document in page.documents:
-            if document.body.get("withdrawn"):
-                continue
-            if document.body["rule_kind"] == SIGHT:
-                continue  # what the monitor did not see depends on when it was looking, not on what is stored
-            content = document.body["content"]
-            facts = {name: content.get(name) for name in _ALERT_FACTS}
-            facts |= {"id": document.id, "state": document.body["state"]}
-            lines.append(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
-        cursor = page.cursor
-        if not cursor:
-            break
+    for document in every(house.records, access, RecordQuery(kind=ALERT, limit=_PAGE)):
+        if document.body.get("withdrawn"):
+            continue
+        if document.body["rule_kind"] == SIGHT:
+            continue  # what the monitor did not see depends on when it was looking, not on what is stored
+        content = document.body["content"]
+        facts = {name: content.get(name) for name in _ALERT_FACTS}
+        facts |= {"id": document.id, "state": document.body["state"]}
+        lines.append(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
     for line in sorted(lines):
         sha.update(line + b"\n")
     return {**house.log.digest(access), "alerts": sha.hexdigest()}

@@ -17,6 +17,7 @@ from typing import Final, Literal
 import msgspec
 
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.app.sharing import plan
 from secmon.errors import ConflictError, StoreError
 from secmon.model.access import Access
@@ -85,7 +86,7 @@ def source_lease(source: str) -> str:
 
 def peers(house: Installation, access: Access) -> list[Peer]:
     """Return all daemons that ever shared this store, by id."""
-    found = _documents(house, access, DAEMON)
+    found = every(house.records, access, RecordQuery(kind=DAEMON, limit=_PAGE))
     return [msgspec.convert({**one.body, "id": one.id, "version": one.version}, Peer) for one in found]
 
 
@@ -316,15 +317,5 @@ class Member:
 
 
 def _leases(house: Installation, access: Access) -> Iterator[Lease]:
-    for one in _documents(house, access, LEASE):
+    for one in every(house.records, access, RecordQuery(kind=LEASE, limit=_PAGE)):
         yield Lease(one.id, one.body["owner"], one.body["session"], one.body["epoch"], one.version)
-
-
-def _documents(house: Installation, access: Access, kind: str) -> Iterator[Document]:
-    cursor = ""
-    while True:
-        page = house.records.find(access, RecordQuery(kind=kind, limit=_PAGE, after=cursor))
-        yield from page.documents
-        cursor = page.cursor
-        if not cursor:
-            return

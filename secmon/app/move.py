@@ -16,6 +16,7 @@ import orjson
 
 from secmon.app import audit
 from secmon.app.installation import Installation
+from secmon.app.paging import every, pages
 from secmon.errors import ConflictError, StoreError
 from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow
@@ -98,7 +99,7 @@ def _state(source: Installation, access: Access) -> str:
     for row, mark in source.log.commits(access):
         sha.update(orjson.dumps([row.day, row.retention, row.source, row.generation, row.number, row.offset_to, mark]))
     for kind in _kinds(source, access):
-        for document in _all(source, access, kind):
+        for document in every(source.records, access, _of_kind(kind)):
             sha.update(orjson.dumps([kind, document.id, document.version]))
     return sha.hexdigest()
 
@@ -160,15 +161,10 @@ def _documents(source: Installation, target: Installation, access: Access, tell:
     total = sum(source.records.count(access, RecordQuery(kind=kind))[""] for kind in kinds)
     done = 0
     for kind in kinds:
-        cursor = ""
-        while True:
-            page = source.records.find(access, RecordQuery(kind=kind, limit=_PAGE, after=cursor))
+        for page in pages(source.records, access, _of_kind(kind)):
             target.records.restore(access, [_translated(source, target, access, one) for one in page.documents])
             done += len(page.documents)
             tell(Progress("documents", done, total))
-            cursor = page.cursor
-            if not cursor:
-                break
 
 
 def _translated(source: Installation, target: Installation, access: Access, document: Document) -> Document:
@@ -230,7 +226,8 @@ def _compare_documents(source: Installation, target: Installation, access: Acces
         raise _differs("documents")
     number = 0
     for kind in kinds:
-        for old, new in zip_longest(_all(source, access, kind), _all(target, access, kind)):
+        here, there = (every(one.records, access, _of_kind(kind)) for one in (source, target))
+        for old, new in zip_longest(here, there):
             if old is None or new is None or _translated(source, target, access, old) != new:
                 raise _differs("documents")
             number += 1
@@ -262,11 +259,5 @@ def _kinds(house: Installation, access: Access) -> tuple[str, ...]:
     return tuple(kind for kind in house.records.kinds(access) if kind not in _STAYS)
 
 
-def _all(house: Installation, access: Access, kind: str) -> Iterator[Document]:
-    cursor = ""
-    while True:
-        page = house.records.find(access, RecordQuery(kind=kind, limit=_PAGE, after=cursor))
-        yield from page.documents
-        cursor = page.cursor
-        if not cursor:
-            return
+def _of_kind(kind: str) -> RecordQuery:
+    return RecordQuery(kind=kind, limit=_PAGE)

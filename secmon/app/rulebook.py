@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.model.access import Access, job_access
 from secmon.model.event import format_time
 from secmon.model.hit import Hit
@@ -136,15 +137,9 @@ class Rulebook:
                     yield rule
 
     def _retired(self) -> Iterator[CorrelationRule]:
-        cursor = ""
-        while True:
-            query = RecordQuery(kind=RULE, equals={"kind": ("correlation",)}, limit=_PAGE, after=cursor)
-            page = self.house.records.find(self.access, query)
-            for document in page.documents:
-                if document.body["card"]["id"] not in self.house.ruleset.by_id:
-                    rule = msgspec.convert(document.body["correlation"], CorrelationRule)
-                    if rule.baseline is None:  # of one that was taken away nothing goes on
-                        yield rule
-            cursor = page.cursor
-            if not cursor:
-                return
+        query = RecordQuery(kind=RULE, equals={"kind": ("correlation",)}, limit=_PAGE)
+        for document in every(self.house.records, self.access, query):
+            if document.body["card"]["id"] not in self.house.ruleset.by_id:
+                rule = msgspec.convert(document.body["correlation"], CorrelationRule)
+                if rule.baseline is None:  # of one that was taken away nothing goes on
+                    yield rule

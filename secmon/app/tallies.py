@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.calendar import Span
@@ -86,15 +87,9 @@ class Tallies:
 
     def groups(self) -> Iterator[Group]:
         """Yield all groups."""
-        cursor = ""
-        while True:
-            query = RecordQuery(kind=GROUP, equals={"rule": (self.name,)}, limit=_PAGE, after=cursor)
-            page = self.house.records.find(self.access, query)
-            for document in page.documents:
-                yield _group(document.body)
-            cursor = page.cursor
-            if not cursor:
-                return
+        query = RecordQuery(kind=GROUP, equals={"rule": (self.name,)}, limit=_PAGE)
+        for document in every(self.house.records, self.access, query):
+            yield _group(document.body)
 
     def number(self) -> int:
         """Return how many groups there are."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from secmon.app import rulebook
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.errors import NotFoundError
 from secmon.model.access import Access, Scope
 from secmon.model.alert import Alert
@@ -176,8 +177,8 @@ def _kept(house: Installation, access: Access, identity: str) -> Body | None:
 def _latest(house: Installation, identity: str) -> Body | None:
     """Return what a suppression said last, as the rule book keeps it; no unit owns that."""
     query = RecordQuery(kind=rulebook.SUPPRESSION, equals={"id": (identity,)}, limit=_PAGE)
-    found = house.records.find(rulebook.KEEPER, query).documents
-    return max((document.body for document in found), key=lambda body: str(body["suppression.until"]), default=None)
+    said = (document.body for document in every(house.records, rulebook.KEEPER, query))
+    return max(said, key=lambda body: str(body["suppression.until"]), default=None)
 
 
 @dataclass(slots=True)

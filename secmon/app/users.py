@@ -14,6 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from secmon.app import audit
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
 from secmon.model.access import ROOT, Access, Principal, Role, Scope, job_access
 from secmon.model.event import format_time, parse_time
@@ -65,7 +66,7 @@ def invite_first(house: Installation) -> str | None:
     access = job_access("setup")
     if has_users(house, access):
         return None
-    for document in house.records.find(access, RecordQuery(kind="invitation")).documents:
+    for document in every(house.records, access, RecordQuery(kind="invitation")):
         house.records.delete(access, "invitation", document.id)
     token = secrets.token_urlsafe(32)
     expires = format_time(house.clock.now() + INVITATION_VALID)

@@ -9,6 +9,7 @@ from secmon.app.coverage_sheets import Head, latest_rows, load_head
 from secmon.app.fields_seen import blind_rules
 from secmon.app.folding import OVERFLOW_SHOWN, overflowed
 from secmon.app.installation import Installation, Source
+from secmon.app.paging import every
 from secmon.app.reached import kinds_here, without_source
 from secmon.errors import ConflictError
 from secmon.model.access import Access
@@ -243,7 +244,7 @@ def _settle(look: _Look, current: set[str], *, thoroughly: bool) -> int:
     open_states = tuple(state.value for state in AlertState if state is not AlertState.CLOSED)
     query = RecordQuery(kind=alerts.KIND, equals={"rule": rules, "state": open_states}, limit=_PAGE)
     changed = 0
-    for document in house.records.find(access, query).documents:
+    for document in every(house.records, access, query):
         alert = alerts.to_alert(document)
         if alert.id in current or not look.is_over(alert):
             continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from secmon.app import alerts, baselines, fields_seen
+from secmon.app import alerts, baselines, fields_seen, watching
 from secmon.app.coverage_writing import bring_forward
 from secmon.app.evaluate import evaluate
 from secmon.app.installation import Installation, Source
@@ -110,6 +110,21 @@ def test_a_source_that_speaks_again_closes_what_nobody_took_up(house: Installati
     (alert,) = found(house, SILENT.id)
     assert (alert.state, alert.close_reason) == (AlertState.CLOSED, CloseReason.UNKNOWN)
     assert (alert.history[-1].action, alert.history[-1].note) == ("settle", "情况已解除：来源已恢复送日志")
+
+
+def test_every_source_that_speaks_again_is_settled_however_many_there_are(
+    house: Installation, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_PAGE", 2)
+    names = [f"web{number}" for number in range(5)]
+    many = replace(house, sources={name: replace(house.sources["web"], name=name) for name in names})
+    go_on(many)
+    pass_time(many, clock, 64)
+    assert {one.state for one in found(many, SILENT.id)} == {AlertState.NEW}
+    for name in names:
+        deliver(many, 1, clock.moment, source=name)
+    go_on(many)
+    assert [one.state for one in found(many, SILENT.id)] == [AlertState.CLOSED] * 5
 
 
 def test_what_somebody_has_in_hand_is_theirs_to_close(house: Installation, clock: SetClock) -> None:

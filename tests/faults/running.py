@@ -19,6 +19,7 @@ from typing import Any
 
 from secmon.app import alerts, checkpoints
 from secmon.app.installation import Installation
+from secmon.app.paging import every
 from secmon.config import load_settings
 from secmon.model.access import job_access
 from secmon.model.event import Event
@@ -201,13 +202,7 @@ def _hits(house: Installation) -> Iterator[Any]:
 
 
 def _documents(house: Installation, kind: str) -> Iterator[Any]:
-    cursor = ""
-    while True:
-        page = house.records.find(ACCESS, RecordQuery(kind=kind, limit=500, after=cursor))
-        yield from page.documents
-        cursor = page.cursor
-        if not cursor:
-            return
+    return every(house.records, ACCESS, RecordQuery(kind=kind, limit=500))
 
 
 def _digest(rows: list[str]) -> str:
