@@ -17,12 +17,16 @@ def hits_by_rule(
     """Return rule id → hits for each of some batches, which are those that follow a mark."""
     counted: list[Counter[str]] = [Counter() for _ in batches]
     places: dict[bytes, list[tuple[int, int]]] = {}
+    replayed: set[str] = set()
     expected = 0
     for number, batch in enumerate(batches):
         if not batch.hits:
             continue
-        if is_replay(batch.generation):  # its events carry the ids that ingest would have given them
-            counted[number].update(hit.rule_id for hit in house.log.contents(access, batch).hits)
+        if is_replay(batch.generation):
+            # Its events carry the ids that ingest would have given them: they lie inside another batch.
+            hits = house.log.contents(access, batch).hits
+            counted[number].update(hit.rule_id for hit in hits)
+            replayed.update(hit.event_id for hit in hits)
             continue
         expected += batch.hits
         prefix = stream_prefix(batch.day, batch.source, batch.generation)
@@ -30,11 +34,13 @@ def hits_by_rule(
     for spans in places.values():
         spans.sort()
     while expected > 0:
-        hits, behind = house.log.hits_since(access, mark)
+        found, behind = house.log.hits_since(access, mark)
         if behind == mark:
             break
         mark = behind
-        for hit in hits:
+        for hit in found:
+            if hit.event_id in replayed:
+                continue
             identity = bytes.fromhex(hit.event_id)
             spans = places.get(identity[:8], [])
             at = bisect_right(spans, (offset_of_id(identity), len(batches))) - 1

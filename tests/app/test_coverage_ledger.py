@@ -22,6 +22,7 @@ from secmon.model.record import Body, Document
 from secmon.ports import Records
 from tests.app.coverages import HOUR, JOB, NOON, SHELL, SetClock, covered_house, deliver, look
 from tests.contracts.backends import remove_store
+from tests.contracts.builders import batch_of, event_at, hit_on
 
 
 @pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)])
@@ -140,6 +141,19 @@ def test_a_later_commit_into_a_span_that_nobody_saw_gives_a_row_for_its_hour(
     deliver(house, 1, NOON + 5 * HOUR)
     bring_forward(house, JOB)
     assert [row_of(house, hour)["state"] for hour in (4, 5, 6)] == ["not_run", "re_evaluated", "not_run"]
+    assert is_whole(house)
+
+
+def test_hits_of_a_replayed_record_count_once_though_it_lies_inside_another_batch(
+    house: Installation, clock: SetClock
+) -> None:
+    at = NOON + timedelta(minutes=5)
+    deliver(house, 1, at, hits=2, events=3)
+    letter = event_at(50, at)
+    replayed = batch_of([letter], hits=[hit_on(letter, rule=SHELL)], received_at=at)
+    house.log.commit(JOB, replace(replayed, generation="replay:50", offset_from=50, offset_to=60))
+    look(house, clock, hours=1, minutes=3)
+    assert (row_of(house, 0)["hits"], row_of(house, 0)["by_rule"]) == (3, {SHELL: 3})
     assert is_whole(house)
 
 
