@@ -144,12 +144,6 @@ def get_alert(house: Installation, access: Access, alert_id: str) -> Alert:
     return _shared(house, to_alert(_document(house, access, alert_id)), access)
 
 
-def keep_revision(house: Installation, access: Access, alert: Alert) -> None:
-    """Keep an alert as it stands, for documents that cite this revision; doing it twice changes nothing."""
-    document = replace(to_document(alert), kind=REVISION, id=f"{alert.id}:{alert.revision}", keys={"alert": alert.id})
-    house.records.create_all(access, [document])
-
-
 def get_revision(house: Installation, access: Access, alert_id: str, revision: int) -> Alert:
     """Return one alert as it stood at a revision, as far as the asker may see it.
 

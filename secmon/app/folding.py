@@ -14,6 +14,7 @@ from functools import partial
 from itertools import chain
 
 from secmon.app import alerts, retention, rulebook
+from secmon.app.alert_heads import bring, in_between
 from secmon.app.chains import HitReader, Touched, several
 from secmon.app.installation import Installation
 from secmon.app.paging import every
@@ -30,12 +31,11 @@ from secmon.sigma.sliding import counted, window_limit
 from secmon.triage.card import RuleCard, card_of
 from secmon.triage.content import Draft, merged, of_rule
 from secmon.triage.correlated import Correlated, lookahead, lookback, touched_range
-from secmon.triage.lifecycle import kept, raised, says_less, updated, withdrawn
+from secmon.triage.lifecycle import kept, raised, updated, withdrawn
 
 OVERFLOW = "overflow"
 OVERFLOW_SHOWN = timedelta(days=1)
 """For so long an overflow is shown as a state of the system."""
-_ATTEMPTS = 20
 _PAGE = 500
 
 
@@ -203,55 +203,38 @@ class Folding:
         now, by, names = self.house.clock.now(), self.access.principal.id, self.house.class_names
 
         def after(before: Alert | None) -> Alert:
+            self._require_last(before)
             if before is None:
                 return raised(card, draft, tick=self.number, at=now, by=by, names=names)
             found = content(before, card, draft)
             return updated(before, card, found, tick=self.number, at=now, by=by, names=names)
 
-        self._bring(draft.id, after)
+        self._count(*bring(self.house, self.access, draft.id, after))
 
     def _withdraw(self, rule: CorrelationRule, identity: str) -> None:
         """Withdraw an alert none of whose moments is left, if there is one and nothing but late events is the cause."""
         now, by = self.house.clock.now(), self.access.principal.id
 
         def after(before: Alert | None) -> Alert | None:
+            self._require_last(before)
             if before is None or before.withdrawn or before.rule_digest != rule.digest or self._is_robbed(before):
                 return before
             return withdrawn(before, tick=self.number, at=now, by=by)
 
-        self._bring(identity, after)
+        self._count(*bring(self.house, self.access, identity, after))
 
-    def _bring(self, identity: str, change: Callable[[Alert | None], Alert | None]) -> None:
-        """Change the head of an alert; an operator who acts meanwhile is not overrun.
+    def _require_last(self, alert: Alert | None) -> None:
+        """Give up where a later attempt was here already.
 
         Raises:
-            ConflictError: a later attempt was here already.
+            ConflictError: it was.
         """
-        for _ in range(_ATTEMPTS):
-            document = self.house.records.get(self.access, alerts.KIND, identity)
-            before = alerts.to_alert(document) if document else None
-            if before is not None and before.tick > self.number:
-                break
-            after = change(before)
-            if after is None or after is before:
-                return
-            try:
-                self._write(before, after, document.version if document else 0)
-            except ConflictError:
-                continue  # an operator acted between reading and writing: fold into what they left
-            self._count(before, after)
-            return
-        raise ConflictError("others change the alerts at the same moment", hint="the next tick tries again")
+        if alert is not None and alert.tick > self.number:
+            raise in_between()
 
-    def _write(self, before: Alert | None, after: Alert, version: int) -> None:
-        if before is None:
-            self.house.records.create(self.access, alerts.to_document(after))
+    def _count(self, before: Alert | None, after: Alert | None) -> None:
+        if after is None or after is before:
             return
-        if not before.withdrawn and says_less(before.content, after.content):
-            alerts.keep_revision(self.house, self.access, before)
-        self.house.records.replace(self.access, alerts.to_document(after, version))
-
-    def _count(self, before: Alert | None, after: Alert) -> None:
         if before is None:
             self.done.new += 1
         elif after.withdrawn:

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from secmon.app import alerts
+from secmon.app.alert_heads import Change, bring
 from secmon.app.installation import Installation
-from secmon.errors import ConflictError
 from secmon.model.access import Access
-from secmon.model.alert import AlertContent, UnitShare
+from secmon.model.alert import Alert, AlertContent, UnitShare
 from secmon.model.calendar import DAY_CLASS_ZH, HOURS_ZH, Slot, Span
 from secmon.model.event import Value
 from secmon.model.hit import Hit
@@ -19,7 +18,6 @@ from secmon.triage.card import card_of
 from secmon.triage.content import COUNT, Draft, of_rule
 from secmon.triage.lifecycle import raised, updated, withdrawn
 
-_ATTEMPTS = 20
 _SHOWN = 7
 
 
@@ -113,45 +111,33 @@ class Unusual:
         return f"{self._clock(at):%Y-%m-%d %H:%M}"
 
     def _withdraw(self, values: dict[str, Value], start: datetime) -> None:
-        """Take an alert back, if there is one: late events made ordinary what it told."""
+        """Take an alert back, if there is one under this very rule: late events made ordinary what it told."""
         now, by = self.house.clock.now(), self.access.principal.id
-        for _ in range(_ATTEMPTS):
-            document = self.house.records.get(self.access, alerts.KIND, alert_id(self.rule.id, values, start))
-            if document is None or (alert := alerts.to_alert(document)).withdrawn:
-                return
-            after = withdrawn(alert, tick=0, at=now, by=by)
-            try:
-                self.house.records.replace(self.access, alerts.to_document(after, document.version))
-            except ConflictError:
-                continue  # an operator acted between reading and writing
-            self.revised += 1
-            return
-        raise ConflictError("others change the alerts at the same moment", hint="the next tick tries again")
+
+        def after(before: Alert | None) -> Alert | None:
+            if before is None or before.withdrawn or before.rule_digest != self.rule.digest:
+                return before
+            return withdrawn(before, tick=0, at=now, by=by)
+
+        self._bring(alert_id(self.rule.id, values, start), after)
 
     def _fold(self, draft: Draft) -> None:
-        """Raise the alert of a draft, or bring it up to date; an operator who acts meanwhile is not overrun.
-
-        Raises:
-            ConflictError: others keep getting in between.
-        """
+        """Raise the alert of a draft, or bring it up to date."""
         card, now, by = card_of(self.rule), self.house.clock.now(), self.access.principal.id
-        for _ in range(_ATTEMPTS):
-            document = self.house.records.get(self.access, alerts.KIND, draft.id)
-            try:
-                if document is None:
-                    alert = raised(card, draft, tick=0, at=now, by=by, names=self.house.class_names)
-                    self.house.records.create(self.access, alerts.to_document(alert))
-                    self.new += 1
-                    return
-                before = alerts.to_alert(document)
-                after = updated(before, card, draft.content, tick=0, at=now, by=by, names=self.house.class_names)
-                if after is not before:
-                    self.house.records.replace(self.access, alerts.to_document(after, document.version))
-                    self.revised += 1
-            except ConflictError:
-                continue
-            return
-        raise ConflictError("others change the alerts at the same moment", hint="the next tick tries again")
+        names = self.house.class_names
+
+        def after(before: Alert | None) -> Alert:
+            if before is None:
+                return raised(card, draft, tick=0, at=now, by=by, names=names)
+            return updated(before, card, draft.content, tick=0, at=now, by=by, names=names)
+
+        self._bring(draft.id, after)
+
+    def _bring(self, identity: str, change: Change) -> None:
+        before, after = bring(self.house, self.access, identity, change)
+        if after is not before:
+            self.new += before is None
+            self.revised += before is not None
 
 
 def _class(slot: Slot) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from secmon.app import alerts, audit, baselines, tuning
+from secmon.app.alert_heads import bring
 from secmon.app.coverage_sheets import Head, latest_rows, load_head
 from secmon.app.fields_seen import blind_rules
 from secmon.app.folding import OVERFLOW_SHOWN, overflowed
@@ -42,7 +43,6 @@ from secmon.triage.sight import (
     window_cut,
 )
 
-_ATTEMPTS = 20
 _PAGE = 200
 _DAY = timedelta(days=1)
 _MOMENT = timedelta(seconds=1)
@@ -81,23 +81,15 @@ def report(house: Installation, access: Access, fact: Fact) -> bool:
         ConflictError: others keep changing it.
     """
     now, by, names = house.clock.now(), access.principal.id, house.class_names
-    for _ in range(_ATTEMPTS):
-        document = house.records.get(access, alerts.KIND, fact.alert_id)
-        try:
-            if document is None:
-                alert = raised(fact.card, draft_of(fact, None), tick=0, at=now, by=by, names=names)
-                house.records.create(access, alerts.to_document(alert))
-                return True
-            before = alerts.to_alert(document)
-            content = draft_of(fact, before).content
-            after = updated(before, fact.card, content, tick=0, at=now, by=by, names=names)
-            if after is before:
-                return False
-            house.records.replace(access, alerts.to_document(after, document.version))
-        except ConflictError:
-            continue  # an operator acted, or another daemon was faster
-        return True
-    raise ConflictError("others change the alerts at the same moment", hint="the next tick tries again")
+
+    def after(before: Alert | None) -> Alert:
+        draft = draft_of(fact, before)
+        if before is None:
+            return raised(fact.card, draft, tick=0, at=now, by=by, names=names)
+        return updated(before, fact.card, draft.content, tick=0, at=now, by=by, names=names)
+
+    old, new = bring(house, access, fact.alert_id, after)
+    return new is not old
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -161,6 +162,23 @@ def test_what_arrives_late_takes_a_flatline_back(house: Installation, tmp_path: 
     turn(house, START + 4 * DAY + 13 * HOUR)
     (alert,) = found(house, FLAT)
     assert (alert.content.count, alert.revision, alert.withdrawn) == (0, 2, True)
+    before = alerts.get_revision(house, OPERATOR, alert.id, 1)  # a document may cite it
+    assert (before.content.count, before.withdrawn) == (1, False)
+
+
+def test_an_alert_of_the_rule_as_it_was_is_not_withdrawn_by_the_rule_as_it_is(
+    house: Installation, tmp_path: Path
+) -> None:
+    turn(house, START)
+    take_in(house, tmp_path, usual_days(4), "a")
+    for minutes in range(0, 60, 10):
+        turn(house, START + 4 * DAY + 12 * HOUR + timedelta(minutes=minutes))
+    changed = tuple(replace(rule, digest="0" * 32) for rule in house.ruleset.baselines)
+    house = replace(house, ruleset=replace(house.ruleset, baselines=changed))
+    take_in(house, tmp_path, [request(96 + 10)], "b")
+    turn(house, START + 4 * DAY + 13 * HOUR)
+    (alert,) = found(house, FLAT)
+    assert not alert.withdrawn
 
 
 def test_after_an_outage_nothing_is_missing_until_the_delay_has_passed(house: Installation, tmp_path: Path) -> None:
