@@ -1,7 +1,8 @@
 """Detection beside other engines: the same lines, the same rules, one core, first pass, hits written out.
 
-    SECMON_CORPORA=… SECMON_PUBLIC_RULES=… python -m bench detect --rsigma PATH [--rounds N] [--events N] [--core N]
+    SECMON_CORPORA=… SECMON_PUBLIC_RULES=… python -m bench detect --rsigma PATH [--set windows|linux|web|cloud] …
 
+The events of Windows are real, each seen once; there are too few of the others, so they are varied (`bench.varied`).
 Every run is a process of its own on one core. Its
 CPU time (user + system) less that of a run over an empty file is what the events took: rules are loaded, and on our
 side taken from the warm cache, in both. Ours runs in several states: with an empty cache (`cold`, where loading is
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -35,12 +36,57 @@ from typing import Any
 import orjson
 import zstandard
 
+from bench import varied
 from bench.detect import read_rules
 
 _OTHERS = ("zircolite", "chainsaw", "hayabusa")  # many times slower than rsigma wherever that was measured
-_WINDOWS = re.compile(r"^\s+product:\s*['\"]?windows\b", re.MULTILINE | re.IGNORECASE)
 _LISTED = 4
+# Developers may have set these; where the program is installed it finds its modules compiled, and writes in blocks.
+_AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONUNBUFFERED": ""}
 _RUN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Rules and the events for them.
+
+    Args:
+        rules: what the log sources of its rules hold.
+        lines: corpora and a number → so many lines; all there are for 0.
+        count: how many it takes if nothing else is said.
+        pipeline: rsigma's for them.
+        place: fields by which events are told apart where hits differ.
+    """
+
+    rules: re.Pattern[str]
+    lines: Callable[[Path, int], Iterator[bytes]]
+    count: int
+    pipeline: tuple[str, ...] = ()
+    place: tuple[str, ...] = ("event.dataset", "event.module")
+
+
+def _sources(key: str, names: str) -> re.Pattern[str]:
+    return re.compile(rf"^\s+{key}:\s*['\"]?(?:{names})\b", re.MULTILINE | re.IGNORECASE)
+
+
+def _windows(corpora: Path, count: int) -> Iterator[bytes]:
+    """Yield real events, or so many of them from all over the file; line by line, for memory: see `split`."""
+    source = corpora / "windows" / "otrf-97k.jsonl.zst"
+    with zstandard.open(source, "rb") as stream:
+        step = max(1, sum(1 for _ in BufferedReader(stream)) // count) if count else 1
+    with zstandard.open(source, "rb") as stream:
+        yield from islice(BufferedReader(stream), 0, None, step)
+
+
+_VARIED = 60_000
+SETS: Mapping[str, Set] = {
+    "windows": Set(_sources("product", "windows"), _windows, 0, ("-p", "sysmon"), ("Channel", "EventID")),
+    "linux": Set(_sources("product", "linux"), varied.linux, _VARIED),
+    "web": Set(_sources("category", "webserver|proxy"), varied.web, _VARIED),
+    "cloud": Set(
+        _sources("product", "aws|azure|gcp|m365|okta|onelogin|github|bitbucket|kubernetes"), varied.cloud, _VARIED
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +136,7 @@ def run(command: Sequence[str], output: Path, core: int, environment: Mapping[st
             command,
             stdout=out,
             stderr=err,
-            env={**os.environ, **environment},
+            env={**os.environ, **_AS_INSTALLED, **environment},
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509  no thread runs here
         )
         _, status, usage = os.wait4(process.pid, 0)
@@ -106,28 +152,25 @@ class Comparison:
 
     Args:
         folder: a folder of its own.
-        rsigma: path of the program.
+        rsigma: the program, and what it is told about the rules.
         core: the core that all run on.
     """
 
-    def __init__(self, folder: Path, rsigma: str, core: int) -> None:
+    def __init__(self, folder: Path, rsigma: Sequence[str], core: int) -> None:
         self.rules, self.events, self.empty = folder / "rules", folder / "events.jsonl", folder / "empty.jsonl"
         self._folder, self._rsigma, self._core = folder, rsigma, core
         self.halves = folder / "half.jsonl", folder / "other.jsonl"
         self.series: dict[str, Series] = {}
 
-    def split(self, limit: int, source: Path) -> int:
-        """Write the events, or so many of them, and the two halves; return their number.
+    def split(self, lines: Iterable[bytes]) -> int:
+        """Write the events, and the two halves; return their number.
 
         Line by line: a process counts the memory of its parent as its own peak.
         """
-        with zstandard.open(source, "rb") as stream:
-            step = max(1, sum(1 for _ in BufferedReader(stream)) // limit) if limit else 1
         counts = [0, 0]
         with ExitStack() as stack:
             whole, *halves = (stack.enter_context(path.open("wb")) for path in (self.events, *self.halves))
-            stream = stack.enter_context(zstandard.open(source, "rb"))
-            for number, line in enumerate(islice(BufferedReader(stream), 0, None, step)):
+            for number, line in enumerate(lines):
                 which = number // _RUN % 2
                 counts[which] += 1
                 whole.write(line)
@@ -163,7 +206,8 @@ class Comparison:
         getattr(self.series[name], kept).append(taken)
 
     def _run_rsigma(self, events: Path, more: list[str]) -> Taken:
-        command = [self._rsigma, "engine", "eval", "-r", str(self.rules), "-p", "sysmon", "-e", f"@{events}", *more]
+        program, *given = self._rsigma
+        command = [program, "engine", "eval", "-r", str(self.rules), *given, "-e", f"@{events}", *more]
         return run(command, self._folder / "rsigma.jsonl", self._core, {})
 
     def _run_ours(self, events: Path) -> Taken:
@@ -191,11 +235,10 @@ class Match:
     rule_id: str
     event: bytes
 
-    @property
-    def place(self) -> str:
-        """The channel and event id."""
+    def place(self, fields: Iterable[str]) -> str:
+        """Return what some fields say of what log the event is."""
         event = orjson.loads(self.event)
-        return f"{event.get('Channel', '?')} {event.get('EventID', '?')}"
+        return " ".join(str(event[name]) for name in fields if name in event)
 
 
 def _name_of(event: object) -> bytes:
@@ -207,8 +250,8 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
         yield from map(orjson.loads, file)
 
 
-def report_hits(theirs: set[Match], ours: set[Match], names: Mapping[str, str]) -> None:
-    """Print the rules whose hits differ, and where those lie that only one engine has."""
+def report_hits(theirs: set[Match], ours: set[Match], names: Mapping[str, str], fields: Sequence[str]) -> None:
+    """Print the rules whose hits differ, and on events of which `fields` those lie that only one engine has."""
     rules = {match.rule_id for match in theirs ^ ours}
     print(f"\nhits: rsigma {len(theirs):,}, secmon {len(ours):,}, the same {len(theirs & ours):,}")
     print(f"rules whose hits differ: {len(rules)}")
@@ -216,7 +259,7 @@ def report_hits(theirs: set[Match], ours: set[Match], names: Mapping[str, str]) 
         counts = [sum(match.rule_id == rule_id for match in matches) for matches in (theirs, ours)]
         print(f"  {names.get(rule_id, rule_id)} ({rule_id}): rsigma {counts[0]}, secmon {counts[1]}")
         for who, only in (("rsigma", theirs - ours), ("secmon", ours - theirs)):
-            places = Counter(match.place for match in only if match.rule_id == rule_id)
+            places = Counter(match.place(fields) for match in only if match.rule_id == rule_id)
             if places:
                 listed = ", ".join(f"{place} × {count}" for place, count in places.most_common(_LISTED))
                 print(f"      only {who}: {listed}")
@@ -235,44 +278,47 @@ def report_speed(series: Iterable[Series]) -> None:
         )
 
 
-def prepare(comparison: Comparison, limit: int) -> tuple[int, dict[str, str]]:
-    """Write the Windows rules that we load, and the events; return the number of events and the names of rules."""
+def prepare(comparison: Comparison, chosen: Set, limit: int) -> tuple[int, dict[str, str]]:
+    """Write the rules of a set that we load, and the events; return the number of events and the names of rules."""
     public = Path(os.environ["SECMON_PUBLIC_RULES"])
     comparison.rules.mkdir()
-    chosen = [path for path in sorted(public.glob("rules*/**/*.yml")) if _WINDOWS.search(path.read_text("utf-8"))]
-    for number, path in enumerate(chosen):
+    paths = [path for path in sorted(public.glob("rules*/**/*.yml")) if chosen.rules.search(path.read_text("utf-8"))]
+    for number, path in enumerate(paths):
         shutil.copyfile(path, comparison.rules / f"{number:05}-{path.name}")
     ruleset = read_rules(comparison.rules, "*.yml", native=True)
     refused = {problem.path: problem for problem in ruleset.problems}
-    print(f"rules for Windows: {len(chosen):,}; secmon runs {len(ruleset.rules):,}, the others are left out:")
+    print(f"rules: {len(paths):,}; secmon runs {len(ruleset.rules):,}, the others are left out:")
     for name, problem in sorted(refused.items()):
         print(f"  {Path(name).name.partition('-')[2]}: {problem.problem}")
         Path(name).unlink(missing_ok=True)
-    source = Path(os.environ["SECMON_CORPORA"]) / "windows" / "otrf-97k.jsonl.zst"
-    return comparison.split(limit, source), {rule.id: rule.name for rule in ruleset.rules}
+    lines = chosen.lines(Path(os.environ["SECMON_CORPORA"]), limit or chosen.count)
+    return comparison.split(lines), {rule.id: rule.name for rule in ruleset.rules}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare."""
     options = argparse.ArgumentParser(prog="python -m bench detect", description=(__doc__ or "").splitlines()[0])
     options.add_argument("--rsigma", metavar="PATH", required=True, help="the program rsigma")
-    options.add_argument("--events", type=int, default=0, help="only so many events, from all over the file")
+    options.add_argument("--set", choices=list(SETS), default="windows", help="which rules, and the events for them")
+    options.add_argument("--events", type=int, default=0, help="only so many events")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     given = options.parse_args(arguments)
+    chosen = SETS[given.set]
     said = subprocess.run([given.rsigma, "--version"], capture_output=True, text=True, check=True)
     print(f"{said.stdout.splitlines()[0]}; secmon {version('secmon')}, Python {platform.python_version()}")
     for peer in _OTHERS:
         print(f"{peer}: {'installed' if shutil.which(peer) else 'not here'}, not measured")
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; all runs on core {given.core}")
     with tempfile.TemporaryDirectory(prefix="secmon-bench-") as name:
-        comparison = Comparison(Path(name), given.rsigma, given.core)
-        count, names = prepare(comparison, given.events)
+        comparison = Comparison(Path(name), (given.rsigma, *chosen.pipeline), given.core)
+        count, names = prepare(comparison, chosen, given.events)
         for _ in range(given.rounds):
             comparison.round()
-        print(f"\n{count:,} events, {comparison.events.stat().st_size / 1e6:.0f} MB, {given.rounds} rounds, medians")
+        size = comparison.events.stat().st_size
+        print(f"\n{given.set}: {count:,} events, {size / 1e6:.0f} MB, {given.rounds} rounds, medians")
         report_speed(comparison.series.values())
-        report_hits(*comparison.hits(), names)
+        report_hits(*comparison.hits(), names, chosen.place)
     print(f"load average {os.getloadavg()[0]:.1f}")
 
 

@@ -142,15 +142,16 @@ class SkimStation:
                 continue
             trials = found.candidates(lines[number])
             if trials:
-                self._try(frames.at(number), trials, finds)
+                self._try(frames, number, trials, finds)
             finds.events += 1
         return finds.worked()
 
-    def _try(self, frame: Frame, trials: Sequence[gate.Trial], finds: _Finds) -> None:
+    def _try(self, frames: "_Frames", number: int, trials: Sequence[gate.Trial], finds: _Finds) -> None:
         """Read a line that may satisfy some rules, and try them; whoever could skim it can read it."""
-        event = read_native(frame.raw)
-        if not isinstance(event, Dropped) and (rules := self._engine.decide(event, trials, len(frame.raw))):
-            finds.add(event, rules, frame)
+        line = frames.lines[number]
+        event = read_native(line)
+        if not isinstance(event, Dropped) and (rules := self._engine.decide(event, trials, len(line))):
+            finds.add(event, rules, frames.at(number))
 
     def _take(self, frame: Frame, key: Skimmed | None, finds: _Finds) -> None:
         """Read a line in full; keep its lane if there will be more of its kind."""
@@ -170,15 +171,15 @@ class _Frames:
         lines: its lines.
     """
 
-    __slots__ = ("_lines", "_offset", "_position", "_upto")
+    __slots__ = ("_offset", "_position", "_upto", "lines")
 
     def __init__(self, block: Lines, lines: Sequence[bytes]) -> None:
-        self._lines, self._position = lines, block.position
+        self.lines, self._position = lines, block.position
         self._offset, self._upto = block.position.offset, 0
 
     def at(self, number: int) -> Frame:
         """Return the frame of a line, counted from 0; numbers only grow."""
-        lines = self._lines
+        lines = self.lines
         self._offset += sum(map(len, lines[self._upto : number])) + number - self._upto
         self._upto = number
         at = number + 1

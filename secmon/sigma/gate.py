@@ -6,8 +6,9 @@ are chosen that stand in the fewest lines of a sample. A lane chooses when it is
 (`typical.py`), and anew, a few times, by its own lines, where too many of them get through.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Protocol
 
 import hyperscan
@@ -22,7 +23,9 @@ from secmon.sigma.tree import Node
 # A gate is made again at these numbers of lines if more than a share of them got through: not before reading those
 # has cost about what another choice costs, which grows with the number of texts.
 _AGAIN_AT = (48, 400, 4_000, 40_000)
-_LINES_FOR_A_TEXT = 4
+_LINES_FOR_A_TEXT = 1
+# So many texts chosen later are looked for in a scan of their own, or a quarter of all: cheaper than a database of all.
+_FEW_LATER = 64
 _OPEN_SHARE = 0.15
 # It must then let less than this share of what gets through now.
 _BETTER = 0.8
@@ -43,7 +46,6 @@ _GRAM = 4
 # fraction or an exponent, or is an integer that a float cannot hold.
 _NUMERIC = frozenset(b"0123456789.e+-")
 _FRACTION = rb'"\s*:\s*-?(?:[0-9]{16}|[0-9]{1,15}[.eE])'
-_FRACTIONS = Patterns((_FRACTION,), (1,), (hyperscan.HS_FLAG_SINGLEMATCH,))
 _MAX_DATABASES = 1_024
 
 
@@ -105,11 +107,18 @@ class Tools:
             found = self._scans[patterns] = self.compiler(patterns).scan
         return found
 
-    def holds_fraction(self, line: bytes) -> bool:
-        """Tell whether a line may hold a number that Sigma reads in another form than it is written in."""
-        found: list[int] = []
-        self.scan(_FRACTIONS)(line, _collect, 0, found)
-        return bool(found)
+
+@cache
+def _fractions() -> Callable[..., Any]:
+    """Return what scans for fractions: made here, for it is ours and needs no limits."""
+    return compiled(Patterns((_FRACTION,), (1,), (hyperscan.HS_FLAG_SINGLEMATCH,))).scan  # type: ignore[no-any-return]  # hyperscan has no types
+
+
+def _holds_fraction(line: bytes) -> bool:
+    """Tell whether a line may hold a number that Sigma reads in another form than it is written in."""
+    found: list[int] = []
+    _fractions()(line, _collect, 0, found)
+    return bool(found)
 
 
 class Trial:
@@ -153,15 +162,11 @@ class Gate:
     share: float
     seen: int = 0
 
-    def patterns(self) -> Patterns:
-        """Return the texts as patterns, numbered from 1 in their order."""
-        numbered = {number: text for number, text in enumerate(self.behind, start=1) if text != NOT_ASCII}
-        return Patterns(
-            expressions=tuple(numbered.values()),
-            ids=tuple(numbered),
-            flags=(_CASELESS,) * len(numbered),
-            literal=True,
-        )
+
+def _patterns(numbers: Mapping[bytes, int]) -> Patterns:
+    """Return numbered texts as patterns."""
+    found = {text: number for text, number in numbers.items() if text != NOT_ASCII}
+    return Patterns(tuple(found), tuple(found.values()), (_CASELESS,) * len(found), literal=True)
 
 
 def dumped(trials: Sequence[Trial], gate: Gate) -> bytes:
@@ -178,7 +183,7 @@ def loaded(data: bytes) -> tuple[tuple[str, ...], Gate]:
     return tuple(rules), Gate(tuple(always), behind, share, seen)
 
 
-def chosen(trials: Sequence[Trial], covers: Covers, lines: Lines, count: int) -> Gate:
+def chosen(trials: Sequence[Trial], covers: Covers, lines: Lines, count: int, kept: Gate | None = None) -> Gate:
     """Return the gate for some rules that lets the fewest lines of a sample through.
 
     Args:
@@ -186,20 +191,34 @@ def chosen(trials: Sequence[Trial], covers: Covers, lines: Lines, count: int) ->
         covers: finds the texts.
         lines: tells in which lines of the sample a text stands.
         count: number of its lines.
+        kept: a gate for the same rules: right for those that it tries on no line of the sample.
     """
     behind: dict[bytes, list[int]] = {}
     always: list[int] = []
     open_lines = 0
-    for place, trial in enumerate(trials):
-        found = covers.of(trial.tree, lines)
+    places = set(range(len(trials))) if kept is None else _tried(kept, lines)
+    for place in places:
+        found = covers.of(trials[place].tree, lines)
         if found is None or found.lines.bit_count() > _USELESS * count:
             always.append(place)
             continue
         open_lines |= found.lines
         for text in found.texts:
             behind.setdefault(text, []).append(place)
+    for text, others in kept.behind.items() if kept else ():
+        if rest := [place for place in others if place not in places]:
+            behind.setdefault(text, []).extend(rest)
     ordered = {text: tuple(behind[text]) for text in sorted(behind)}
-    return Gate(tuple(always), ordered, open_lines.bit_count() / max(1, count))
+    return Gate(tuple(sorted(always)), ordered, open_lines.bit_count() / max(1, count))
+
+
+def _tried(gate: Gate, lines: Lines) -> set[int]:
+    """Return the places of rules that a gate tries on some line of a sample."""
+    tried = set(gate.always)
+    for text, places in gate.behind.items():
+        if lines(text):
+            tried.update(places)
+    return tried
 
 
 class Lane:
@@ -216,10 +235,13 @@ class Lane:
         "_always",
         "_behind",
         "_beyond_ascii",
+        "_first",
         "_gate",
         "_is_numeric",
+        "_later",
         "_name",
         "_next",
+        "_numbers",
         "_opened",
         "_sample",
         "_scan",
@@ -235,6 +257,9 @@ class Lane:
         self._tools, self._name = tools, name
         self._gate: Gate | None = None
         self._scan: Callable[..., Any] = _find_nothing
+        self._later: Callable[..., Any] | None = None
+        self._first: dict[bytes, int] = {}
+        self._numbers: dict[bytes, int] = {}
         self._always: tuple[Trial, ...] = self.trials
         self._behind: list[tuple[int, ...]] = []
         self._beyond_ascii, self._is_numeric = 0, False
@@ -259,19 +284,20 @@ class Lane:
             self._learn(line)
         found: list[int] = []
         self._scan(line, _collect, 0, found)  # by position: names cost more than the scan of a short line
+        if self._later is not None:
+            self._later(line, _collect, 0, found)
         if self._beyond_ascii and not line.isascii():
             found.append(self._beyond_ascii)
+        if self._is_numeric and _holds_fraction(line):
+            self._opened += bool(found)
+            return self.trials
         if not found:
-            if self._is_numeric and self._tools.holds_fraction(line):
-                return self.trials
+            return self._always
+        behind = self._behind
+        places = set(behind[0]).union(*[behind[number] for number in found])
+        if len(places) == len(behind[0]):  # nothing but texts that other ones replace
             return self._always
         self._opened += 1
-        if self._is_numeric and self._tools.holds_fraction(line):
-            return self.trials
-        behind = self._behind
-        places = set(behind[0])
-        for number in found:
-            places.update(behind[number])
         trials = self.trials
         return [trials[place] for place in sorted(places)]
 
@@ -295,7 +321,7 @@ class Lane:
     def _choose(self, seen: int) -> None:
         """Choose the gate by the sample, and use it if it is better than what there is."""
         sample = Sample(self._sample[:_SAMPLE]) if seen else self._tools.sample
-        gate = replace(chosen(self.trials, self._tools.covers, sample.lines, sample.count), seen=seen)
+        gate = replace(chosen(self.trials, self._tools.covers, sample.lines, sample.count, self._gate), seen=seen)
         if self._gate is None or gate.share <= _BETTER * self._opened / (seen - self._since):
             self._use(gate)
             self._since = seen
@@ -307,13 +333,24 @@ class Lane:
     def _use(self, gate: Gate) -> None:
         self._gate = gate
         self._always = tuple(self.trials[place] for place in gate.always)
-        self._behind = [gate.always, *gate.behind.values()]
+        self._look_for(gate.behind)
+        self._behind = [gate.always, *(gate.behind.get(text, ()) for text in self._numbers)]
         self._opened = 0
-        self._beyond_ascii = [*gate.behind].index(NOT_ASCII) + 1 if NOT_ASCII in gate.behind else 0
+        self._beyond_ascii = self._numbers.get(NOT_ASCII, 0)
         self._is_numeric = any(map(_NUMERIC.issuperset, gate.behind))
-        self._scan = self._tools.scan(gate.patterns())
         least = _LINES_FOR_A_TEXT * len(gate.behind)
         self._next = sorted({max(at, least) for at in _AGAIN_AT if at > gate.seen})
+
+    def _look_for(self, texts: Collection[bytes]) -> None:
+        """Scan for some texts: for few new ones beside the old, of which some may be of no use any more."""
+        later = [text for text in texts if text not in self._first]
+        if not self._first or len(later) > max(_FEW_LATER, len(texts) // 4):
+            self._first = {text: number for number, text in enumerate(texts, start=1)}
+            self._scan = self._tools.scan(_patterns(self._first))
+            later = []
+        numbers = {text: number for number, text in enumerate(later, start=len(self._first) + 1)}
+        self._later = self._tools.scan(_patterns(numbers)) if later else None
+        self._numbers = self._first | numbers
 
 
 def _find_nothing(*_: object) -> None:

@@ -22,6 +22,9 @@ _DIGEST_BYTES = 32
 _HEAD_BYTES = len(_MAGIC) + _DIGEST_BYTES
 _OTHERS_MAY_WRITE = 0o022
 _STALE_S = 3600
+# The folder is looked through at the first file that is put, and after so many or so many bytes: by as much it may
+# outgrow its bounds.
+_TIDY_FILES, _TIDY_BYTES = 64, 16 << 20
 _USED_EVERY_S = 86_400
 
 _log = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ class CacheFolder:
 
     def __init__(self, folder: Path, key: bytes = b"") -> None:
         self._folder, self._key = folder, key
+        self._files, self._bytes = _TIDY_FILES, 0
 
     def get(self, name: str) -> bytes | None:
         """Return what was put there under this name, None if there is nothing to rely on."""
@@ -66,7 +70,10 @@ class CacheFolder:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_MAGIC + self._digest(name, content) + content)
             fresh.replace(self._folder / name)
-            self._tidy()
+            if self._files >= _TIDY_FILES or self._bytes >= _TIDY_BYTES:
+                self._tidy()
+                self._files = self._bytes = 0
+            self._files, self._bytes = self._files + 1, self._bytes + len(content)
         except OSError:
             with suppress(OSError):
                 fresh.unlink()

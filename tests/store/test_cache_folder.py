@@ -66,6 +66,7 @@ def test_a_link_or_a_pipe_does_not_count(folder: Path) -> None:
 
 def test_the_oldest_go_when_there_are_too_many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "MAX_FILES", 3)
+    monkeypatch.setattr(cache, "_TIDY_FILES", 1)
     kept = CacheFolder(folder, KEY)
     for number, name in enumerate(("two", "three", "four", "five")):
         for path in folder.iterdir():
@@ -79,6 +80,15 @@ def test_the_oldest_go_when_they_are_too_large(folder: Path, monkeypatch: pytest
     os.utime(folder / "one", (1, 1))
     CacheFolder(folder, KEY).put("two", b"x" * 900)
     assert [path.name for path in folder.iterdir()] == ["two"]
+
+
+def test_a_long_run_keeps_the_folder_within_bounds_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MAX_BYTES", 1000)
+    monkeypatch.setattr(cache, "_TIDY_BYTES", 900)
+    kept = CacheFolder(folder, KEY)
+    for number in range(20):
+        kept.put(f"{number}", b"x" * 300)
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 1000 + 900 + 300
 
 
 def test_what_a_killed_process_left_goes_after_an_hour(folder: Path) -> None:
