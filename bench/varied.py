@@ -25,6 +25,7 @@ from secmon.pipeline import Lane, parse_frames
 Event = dict[str, Any]
 Events = Iterator[Event]
 
+SEED = 2026
 _START = datetime(2026, 9, 1, tzinfo=UTC)
 _PEOPLE = (
     "zhang.san",
@@ -63,7 +64,7 @@ _VARIABLE = re.compile(
 _KEPT = frozenset({"event.dataset", "event.module", "event.code", "type", "eventName", "eventSource", "operationName"})
 
 
-class _Variation:
+class Variation:
     """Draws what differs from event to event.
 
     Args:
@@ -114,10 +115,10 @@ class _Variation:
         return f"/{'/'.join(parts)}/{self._random.randrange(100_000)}"
 
 
-def varied(seeds: list[Event], count: int, *, change: Callable[[Event, "_Variation", Random], None]) -> Iterator[bytes]:
+def varied(seeds: list[Event], count: int, *, change: Callable[[Event, "Variation", Random], None]) -> Iterator[bytes]:
     """Yield so many lines: the real events in turns, each varied."""
-    random = Random(2026)  # noqa: S311  repeatable
-    variation = _Variation(random)
+    random = Random(SEED)  # noqa: S311  repeatable
+    variation = Variation(random)
     for seed, _ in zip(cycle(seeds), range(count), strict=False):
         event = variation.of(seed)
         change(event, variation, random)
@@ -185,7 +186,7 @@ def _request(found: re.Match[str], number: int) -> Event:
     return {"event.dataset": "nginx.access", "cs-uri": found["uri"], "cs-user-agent": found["agent"], **names}
 
 
-def _other_address(event: Event, variation: _Variation, random: Random) -> None:
+def _other_address(event: Event, variation: Variation, random: Random) -> None:
     """Ask for another address nine times of ten, as visitors do; the attacks stay with the others."""
     name = "c-uri" if "c-uri" in event else "cs-uri"
     if random.random() < _USUAL:
@@ -204,7 +205,7 @@ def linux(corpora: Path, count: int) -> Iterator[bytes]:
     syslog = _parsed([line for line in logs if _SYSLOG.match(line)])
     records = [_audit_record(line) for line in logs if line.startswith("type=")]
     processes = [_process(command) for command in _COMMANDS]
-    random = Random(2026)  # noqa: S311  repeatable
+    random = Random(SEED)  # noqa: S311  repeatable
     seeds = [random.choice(random.choices((syslog, records, processes), (5, 2, 3))[0]) for _ in range(4_000)]
     return varied(seeds, count, change=_other_process)
 
@@ -242,7 +243,7 @@ def _process(command: str) -> Event:
     }
 
 
-def _other_process(event: Event, variation: _Variation, random: Random) -> None:
+def _other_process(event: Event, variation: Variation, random: Random) -> None:
     """Give a process a user, a folder and an argument of its own."""
     if "CommandLine" in event:
         person = variation.person()
@@ -280,14 +281,14 @@ _COMMANDS = (
 )
 
 
-def _other_id(event: Event, _variation: _Variation, random: Random) -> None:
+def _other_id(event: Event, _variation: Variation, random: Random) -> None:
     """Give an event an identifier of its own: some of the real ones hold nothing else that could vary."""
     event["id_of_event"] = f"{random.getrandbits(96):024x}"
 
 
 def _mixed(seeds: list[Event]) -> list[Event]:
     mixed = list(seeds)
-    Random(2026).shuffle(mixed)  # noqa: S311  repeatable
+    Random(SEED).shuffle(mixed)  # noqa: S311  repeatable
     return mixed
 
 

@@ -37,7 +37,7 @@ def test_speed_is_what_the_events_took_beyond_loading(capsys: pytest.CaptureFixt
 def test_differences_are_told_by_rule_and_place(capsys: pytest.CaptureFixture[str]) -> None:
     sysmon, audit = b'{"Channel":"Sysmon","EventID":1}', b'{"Channel":"Security","EventID":4688}'
     both = Match("a", sysmon)
-    report_hits({both}, {both, Match("a", audit), Match("b", audit)}, {"a": "Rule A"})
+    report_hits({both}, {both, Match("a", audit), Match("b", audit)}, {"a": "Rule A"}, ("Channel", "EventID"))
     said = capsys.readouterr().out
     assert "rsigma 1, secmon 3, the same 1\nrules whose hits differ: 2" in said
     assert "Rule A (a): rsigma 1, secmon 2" in said
