@@ -81,7 +81,7 @@ def batches(count: int, size: int) -> list[Batch]:
         if dice.random() < HIT_SHARE:
             hits.append(_hit(event, at))
         if len(stored) == size:
-            made.append(_batch(len(made) + 1, stored, hits))
+            made.append(batch_of(len(made) + 1, stored, hits))
             stored, hits = [], []
     return made
 
@@ -104,7 +104,8 @@ def _hit(event: Event, at: datetime) -> Hit:
     )
 
 
-def _batch(number: int, stored: list[StoredEvent], hits: list[Hit]) -> Batch:
+def batch_of(number: int, stored: list[StoredEvent], hits: list[Hit]) -> Batch:
+    """Return the batch of a number."""
     return Batch(
         source="web",
         generation="ab" * 32,

@@ -16,6 +16,8 @@ from secmon.model.ids import alert_id, event_id, stream_prefix, window_start
 DAY = date(2026, 11, 21)
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 GENERATION = "ab" * 32
+KEY, OTHER_KEY = "1f" * 8, "2e" * 8
+"""Keys of correlations, as `model.ids.key_id` makes them."""
 ROOT_ACCESS = Access(Principal("job:test", frozenset(Role)), Scope())
 
 
@@ -80,6 +82,11 @@ def hit_on(event: Event, *, rule: str = "rule-a", level: Level = Level.HIGH, **m
         "asset_id": event.get("asset.id"),
     }
     return Hit(**{**values, **more})
+
+
+def silent_on(event: Event, **more: Any) -> Hit:
+    """Return a hit of a rule that only serves correlations: it belongs to no alert."""
+    return hit_on(event, **{"alert_id": None, "keys": (KEY,), **more})
 
 
 def finding_in(event: Event, *, data_class: str = "cn_id18", path: str = "message", **more: Any) -> EventFinding:

@@ -14,7 +14,19 @@ from secmon.model.hit import Hit, Level, Minor
 from secmon.model.questions import FindingQuery, HitQuery
 from secmon.ports import EventLog
 from tests.contracts.backends import empty_store
-from tests.contracts.builders import DAY, NOON, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on, identity
+from tests.contracts.builders import (
+    DAY,
+    KEY,
+    NOON,
+    OTHER_KEY,
+    ROOT_ACCESS,
+    batch_of,
+    event_at,
+    finding_in,
+    hit_on,
+    identity,
+    silent_on,
+)
 from tests.contracts.oracle import ACCESS_UNITS, event_lists
 
 NEXT_DAY = DAY + timedelta(days=1)
@@ -63,10 +75,13 @@ def test_hits_are_filtered_and_sorted(
     backend: str, events: list[Event], units: frozenset[str] | None, data: st.DataObject
 ) -> None:
     rules = st.lists(st.sampled_from(["rule-a", "rule-b", "rule-c"]), unique=True, min_size=1, max_size=3)
-    keys = st.lists(st.sampled_from(["k1", "k2"]), unique=True).map(tuple)
+    keys = st.lists(st.sampled_from([KEY, OTHER_KEY]), unique=True).map(tuple)
+    silent = st.booleans()
     quiet = st.sampled_from([None, None, "exception-a", "exception-b"])
     hits = [
-        hit_on(event, rule=rule, keys=data.draw(keys), suppressed_by=data.draw(quiet))
+        (silent_on if data.draw(silent) else hit_on)(
+            event, rule=rule, keys=data.draw(keys), suppressed_by=data.draw(quiet)
+        )
         for event in events
         for rule in data.draw(rules, label="rules of an event")
     ]
@@ -75,7 +90,7 @@ def test_hits_are_filtered_and_sorted(
         until=data.draw(st.sampled_from([None, None, NOON, NOON + timedelta(seconds=1)])),
         rule_ids=data.draw(st.sampled_from([(), (), ("rule-a",), ("rule-a", "rule-c"), ("nobody",)])),
         alert_id=data.draw(st.sampled_from(["", "", "", "\ud800", *(hit.alert_id or "" for hit in hits[:3])])),
-        keys=data.draw(st.sampled_from([(), (), ("k1",), ("k1", "k2"), ("none",), ("k2", "none", "\ud800")])),
+        keys=data.draw(st.sampled_from([(), (), (KEY,), (KEY, OTHER_KEY), ("none",), (OTHER_KEY, "none", "\ud800")])),
         asset_id=data.draw(st.sampled_from(["", "", "", "jwxt", "none"])),
         suppressed=data.draw(st.sampled_from([None, None, True, False])),
         suppressed_by=data.draw(st.sampled_from(["", "", "", "exception-a", "none", "\ud800"])),

@@ -162,8 +162,11 @@ def scanned(query: EventQuery, fields: Sequence[str]) -> tuple[str, ...]:
 
 
 def hit_conditions(query: HitQuery) -> list[Query]:
-    """Return the conditions of a query over hits."""
-    found = [_span("at", query.since, query.until)]
+    """Return the conditions of a query over hits; a pack meets them if a hit in it may (`packs`)."""
+    found = [_span("at", None, query.until)]
+    if query.since is not None:
+        ends: list[Query] = [_span(name, query.since, None) for name in ("at", "last")]
+        found.append({"bool": {"should": ends, "minimum_should_match": 1}})
     if query.rule_ids:
         found.append(_terms("rule", query.rule_ids))
     if query.keys:

@@ -117,6 +117,11 @@ def event_of(source: Source) -> Event:
     return source
 
 
+def hit_id(hit: Hit) -> str:
+    """Return the `_id` of a hit that has a document of its own."""
+    return hit.event_id + _mark(hit.rule_id.encode())
+
+
 def hit_item(hit: Hit) -> Item:
     """Return a hit's document.
 
@@ -131,7 +136,7 @@ def hit_item(hit: Hit) -> Item:
             "signature": hit.signature,
         },
     }  # fmt: skip
-    return Item(hit.event_id + _mark(hit.rule_id.encode()), _HEAD, _tail(document))
+    return Item(hit_id(hit), _HEAD, _tail(document))
 
 
 def hit_of(source: Source) -> Hit:

@@ -13,11 +13,11 @@ from secmon.model.event import Event
 from secmon.model.hit import Hit
 from secmon.model.questions import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.model.search import Budget, Survey
-from secmon.store.elasticsearch import integrity, replay, searching, tally
+from secmon.store.elasticsearch import integrity, packs, replay, searching, tally
 from secmon.store.elasticsearch.asking import finding_conditions, hit_conditions, ids_condition, scanned
 from secmon.store.elasticsearch.batches import PAGE, Batches
 from secmon.store.elasticsearch.bulk import BulkWriter
-from secmon.store.elasticsearch.encode import event_of, finding_of, hit_of, is_event_id, is_storable
+from secmon.store.elasticsearch.encode import event_of, finding_of, is_event_id, is_storable
 from secmon.store.elasticsearch.gateway import WRITING, ElasticsearchSettings, Gateway
 from secmon.store.elasticsearch.naming import partition_name
 from secmon.store.elasticsearch.snapshot import Source, Views
@@ -142,7 +142,7 @@ class ElasticsearchEventLog:
         walk = self._views.walk("hits", access.scope, hit_conditions(query), _HIT_ORDER, limit=limit)
         if query.upto:
             walk = self._before(walk, _commit_of(query.upto))
-        return islice(map(hit_of, walk), query.limit)
+        return islice(packs.in_order(walk, packs.by_time, packs.Wanted.of(query, access.scope)), query.limit)
 
     def _before(self, walk: Iterator[Source], upto: int) -> Iterator[Source]:
         """Yield the hits of batches that were committed up to a place in the order of commits."""
@@ -173,11 +173,12 @@ class ElasticsearchEventLog:
             return [], mark
         order = {commit.token: place for place, commit in enumerate(commits) if commit.hits}
         found = [
-            (order[source["batch"]], hit_of(source))
+            (order[source["batch"]], hit)
             for tokens in _pieces(list(order), PAGE)
             for source in self._views.walk("hits", access.scope, [{"terms": {"batch": tokens}}], _HIT_ORDER)
+            for hit in packs.hits_of(source)
         ]
-        found.sort(key=lambda pair: pair[0])
+        found.sort(key=lambda pair: (pair[0], *packs.by_time(pair[1])))
         return [hit for _, hit in found], str(commits[-1].seq_no)
 
     def commits(self, access: Access, *, after: str = "", upto: str = "") -> Iterator[tuple[BatchRow, str]]:

@@ -2,32 +2,33 @@
 
 import heapq
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, product
 from typing import Final
 
 from secmon.model.access import ROOT, Scope
 from secmon.model.batch import Partition
+from secmon.model.hit import Hit
 from secmon.store.canonical import event_line, finding_line, hit_line, set_digest
 from secmon.store.elasticsearch.asking import Query
 from secmon.store.elasticsearch.batches import Batches
-from secmon.store.elasticsearch.encode import event_of, finding_of, hit_of, to_datetime
+from secmon.store.elasticsearch.encode import event_of, finding_of, to_datetime
 from secmon.store.elasticsearch.failures import NOT_FOUND
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName
+from secmon.store.elasticsearch.packs import HOW_MANY, by_event, in_order
 from secmon.store.elasticsearch.snapshot import Snapshot, Source, Views
 
 _MAX_PROBLEMS: Final = 20
 _TOKEN: Final[dict[Kind, str]] = {"events": "store.batch", "hits": "batch", "findings": "batch"}
-_TIME: Final[dict[Kind, str]] = {"events": "store.time", "hits": "at", "findings": "at"}
+# The earliest time of a document, and the latest of those that hold more than one.
+_TIMES: Final[dict[Kind, tuple[str, ...]]] = {"events": ("store.time",), "hits": ("at", "last"), "findings": ("at",)}
 
 
 def digest(views: Views, scope: Scope) -> dict[str, str]:
     """Return SHA-256 (hex) of the sorted sets "events", "hits" and "findings"."""
     return {
         "events": set_digest(_event_lines(views, scope)),
-        "hits": set_digest(
-            hit_line(hit_of(source)) for source in views.walk("hits", scope, [], ({"event": "asc"}, {"rule": "asc"}))
-        ),
+        "hits": set_digest(map(hit_line, _hits_by_event(views, scope))),
         "findings": set_digest(_finding_lines(views, scope)),
     }
 
@@ -37,6 +38,10 @@ def _event_lines(views: Views, scope: Scope) -> Iterator[bytes]:
         own = source["store"]["digest"]
         event = event_of(source)
         yield event_line(str(event["event.id"]), own, event)
+
+
+def _hits_by_event(views: Views, scope: Scope) -> Iterator[Hit]:
+    return in_order(views.walk("hits", scope, [], ({"event": "asc"}, {"rule": "asc"})), by_event)
 
 
 def _finding_lines(views: Views, scope: Scope) -> Iterator[bytes]:
@@ -59,12 +64,11 @@ def _partition(gateway: Gateway, name: PartitionName, snapshots: tuple[Snapshot,
     times: list[int] = []
     for snapshot in snapshots:
         mine: Query = {"term": {"_index": gateway.names.index(snapshot.kind, name)}}
-        field = _TIME[snapshot.kind]
+        counts[snapshot.kind] = _count(snapshot, [mine])
         # Sort values are exact; aggregations count in doubles.
-        for order in ("asc", "desc"):
-            body: Source = {"size": 1, "sort": [{field: order}], "_source": False, "track_total_hits": True}
-            answer = snapshot.search(ROOT, [mine], body)
-            counts[snapshot.kind] = answer["hits"].get("total", {"value": 0})["value"]
+        for field, order in product(_TIMES[snapshot.kind], ("asc", "desc")):
+            body: Source = {"size": 1, "sort": [{field: order}], "_source": False}
+            answer = snapshot.search(ROOT, [mine, {"exists": {"field": field}}], body)
             times += [hit["sort"][0] for hit in answer["hits"]["hits"]]
     return Partition(
         day=name.day,
@@ -76,6 +80,16 @@ def _partition(gateway: Gateway, name: PartitionName, snapshots: tuple[Snapshot,
         last=to_datetime(max(times)) if times else None,
         bytes=sum(_bytes(gateway, gateway.names.index(kind, name)) for kind in KINDS),
     )
+
+
+def _count(snapshot: Snapshot, conditions: list[Query]) -> int:
+    """Return how many events, hits or findings there are."""
+    body: Source = {"size": 0, "track_total_hits": True}
+    answer = snapshot.search(ROOT, conditions, body | ({"aggs": {"n": HOW_MANY}} if snapshot.kind == "hits" else {}))
+    if "aggregations" in answer:
+        return int(answer["aggregations"]["n"]["value"])
+    count: int = answer["hits"].get("total", {"value": 0})["value"]
+    return count
 
 
 def _bytes(gateway: Gateway, index: str) -> int:
@@ -117,11 +131,14 @@ def _health(gateway: Gateway) -> list[str]:
 def _accounting(views: Views, kind: Kind, said: dict[str, int], places: dict[str, str], *, deep: bool) -> list[str]:
     with views.take(kind) as snapshot:
         if not deep:
-            answer = snapshot.search(ROOT, [], {"size": 0, "track_total_hits": True})
-            there, accounted = answer["hits"]["total"]["value"], sum(said.values())
+            there, accounted = _count(snapshot, []), sum(said.values())
             return [] if there == accounted else [f"{kind}: {accounted} are accounted for, {there} are there"]
         sources = [{"token": {"terms": {"field": _TOKEN[kind]}}}]
-        counted = {bucket["key"]["token"]: bucket["doc_count"] for bucket in snapshot.buckets(ROOT, [], sources)}
+        more: Source = {"aggs": {"n": HOW_MANY}} if kind == "hits" else {}
+        counted = {
+            bucket["key"]["token"]: int(bucket["n"]["value"]) if more else bucket["doc_count"]
+            for bucket in snapshot.buckets(ROOT, [], sources, **more)
+        }
     # A batch that was committed or dropped between the two looks is no problem; it is told at the next look.
     tokens = heapq.merge(sorted(said), sorted(counted))
     found = []

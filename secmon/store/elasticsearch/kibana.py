@@ -34,7 +34,7 @@ SEARCHES: Final[Sequence[tuple[str, str, str, tuple[str, ...], str]]] = (
      "http.response.status_code.number >= 500"),
     ("personal-data", "含个人信息的事件", "events", ("data.classes", "data.level", "asset.id", "unit.id"),
      "data.classes : *"),
-    ("hits", "规则命中", "hits", ("time", "rule", "unit", "asset", "event"), ""),
+    ("hits", "规则命中", "hits", ("time", "rule", "unit", "asset", "event"), "not count : *"),
     ("findings", "敏感数据发现", "findings", ("time", "class", "unit", "asset", "event"), ""),
     ("alerts", "告警文档", "records", ("id", "version", "units"), 'kind : "alert"'),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from secmon.store.elasticsearch.naming import KINDS, Kind, Names
 
 Json = dict[str, Any]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a template changes; stands in each index's `_meta`."""
 
 _WORD: Json = {"type": "keyword"}
@@ -87,6 +87,8 @@ _HITS = _mapping(
     {
         "at": {"type": "long"}, "event": _WORD, "rule": _WORD, "alert": _WORD, "keys": _WORD, "unit": _WORD,
         "asset": _WORD, "suppressed": _WORD, "batch": _WORD, "hit": _NOT_INDEXED,
+        # Of packs: the end of their span, how many hits they hold, their last event, the hits.
+        "last": {"type": "long"}, "count": {"type": "long"}, "last_event": _WORD, "pack": _NOT_INDEXED,
     }
 )  # fmt: skip
 _FINDINGS = _mapping(

@@ -8,9 +8,10 @@ import orjson
 from secmon.errors import NotFoundError, StoreError
 from secmon.model.batch import Batch, BatchRow, StoredEvent
 from secmon.store.elasticsearch.batches import PAGE, Batches, Source
-from secmon.store.elasticsearch.encode import event_of, finding_of, hit_of
+from secmon.store.elasticsearch.encode import event_of, finding_of
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.naming import Kind, PartitionName
+from secmon.store.elasticsearch.packs import hits_of, size_of
 from secmon.store.replay import batch_again, stored_event
 
 _TOKEN: Final[dict[Kind, str]] = {"events": "store.batch", "hits": "batch", "findings": "batch"}
@@ -37,7 +38,8 @@ def contents(gateway: Gateway, batches: Batches, row: BatchRow) -> Batch:
     found: dict[Kind, list[Source]] = {}
     for kind in _ORDER:
         found[kind] = list(_documents(gateway, kind, partition, source["token"])) if source["new"][kind] else []
-        if len(found[kind]) != source["new"][kind]:
+        there = sum(map(size_of, found[kind])) if kind == "hits" else len(found[kind])
+        if there != source["new"][kind]:
             raise StoreError(
                 "{kind} of a batch are missing",
                 where=row.source,
@@ -47,7 +49,7 @@ def contents(gateway: Gateway, batches: Batches, row: BatchRow) -> Batch:
     return batch_again(
         row,
         [_event(one) for one in found["events"]],
-        [hit_of(one) for one in found["hits"]],
+        [hit for one in found["hits"] for hit in hits_of(one)],
         [finding_of(one) for one in found["findings"]],
     )
 

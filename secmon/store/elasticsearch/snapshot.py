@@ -18,7 +18,8 @@ from secmon.store.elasticsearch.naming import Kind
 Source = dict[str, Any]
 
 FIRST_PAGE: Final = 100
-MAX_PAGE: Final = 2_000
+MAX_PAGES: Final[dict[Kind, int]] = {"events": 2_000, "hits": 500, "findings": 2_000}
+"""Packs of hits may follow on single ones: a page of nothing but packs still has to be held."""
 BUCKETS: Final = 1_000
 KEEP_ALIVE: Final = "5m"
 # The words are for searching only; they are as long as the event itself.
@@ -81,12 +82,21 @@ class Snapshot:
             self.pit = answer["pit_id"]
         return answer
 
-    def buckets(self, scope: Scope, conditions: Sequence[Query], sources: Sequence[Source]) -> Iterator[Source]:
-        """Yield all buckets of a composite aggregation, a page at a time: nothing is cut off."""
+    def buckets(
+        self, scope: Scope, conditions: Sequence[Query], sources: Sequence[Source], **more: Any
+    ) -> Iterator[Source]:
+        """Yield all buckets of a composite aggregation, a page at a time: nothing is cut off.
+
+        Args:
+            scope: whose documents.
+            conditions: what they meet.
+            sources: of the aggregation.
+            more: what is aggregated in each bucket: `aggs={…}`.
+        """
         after: Source = {}
         while True:
             composite: Source = {"composite": {"size": BUCKETS, "sources": list(sources), **after}}
-            answer = self.search(scope, conditions, {"size": 0, "aggs": {"page": composite}})
+            answer = self.search(scope, conditions, {"size": 0, "aggs": {"page": {**composite, **more}}})
             page = answer["aggregations"]["page"]["buckets"] if "aggregations" in answer else []
             yield from page
             if len(page) < BUCKETS:
@@ -192,7 +202,7 @@ class Views:
         Raises:
             SearchStoppedError: the budget is used up.
         """
-        body: Source = {"sort": list(sort), "_source": _FIELDS, "size": min(limit or FIRST_PAGE, MAX_PAGE)}
+        body: Source = {"sort": list(sort), "_source": _FIELDS, "size": min(limit or FIRST_PAGE, MAX_PAGES[kind])}
         if after:
             body["search_after"] = list(after)
         snapshot = self._begin(kind, budget)
@@ -209,6 +219,8 @@ class Views:
                 if len(hits) < body["size"]:
                     return
                 body["search_after"] = hits[-1]["sort"][: len(sort)]
-                body["size"] = min(body["size"] * 4, MAX_PAGE)
+                # A pack is as much as some hundred hits.
+                has_packs = kind == "hits" and any("pack" in hit["_source"] for hit in hits)
+                body["size"] = FIRST_PAGE if has_packs else min(body["size"] * 4, MAX_PAGES[kind])
         finally:
             self._end(snapshot)

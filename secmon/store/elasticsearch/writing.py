@@ -6,15 +6,31 @@ from typing import Any, Final
 
 from secmon.errors import ConflictError, PoisonError, StoreError
 from secmon.model.batch import Batch, BatchRow, StoredEvent
+from secmon.model.hit import Hit
 from secmon.model.ids import partition_number
 from secmon.store.elasticsearch.batches import Batches, Intent
 from secmon.store.elasticsearch.bulk import Action, BulkWriter, Outcome, create, overwrite
-from secmon.store.elasticsearch.encode import Item, event_item, finding_item, hit_item, is_event_id
+from secmon.store.elasticsearch.encode import Item, Source, event_item, finding_item, hit_id, hit_item, is_event_id
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName, partition_name
+from secmon.store.elasticsearch.packs import (
+    EVENT_DIGITS,
+    by_event,
+    emptied_item,
+    hits_of,
+    is_packable,
+    pack_id,
+    pack_item,
+    packs_of,
+)
 
 _MGET: Final = 1_000
 _OFFSET = slice(8, 14)
+_PACKS: Final = 100
+_BEHIND_IDS: Final = "~"
+"""Sorts behind whatever a pack has after an event id."""
+
+HitKey = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +64,84 @@ class BatchWriter:
         written = dict(zip(kinds, outcomes, strict=True))
         for kind, outcome in written.items():
             _refuse_poison(outcome, kind, load)
-        new: dict[Kind, int] = {kind: len(load.ids[kind]) for kind in KINDS}
+        passed: dict[Kind, set[str]] = {kind: set() for kind in KINDS}
         for kind, outcome in written.items():
             if outcome.taken:
                 taken = list(load.items(kind, set(outcome.taken)))
-                new[kind] -= self._settle(index[kind], kind, taken, intent, load)
+                passed[kind] = self._settle(index[kind], kind, taken, intent, load)
+        new = {kind: load.size(kind, set(load.ids[kind]) - passed[kind]) for kind in KINDS}
+        # Events that others brought may have hits that lie in packs, under whatever ids.
+        elsewhere = passed["events"] | load.foreign
+        if elsewhere and load.ids["hits"]:
+            new["hits"] -= self._withdraw(index["hits"], elsewhere, passed["hits"], intent, load)
         return new
 
-    def _settle(self, index: str, kind: Kind, taken: Sequence[Item], intent: Intent, load: "Load") -> int:
-        """Deal with documents whose ids were taken; return how many belong to other batches that count.
+    def _withdraw(self, index: str, elsewhere: set[str], passed: set[str], intent: Intent, load: "Load") -> int:
+        """Take out of what was written the hits that count already; return how many.
+
+        Args:
+            index: of the hits.
+            elsewhere: events that this attempt did not bring; only they can have such hits.
+            passed: documents of hits that others wrote.
+            intent: of the attempt.
+            load: what it writes.
+        """
+        mine = {
+            one: hits
+            for one, hits in load.hits.items()
+            if one not in passed and any(hit.event_id in elsewhere for hit in hits)
+        }
+        known = self._packed(index, elsewhere, intent) | self._single(index, mine, elsewhere, intent)
+        left = {one: [hit for hit in hits if by_event(hit) not in known] for one, hits in mine.items()}
+        changed = {one: hits for one, hits in left.items() if len(hits) < len(mine[one])}
+        holders = self._holders(index, "hits", list(changed))
+        overwrites = []
+        for one, hits in changed.items():
+            holder = holders.get(one)
+            if holder is None or holder["token"] != intent.token:
+                raise _taken_over(load.batch)
+            item = pack_item(one, hits) if hits else emptied_item(one, mine[one][0])
+            overwrites.append(overwrite(item, intent.token, holder["seq_no"], holder["primary_term"]))
+        if overwrites:
+            outcome = self.bulk.write(index, overwrites)
+            _refuse_poison(outcome, "hits", load)
+            self._check_own(index, "hits", outcome.taken, intent, load.batch)
+        return sum(len(mine[one]) - len(hits) for one, hits in changed.items())
+
+    def _packed(self, index: str, elsewhere: set[str], intent: Intent) -> set[HitKey]:
+        """Return the hits on some events that count already, and lie in packs."""
+        self.gateway.refresh(index)
+        least, most = min(elsewhere), max(elsewhere) + _BEHIND_IDS
+        span = [{"range": {"event": {"lte": most}}}, {"range": {"last_event": {"gte": least}}}]
+        body: Source = {"size": _PACKS, "query": {"bool": {"filter": span}}, "sort": ["event"]}
+        found: set[HitKey] = set()
+        while True:
+            answer = self.gateway.search(f"/{index}/_search", body)
+            page = answer["hits"]["hits"] if answer else []
+            tokens = {hit["_source"]["batch"] for hit in page} - {intent.token}
+            count = self.batches.places(tokens)
+            for source in (hit["_source"] for hit in page if hit["_source"]["batch"] in count):
+                found.update(by_event(hit) for hit in hits_of(source) if hit.event_id in elsewhere)
+            if len(page) < _PACKS:
+                return found
+            body["search_after"] = page[-1]["sort"]
+
+    def _single(
+        self, index: str, packs: Mapping[str, Sequence[Hit]], elsewhere: set[str], intent: Intent
+    ) -> set[HitKey]:
+        """Return the hits of packs that count already as documents of their own."""
+        asked = {
+            hit_id(hit): by_event(hit)
+            for one, hits in packs.items()
+            for hit in hits
+            if one != hit_id(hit) and hit.event_id in elsewhere
+        }
+        holders = self._holders(index, "hits", list(asked))
+        count = self.batches.places({holder["token"] for holder in holders.values()} - {intent.token})
+        return {asked[one] for one, holder in holders.items() if holder["token"] in count}
+
+    def _settle(self, index: str, kind: Kind, taken: Sequence[Item], intent: Intent, load: "Load") -> set[str]:
+        """Deal with documents whose ids were taken; return those that belong to other batches that count.
 
         What an attempt that never counted left behind is taken over. What counts stays as it is; for an event it
         must be the same record.
@@ -66,7 +151,7 @@ class BatchWriter:
         count = self.batches.places({holder["token"] for holder in holders.values()} - {intent.token})
         digests = {event.id.hex(): event for event in batch.events} if kind == "events" else {}
         overwrites: list[Action] = []
-        passed = 0
+        passed: set[str] = set()
         for item in taken:
             holder = holders.get(item.id)
             if holder is None:
@@ -74,7 +159,7 @@ class BatchWriter:
             event = digests.get(item.id)
             same = event is None or holder["digest"] == event.digest.hex()
             if holder["token"] in count:
-                passed += 1
+                passed.add(item.id)
                 if event is not None and not same:
                     raise _other_record(batch, event)
             elif holder["token"] != intent.token or not same:
@@ -93,9 +178,7 @@ class BatchWriter:
         """
         holders = self._holders(index, kind, ids)
         if any(holders[one]["token"] != intent.token for one in ids if one in holders):
-            raise ConflictError(
-                "another writer took the stream over", where=batch.source, hint="nothing of this attempt counts"
-            )
+            raise _taken_over(batch)
 
     def _holders(self, index: str, kind: Kind, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return id → token, digest and version of stored documents, read by id (never stale)."""
@@ -124,14 +207,16 @@ class Load:
         ids: ids of its documents, by kind.
         events: its events, each once; their documents are made while others are under way.
         outcomes: the documents of its hits and findings.
-        event_of: `_id` of a hit or finding → id of its event.
+        hits: `_id` of a document of hits → what is in it.
+        foreign: events that have hits here and are not of the batch.
     """
 
     batch: Batch
     ids: Mapping[Kind, Sequence[str]]
     events: Sequence[StoredEvent]
     outcomes: Mapping[Kind, Sequence[Item]]
-    event_of: Mapping[str, str]
+    hits: Mapping[str, Sequence[Hit]]
+    foreign: set[str]
 
     def items(self, kind: Kind, wanted: Container[str] | None = None) -> Iterator[Item]:
         """Yield the documents of a kind; only those with the wanted ids, if any are named."""
@@ -141,7 +226,13 @@ class Load:
 
     def event_ids(self, kind: Kind, ids: Collection[str]) -> set[str]:
         """Return the events that some documents of a kind are, or belong to."""
-        return set(ids) if kind == "events" else {self.event_of[one] for one in ids}
+        if kind == "hits":
+            return {hit.event_id for one in ids for hit in self.hits[one]}
+        return {one[:EVENT_DIGITS] for one in ids}
+
+    def size(self, kind: Kind, ids: Collection[str]) -> int:
+        """Return how many events, hits or findings lie in some documents."""
+        return sum(len(self.hits[one]) for one in ids) if kind == "hits" else len(ids)
 
 
 def _refuse_poison(outcome: Outcome, kind: Kind, load: Load) -> None:
@@ -173,19 +264,20 @@ def loaded(batch: Batch) -> Load:
         if not is_event_id(event_id):
             raise StoreError("an event id has 32 hex digits", where=batch.source, hint="please report this")
     events = _different(batch)
-    hits, findings, event_of = dict[str, Item](), dict[str, Item](), dict[str, str]()
-    for hit in batch.hits:
-        item = hit_item(hit)
-        hits[item.id], event_of[item.id] = item, hit.event_id
-    for found in batch.findings:
-        item = finding_item(found)
-        findings[item.id], event_of[item.id] = item, found.event_id
+    hits = {by_event(hit): hit for hit in batch.hits}
+    held: dict[str, Sequence[Hit]] = {hit_id(hit): (hit,) for hit in hits.values() if not is_packable(hit)}
+    items = {one: hit_item(hit) for one, (hit,) in held.items()}
+    for part in packs_of(hit for hit in hits.values() if is_packable(hit)):
+        held[pack_id(part)] = part
+        items[pack_id(part)] = pack_item(pack_id(part), part)
+    findings = {item.id: item for item in map(finding_item, batch.findings)}
     ids: dict[Kind, list[str]] = {
         "events": [event.id.hex() for event in events],
-        "hits": list(hits),
+        "hits": list(items),
         "findings": list(findings),
     }
-    return Load(batch, ids, events, {"hits": list(hits.values()), "findings": list(findings.values())}, event_of)
+    outcomes: dict[Kind, Sequence[Item]] = {"hits": list(items.values()), "findings": list(findings.values())}
+    return Load(batch, ids, events, outcomes, held, {hit.event_id for hit in batch.hits}.difference(ids["events"]))
 
 
 def _different(batch: Batch) -> Sequence[StoredEvent]:
@@ -200,6 +292,12 @@ def _different(batch: Batch) -> Sequence[StoredEvent]:
         if by_id[event.id].digest != event.digest:
             raise _other_record(batch, event)
     return tuple(by_id.values())
+
+
+def _taken_over(batch: Batch) -> ConflictError:
+    return ConflictError(
+        "another writer took the stream over", where=batch.source, hint="nothing of this attempt counts"
+    )
 
 
 def _other_record(batch: Batch, event: StoredEvent) -> StoreError:
