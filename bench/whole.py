@@ -7,7 +7,6 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from secmon.app.installation import Installation
 from secmon.app.work import InlineWork, Work
 from secmon.config import Settings, load_settings
 from secmon.daemon.importing import import_into
-from secmon.daemon.workers import PoolWork
-from secmon.wiring import make_stages, opened
+from secmon.daemon.workers import pool_of
+from secmon.wiring import opened, read_texts
 
 ROOT = Path(__file__).parent.parent
 
@@ -67,9 +66,10 @@ def inline(state: Path, path: Path, kind: str) -> Run:
 def pooled(state: Path, path: Path, kind: str, workers: int) -> Run:
     """Import a file with worker processes; they have loaded rules and classifiers before the clock starts."""
     settings = settings_of(state)
+    texts = read_texts(settings)
     with (
-        opened(settings, writable=True) as house,
-        closing(PoolWork(partial(make_stages, settings), workers=workers)) as work,
+        opened(settings, writable=True, texts=texts) as house,
+        closing(pool_of(settings, texts, house.ruleset.digest, workers=workers)) as work,
     ):
         warm(house, work, path, kind, processes=workers)
         pids = [child.pid for child in multiprocessing.active_children() if child.pid]

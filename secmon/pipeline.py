@@ -120,6 +120,7 @@ class Processed:
     Args:
         prefix: first 8 bytes of their event ids.
         received_at: when they were received.
+        ruleset: digest of the rules that its events met.
         seen: log source → fields that its rules look at and that stand in any of the events.
     """
 
@@ -130,6 +131,7 @@ class Processed:
     counts: Counts
     prefix: bytes
     received_at: datetime
+    ruleset: str = ""
     encodings: dict[str, int] = field(default_factory=dict)
     seen: dict[str, frozenset[str]] = field(default_factory=dict)
 
@@ -226,6 +228,7 @@ def process(frames: Sequence[Frame], lane: Lane, stages: Stages, *, prefix: byte
         ),
         prefix=prefix,
         received_at=received_at,
+        ruleset=stages.ruleset.digest if stages.ruleset is not None else "",
         counts=Counts(
             received=len(frames),
             stored=parsed.records,

@@ -200,7 +200,7 @@ def _replay_one(house: Installation, access: Access, document: Document, done: R
         outcome = next(iter(result.counts.dropped))
         changes |= {"by": access.principal.id, "at": format_time(house.clock.now()), "reason": outcome}
         _settle(house, access, document, changes | {"state": DROPPED, "sealed": ""}, outcome=outcome)
-    elif not _stored(house, access, _batch(house, document, frame, result)):
+    elif not _stored(house, access, _batch(document, frame, result)):
         done.still_malformed += 1
         _settle(house, access, document, changes | {"problem": REFUSED})
     # From here on it counts as stored: the state of the letter is the account, and one of several replays settles it.
@@ -233,7 +233,7 @@ def _lane(house: Installation, body: Body) -> Lane:
     return replace(lane, zone=zone_of(body["zone"]), unit=body["unit"], asset=body["asset"])
 
 
-def _batch(house: Installation, document: Document, frame: Frame, result: Processed) -> Batch:
+def _batch(document: Document, frame: Frame, result: Processed) -> Batch:
     """Return the batch of one replayed record; its counts are in the letter's state, not here."""
     return Batch(
         source=document.body["source"],
@@ -244,7 +244,7 @@ def _batch(house: Installation, document: Document, frame: Frame, result: Proces
         retention=KINDS[document.body["kind"]].retention,
         offset_from=frame.offset,
         offset_to=frame.offset + len(frame.raw),
-        ruleset=house.ruleset.digest,
+        ruleset=result.ruleset,
         received_at=parse_time(document.body["received"]),
         counts=replace(result.counts, received=0, stored=0),
         events=result.events,

@@ -14,7 +14,7 @@ from secmon.app.ingest import CHUNK_BYTES, Progress, ingest_stream
 from secmon.app.installation import Installation
 from secmon.app.streams import lane_of
 from secmon.app.verify import refuse_changed
-from secmon.app.work import Work
+from secmon.app.work import Desk, Work
 from secmon.errors import ConflictError
 from secmon.model.access import Access
 from secmon.model.batch import Counts
@@ -56,6 +56,7 @@ def import_streams(
     work: Work,
     step: Callable[[Progress], None] = lambda _progress: None,
     stop: Callable[[], bool] = lambda: False,
+    desk: Callable[[], Desk] | None = None,
 ) -> Imported:
     """Import everything a collector offers and return the account of this run.
 
@@ -66,6 +67,7 @@ def import_streams(
         work: who works the records.
         step: told of each committed step, for a progress bar.
         stop: asked between batches; True ends after what is in flight.
+        desk: asked between batches for the rules in force (`ingest_stream`).
 
     Raises:
         StoreError: a file shares its beginning with one that was imported before, but not its records.
@@ -77,7 +79,7 @@ def import_streams(
     for stream in collector.streams(access, known):
         if stop():
             break
-        _import_stream(_Run(house, access, collector, work, step, stop, done), stream)
+        _import_stream(_Run(house, access, collector, work, step, stop, desk, done), stream)
     done.problems = collector.problems()
     details = {"received": done.counts.received, "stored": done.counts.stored, "duplicate": done.counts.duplicate}
     audit.append(house, access, "import", collector.source, details)
@@ -94,6 +96,7 @@ class _Run:
     work: Work
     step: Callable[[Progress], None]
     stop: Callable[[], bool]
+    desk: Callable[[], Desk] | None
     done: Imported
 
 
@@ -113,7 +116,7 @@ def _import_stream(run: _Run, stream: Checkpoint) -> None:
             current, duplicates = _gone_through(run, at, current)
             run.done.counts += duplicates
             at = current
-            for progress in ingest_stream(run.house, run.access, run.collector, current, work=run.work, stop=run.stop):
+            for progress in _ingested(run, current):
                 run.done.add(progress)
                 run.step(progress)
                 at = progress.checkpoint
@@ -122,6 +125,11 @@ def _import_stream(run: _Run, stream: Checkpoint) -> None:
         else:
             return
     raise ConflictError("the stream keeps changing hands", where=stream.source, hint="run the import again")
+
+
+def _ingested(run: _Run, current: Checkpoint) -> Iterator[Progress]:
+    desk = run.desk() if run.desk is not None else Desk(run.house, run.work)
+    return ingest_stream(desk.house, run.access, run.collector, current, work=desk.work, stop=run.stop, desk=run.desk)
 
 
 def _gone_through(run: _Run, since: Checkpoint, stream: Checkpoint) -> tuple[Checkpoint, Counts]:

@@ -20,8 +20,8 @@ from secmon.app.framing import framings
 from secmon.app.installation import Installation
 from secmon.app.poison import without_poison
 from secmon.app.streams import lane_of
-from secmon.app.work import Work
-from secmon.errors import PoisonError
+from secmon.app.work import Desk, Work
+from secmon.errors import PoisonError, SecmonError
 from secmon.model.access import Access
 from secmon.model.batch import Batch, BatchRow, Counts
 from secmon.model.event import Frame
@@ -82,6 +82,7 @@ def ingest_stream(
     *,
     work: Work,
     stop: Callable[[], bool] = lambda: False,
+    desk: Callable[[], Desk] | None = None,
 ) -> Iterator[Progress]:
     """Read a stream until nothing follows for now; yield each committed step.
 
@@ -92,6 +93,7 @@ def ingest_stream(
         start: the stream's committed state (`Collector.streams`), stored by now or new.
         work: who works the records.
         stop: asked between batches; True ends after what is in flight.
+        desk: asked between batches for the rules in force and who works by them; None keeps those of the beginning.
 
     Raises:
         ConflictError: another writer moved the stream; nothing in flight counts, what was yielded does. The caller
@@ -99,9 +101,10 @@ def ingest_stream(
         StoreUnavailableError: the store cannot be written now; nothing in flight counts.
     """
     at = _opened(house, access, start)
+    given = Desk(house, work)
     while True:
         try:
-            yield from _Reader(house, access, collector, work).run(at, stop)
+            yield from _Reader(given, access, collector, desk or (lambda: given)).run(at, stop)
         except _RolledForwardError as found:
             at = found.checkpoint
         else:
@@ -126,30 +129,43 @@ def _today(house: Installation) -> date:
 class _Reader:
     """Keeps a few batches of one stream ahead in work and commits them in order."""
 
-    def __init__(self, house: Installation, access: Access, collector: Collector, work: Work) -> None:
-        self._house, self._access, self._collector, self._work = house, access, collector, work
+    def __init__(self, given: Desk, access: Access, collector: Collector, desk: Callable[[], Desk]) -> None:
+        self._house, self._work, self._access, self._collector = given.house, given.work, access, collector
+        self._desk = desk
         self._pending: deque[_Pending] = deque()
-        self._fields = fields_seen.Memory(house, access)
+        self._fields = fields_seen.Memory(given.house, access)
 
     def run(self, committed: Checkpoint, stop: Callable[[], bool]) -> Iterator[Progress]:
         ahead = committed
         while not stop():
-            if self._day_after(ahead) != ahead.day or ahead.ruleset != self._house.ruleset.digest:
-                ahead = committed = yield from self._turned((yield from self._drain(committed)))
             chunk = self._collector.read(self._access, ahead, max_bytes=CHUNK_BYTES)
+            if chunk is None:
+                break
+            if self._is_behind(ahead):  # looked up now: reading may have waited for long
+                ahead = committed = yield from self._turned((yield from self._drain(committed)))
+                continue
             before = ahead
-            for frames, reached in self._pieces(chunk) if chunk is not None else ():
+            for frames, reached in self._pieces(chunk):
                 # One after the other, so that no more results wait here than workers can make use of.
                 self._pending.append(self._submitted(frames, ahead, reached))
                 ahead = reached
                 while len(self._pending) >= self._work.ahead:
                     committed = yield from self._commit_one(committed)
             if ahead is before:
-                break  # nothing new, or only the beginning of a record
+                break  # only the beginning of a record
         yield from self._drain(committed)
+
+    def _is_behind(self, ahead: Checkpoint) -> bool:
+        """Tell whether the next batch is of another day, or under other rules, than the checkpoint says."""
+        desk = self._desk()
+        if desk.work is not self._work:
+            return True
+        return self._day_after(ahead) != ahead.day or ahead.ruleset != self._house.ruleset.digest
 
     def _turned(self, committed: Checkpoint) -> Generator[Progress, None, Checkpoint]:
         """Commit the change of day or rules before a batch under them: the checkpoint names both."""
+        desk = self._desk()
+        self._house, self._work = desk.house, desk.work
         # The batch would get another name under another day. One that is under way under the old one (a request that
         # timed out, another reader of the stream) must not become durable any more: that is a change of hands.
         turned, row = recovery.next_epoch(self._house, self._access, committed)
@@ -222,7 +238,14 @@ class _Reader:
 
         Raises:
             PoisonError: the store refuses some of its events for ever.
+            SecmonError: it was worked by other rules than the checkpoint names.
         """
+        if result.ruleset != pending.ahead.ruleset:
+            raise SecmonError(
+                "the records met other rules than their checkpoint names",
+                where=committed.source,
+                hint="it is read again from the checkpoint; please report this",
+            )
         deadletters.keep(self._house, self._access, result.dead_letters)
         self._fields.note(committed.source, pending.ahead.day, result.seen)
         after = _reached(pending, committed, result)
@@ -235,7 +258,7 @@ class _Reader:
             retention=pending.ahead.retention,
             offset_from=pending.offset_from,
             offset_to=after.position.offset,
-            ruleset=pending.ahead.ruleset,
+            ruleset=result.ruleset,
             received_at=pending.received_at,
             counts=result.counts,
             state=orjson.dumps(checkpoints.to_body(after)).decode(),

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from secmon.app.installation import Installation
 from secmon.model.event import Frame
 from secmon.pipeline import Lane, Processed, Stages, process
 
@@ -20,6 +22,25 @@ class Work(Protocol):
     def ahead(self) -> int:
         """How many submissions of one stream make sense before the first is committed."""
         ...
+
+    def retire(self, spare: "Work") -> None:
+        """End with what was submitted; `spare` works by the same rules what still comes."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it works with; nothing is submitted any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An installation with the rules in force, and who works records by these very rules.
+
+    A reload puts another desk in its place; whoever reads looks between two batches which one it is.
+    """
+
+    house: Installation
+    work: Work
 
 
 class InlineWork:
@@ -44,3 +65,9 @@ class InlineWork:
         else:
             future.set_result(result)
         return future
+
+    def retire(self, spare: Work) -> None:
+        """Go on: it holds nothing but its stages."""
+
+    def close(self) -> None:
+        """Nothing is to be given back."""

@@ -63,6 +63,7 @@ def _checks(settings: Settings, errors: list[ConfigError]) -> list[Check]:
         "reading": lambda: _of_daemon(settings, "reading"),
         "scheduler": lambda: _of_daemon(settings, "scheduler"),
         "correlations": lambda: _of_daemon(settings, "correlations"),
+        "rules": lambda: _of_daemon(settings, "rules"),
         "tuning": lambda: _of_daemon(settings, "tuning"),
         "spool": lambda: _spool(settings),
         "sources": lambda: _sources(settings),

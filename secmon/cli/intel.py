@@ -11,7 +11,8 @@ from secmon.clock import SystemClock
 from secmon.model.event import format_time
 from secmon.model.indicator import Indicator, Kind, guessed_kind
 from secmon.wiring.content import load_registers
-from secmon.wiring.intel import load_indicators, read_feeds
+from secmon.wiring.intel import feeds_of, load_indicators
+from secmon.wiring.texts import read_intel
 
 EXIT_FOUND = 3
 
@@ -34,7 +35,8 @@ def list_(ctx: click.Context, *, as_json: bool) -> None:
     """
     here = session(ctx)
     now = SystemClock().now()
-    feeds, errors = read_feeds(here.settings)
+    files, errors = read_intel(here.settings)
+    feeds = feeds_of(here.settings, files)
     rows: list[dict[str, Any]] = [
         {
             "path": feed.path,
@@ -73,7 +75,8 @@ def check(ctx: click.Context, values: tuple[str, ...], *, kind: str | None, as_j
     del as_json
     here = session(ctx)
     _, register, _ = load_registers(here.settings)
-    indicators, problems = load_indicators(here.settings, register)
+    files, unread = read_intel(here.settings)
+    indicators, problems = load_indicators(here.settings, files, register)
     now, hits = SystemClock().now(), 0
     for text in values:
         asked = Kind(kind) if kind else guessed_kind(text)
@@ -81,7 +84,7 @@ def check(ctx: click.Context, values: tuple[str, ...], *, kind: str | None, as_j
             hits += one.holds_at(now)
             write_json({"value": text, "expired": not one.holds_at(now), **_row(one)})
     flush()
-    for problem in problems:
+    for problem in (*map(str, unread), *problems):
         complain(problem)
     return EXIT_FOUND if hits else 0
 

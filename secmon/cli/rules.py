@@ -13,6 +13,7 @@ from secmon.cli.rules_backtest import backtest
 from secmon.cli.rules_baselines import baselines
 from secmon.cli.rules_cost import cost
 from secmon.cli.rules_import import import_
+from secmon.cli.rules_reload import reload
 from secmon.cli.rules_score import navigator, scorecard
 from secmon.cli.shared import color, shared
 from secmon.clock import SystemClock
@@ -76,6 +77,7 @@ rules.add_command(backtest)
 rules.add_command(cost)
 rules.add_command(import_)
 rules.add_command(navigator)
+rules.add_command(reload)
 rules.add_command(scorecard)
 rules.add_command(baselines)
 
@@ -150,7 +152,7 @@ def _playbook_ids(overlays: Sequence[Path]) -> set[str]:
 def _of_settings(ctx: click.Context) -> tuple[RuleSet, list[ContentError]]:
     """Return the rules of the settings, with their pipelines and lists."""
     from secmon.cli.session import session  # noqa: PLC0415  lazily: only the settings' rules need the settings
-    from secmon.wiring.content import rule_texts  # noqa: PLC0415
+    from secmon.wiring.texts import rule_texts  # noqa: PLC0415
 
     texts, errors = rule_texts(session(ctx).settings)
     return load_rules(texts.files, pipelines=texts.pipelines, placeholders=texts.lists), errors
@@ -168,7 +170,7 @@ def _load(folders: Sequence[Path], ctx: click.Context | None = None) -> tuple[Ru
     if ctx is None or not any("|expand" in file.text for file in files):
         return load_rules(files), errors
     from secmon.cli.session import session  # noqa: PLC0415  lazily: only lists need the settings
-    from secmon.wiring.content import rule_texts  # noqa: PLC0415
+    from secmon.wiring.texts import rule_texts  # noqa: PLC0415
 
     texts, more = rule_texts(session(ctx).settings)
     return load_rules(files, pipelines=texts.pipelines, placeholders=texts.lists), [*errors, *more]

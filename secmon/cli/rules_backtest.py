@@ -99,7 +99,7 @@ def _rules_of(here: Session, path: Path, in_force: RuleSet) -> RuleSet:
         ContentError: the file cannot be read, or a pipeline is wrong.
     """
     from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  lazily: pySigma takes a second
-    from secmon.wiring.content import rule_texts  # noqa: PLC0415
+    from secmon.wiring.texts import rule_texts  # noqa: PLC0415
 
     found, errors = read_files([path], "*.yml")
     if errors:

@@ -177,7 +177,7 @@ def _ruleset(here: Session, files: tuple[Path, ...]) -> RuleSet:
         ContentError: one of the files cannot be read, or a pipeline is wrong.
     """
     from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  lazily: pySigma takes a second
-    from secmon.wiring.content import rule_texts  # noqa: PLC0415
+    from secmon.wiring.texts import rule_texts  # noqa: PLC0415
 
     texts, _ = rule_texts(here.settings)
     found, errors = read_files(list(files), "*.yml")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 
 import click
 import structlog
@@ -22,6 +21,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     """Run the daemon and the console until SIGTERM or SIGINT.
 
     On readiness one JSON line goes to standard output; a cluster that is away is waited for, and /readyz says why.
+    SIGHUP puts in force what the rule files say now; see secmon rules reload.
     The first start prints a one-time link for the first administrator, valid for 15 minutes.
 
     Example: secmon up --config /etc/secmon/secmon.toml
@@ -30,26 +30,26 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
     from secmon.clock import SystemClock  # noqa: PLC0415
     from secmon.daemon.jobs import Jobs  # noqa: PLC0415
     from secmon.daemon.logs import log_to_stderr  # noqa: PLC0415
+    from secmon.daemon.renewing import Renewal  # noqa: PLC0415
     from secmon.daemon.service import Daemon  # noqa: PLC0415
     from secmon.daemon.stopping import stop_signals  # noqa: PLC0415
-    from secmon.daemon.workers import PoolWork  # noqa: PLC0415
+    from secmon.daemon.workers import pool_of  # noqa: PLC0415
     from secmon.web.server import ConsoleServer  # noqa: PLC0415
-    from secmon.wiring import collectors_of, key_paths, make_stages, opened  # noqa: PLC0415
+    from secmon.wiring import collectors_of, key_paths, opened, read_texts  # noqa: PLC0415
 
     here = session(ctx)
     settings = here.settings
     log_to_stderr(quiet=here.quiet)
     with ExitStack() as stack:
         until_stopped = None if once else stack.enter_context(stop_signals())
-        house = stack.enter_context(opened(settings, writable=True, patient=not once))
+        texts = read_texts(settings)
+        house = stack.enter_context(opened(settings, writable=True, patient=not once, texts=texts))
         _name_problems(house.problems, strict=strict)
         work: Work = InlineWork(house.stages)
         if settings["secmon.workers"] and not once:
-            pool = PoolWork(partial(make_stages, settings), workers=settings["secmon.workers"])
-            stack.callback(pool.close)
-            work = pool
+            work = pool_of(settings, texts, house.ruleset.digest, workers=settings["secmon.workers"])
         collectors = collectors_of(settings, SystemClock(), **({"settle_s": 0.0} if once else {}))
-        jobs = Jobs(settings)
+        jobs = Jobs(settings, texts)
         for close in (jobs.close, *(collector.close for collector in collectors)):
             stack.callback(close)
         daemon = Daemon(
@@ -59,7 +59,9 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
             state=settings.state,
             key_files=key_paths(settings),
             takes_all=once,
+            renewal=None if once else Renewal(settings, texts, jobs),
         )
+        stack.callback(daemon.close)
         if until_stopped is None:
             daemon.run_once()
             return
@@ -69,7 +71,7 @@ def up(ctx: click.Context, *, once: bool, strict: bool) -> None:
         console.start()
         stack.callback(console.stop)
         daemon.admission.then(lambda: _welcome(here, house, url=console.url, pid=console.pid))
-        until_stopped()
+        until_stopped(daemon.reload)
 
 
 def _welcome(here: Session, house: Installation, *, url: str, pid: int) -> None:

@@ -68,6 +68,7 @@ SETTINGS = (
     Setting("content.classifiers", [], values.paths, "Own classifier folders, laid over the shipped ones."),
     Setting("content.playbooks", [], values.paths, "Own playbook folders, laid over the shipped ones."),
     Setting("content.frameworks", [], values.paths, "Own framework folders, laid over the shipped ones."),
+    Setting("content.watch", "10s", values.duration, "How often rule files are looked at for changes; 0s for never."),
     Setting("registers.units", "", values.optional_path, "units.yaml: the unit tree."),
     Setting("registers.assets", "", values.optional_path, "assets.csv: the asset register."),
     Setting("calendar.file", "", values.optional_path, "Terms, holidays, days of exams: what baselines compare."),

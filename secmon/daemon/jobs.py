@@ -16,7 +16,7 @@ from secmon.app.operations import OPERATIONS
 from secmon.config import Settings
 from secmon.errors import StoreUnavailableError
 from secmon.model.access import Access
-from secmon.wiring import opened
+from secmon.wiring import Texts, opened
 
 TIMEOUT_S = 300.0
 
@@ -29,10 +29,11 @@ class Jobs:
 
     Args:
         settings: the daemon's settings.
+        texts: what its content is made of; None reads it.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, texts: Texts | None = None) -> None:
+        self._settings, self._texts = settings, texts
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -44,12 +45,20 @@ class Jobs:
             StoreUnavailableError: the process died or took longer than five minutes; ask again.
         """
         with self._lock:
-            pool = self._pool = self._pool or self._new_pool()
+            self._pool = self._pool or self._new_pool()
+            asked = self._pool.submit(_run, name, access, args)
         try:
-            return pool.submit(_run, name, access, args).result(timeout=TIMEOUT_S)
+            return asked.result(timeout=TIMEOUT_S)
         except (BrokenProcessPool, TimeoutError):
             self.close()
             raise StoreUnavailableError("the job did not finish", hint="try again") from None
+
+    def renew(self, texts: Texts) -> None:
+        """Do the next job with other content; one under way ends with its own."""
+        with self._lock:
+            pool, self._pool, self._texts = self._pool, None, texts
+        if pool is not None:
+            pool.shutdown(wait=False)
 
     def close(self) -> None:
         """Stop the process."""
@@ -59,13 +68,14 @@ class Jobs:
 
     def _new_pool(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, initializer=_start, initargs=(self._settings,))
+        return ProcessPoolExecutor(1, context, initializer=_start, initargs=(self._settings, self._texts))
 
 
-def _start(settings: Settings) -> None:
+def _start(settings: Settings, texts: Texts | None) -> None:
     global _house  # noqa: PLW0603  one installation a process, opened once
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _house = _stack.enter_context(opened(settings, writable=False))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _house = _stack.enter_context(opened(settings, writable=False, texts=texts))
 
 
 def _run(name: str, access: Access, args: dict[str, Any]) -> Any:

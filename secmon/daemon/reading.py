@@ -14,7 +14,7 @@ from secmon.app.installation import Installation
 from secmon.app.leases import ALONE, Alone, Member, source_lease
 from secmon.app.recovery import recover, take_over
 from secmon.app.spooling import SpooledCollector
-from secmon.app.work import Work
+from secmon.app.work import Desk, Work
 from secmon.daemon.patience import Patience
 from secmon.errors import ConflictError, SecmonError, StoreUnavailableError
 from secmon.model.access import job_access
@@ -63,6 +63,7 @@ class Reading(threading.Thread):
         share: which sources are ours to read.
         admit: makes sure that the store is there, before each turn.
         committed: set after every committed step, so that alerts are looked at soon.
+        desk: the rules in force and who works by them; None keeps those of `house` and `work`.
     """
 
     def __init__(
@@ -74,9 +75,12 @@ class Reading(threading.Thread):
         share: Alone | Member = ALONE,
         admit: Callable[[], None] = lambda: None,
         committed: threading.Event,
+        desk: Callable[[], Desk] | None = None,
     ) -> None:
         super().__init__(name="reading", daemon=True)
-        self._house, self._work, self._committed = house, work, committed
+        self._house, self._committed = house, committed
+        given = Desk(house, work)
+        self._desk = desk or (lambda: given)
         self._share, self._admit = share, admit
         self._terms: dict[str, int] = {}
         self._taken: dict[str, set[str]] = {}
@@ -246,7 +250,10 @@ class Reading(threading.Thread):
         def stop() -> bool:
             return steps >= STEPS_A_TURN or self._is_over(collector.source)
 
-        for progress in ingest_stream(self._house, self._access, collector, stream, work=self._work, stop=stop):
+        at = self._desk()
+        for progress in ingest_stream(
+            at.house, self._access, collector, stream, work=at.work, stop=stop, desk=self._desk
+        ):
             steps += 1
             for rule, number in progress.hits.items():
                 self.state.hits[rule] = self.state.hits.get(rule, 0) + number

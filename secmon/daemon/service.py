@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from secmon.app.installation import Installation
 from secmon.app.leases import ALONE, FORWARD, Alone, Member
 from secmon.app.operations import OPERATIONS
 from secmon.app.schedule import go_on
-from secmon.app.work import Work
+from secmon.app.work import Desk, Work
 from secmon.collect.standard_input import Readable
 from secmon.daemon.admission import Admission
 from secmon.daemon.control import HEALTH, ControlServer
@@ -39,6 +39,8 @@ from secmon.daemon.health import (
 )
 from secmon.daemon.importing import import_into
 from secmon.daemon.reading import Reading
+from secmon.daemon.renewing import OPERATION as RELOAD
+from secmon.daemon.renewing import InForce, Renewal, rules_in_force
 from secmon.daemon.sharing import Sharing, daemon_id, member_of
 from secmon.errors import SecmonError, StoreError
 from secmon.model.access import ROOT, Access, Principal, Role, job_access
@@ -61,6 +63,7 @@ class Daemon:
         state: the state folder.
         key_files: without them it must not go on: what it seals could not be opened again.
         takes_all: it ends by itself, and takes what no other daemon reads (`up --once`).
+        renewal: puts other rules in force while it runs; None keeps those of the start.
     """
 
     def __init__(
@@ -72,8 +75,12 @@ class Daemon:
         state: Path,
         key_files: Sequence[Path],
         takes_all: bool = False,
+        renewal: Renewal | None = None,
     ) -> None:
-        self._house, self._work, self._state, self._key_files = house, work, state, key_files
+        self._desk, self._state, self._key_files = Desk(house, work), state, key_files
+        self._renewal = renewal
+        if renewal is not None:
+            renewal.serve(self.desk, self._take)
         self.admission = Admission(house)
         self._committed = threading.Event()
         self._stopping = threading.Event()
@@ -88,7 +95,13 @@ class Daemon:
             self._share = member_of(house, state, names, takes_all=takes_all)
             self._sharing = Sharing(self._share)
         self.reading = Reading(
-            house, collectors, work, share=self._share, admit=self.admission.take, committed=self._committed
+            house,
+            collectors,
+            work,
+            share=self._share,
+            admit=self.admission.take,
+            committed=self._committed,
+            desk=self.desk,
         )
         self._scheduler = BackgroundScheduler(
             # A timer over the ledger's windows: late is fine, twice at once is not, nothing is forgotten.
@@ -97,8 +110,21 @@ class Daemon:
             timezone="UTC",
         )
         self._control: ControlServer | None = None
+        self._started = house.clock.now()
         self._evaluated_at: datetime | None = None
         self._job_problems: dict[str, str] = {}
+
+    def desk(self) -> Desk:
+        """Return the installation with the rules in force, and who works by them."""
+        return self._desk
+
+    def _take(self, desk: Desk) -> None:
+        """Go on at another desk; who reads finds it between two batches."""
+        self._desk = desk
+
+    @property
+    def _house(self) -> Installation:
+        return self._desk.house
 
     @property
     def house(self) -> Installation:
@@ -124,6 +150,13 @@ class Daemon:
         self._control = ControlServer(self._state, self.handle)
         self.reading.start()
         self._scheduler.start()
+        if self._renewal is not None:
+            self._renewal.start()
+
+    def reload(self) -> None:
+        """Put in force what the rule files say now, soon; returns at once."""
+        if self._renewal is not None:
+            self._renewal.ask()
 
     def _join(self) -> None:
         """Be one of the daemons of a shared store: at once, so that the only one reads without delay."""
@@ -141,6 +174,8 @@ class Daemon:
         """End cleanly: batches in flight are committed, alerts brought up to date, nothing is cut off."""
         self._stopping.set()
         self.reading.stop()
+        if self._renewal is not None:
+            self._renewal.stop()
         if self._control is not None:
             self._control.close()
         if self._scheduler.running:
@@ -152,6 +187,10 @@ class Daemon:
             self._job("evaluate", self.evaluate)  # a full disk is no reason to end badly: the next start does it
         if self._sharing is not None:
             self._sharing.stop()
+
+    def close(self) -> None:
+        """Give back who works; behind `stop`."""
+        self._desk.work.close()
 
     def run_once(self) -> None:
         """Read what is there, do all windows that are due."""
@@ -199,6 +238,8 @@ class Daemon:
         if name == HEALTH:
             return [check.row() for check in self.checks()]
         access = Access(Principal(f"os:{by}", frozenset(Role)), ROOT)
+        if name == RELOAD:
+            return self._reload(access, args)
         if name == "import":
             result = self._import(access, args, data)
         else:
@@ -210,6 +251,11 @@ class Daemon:
         if args.get("wait", True):
             self._bring_up_to_date()
         return result
+
+    def _reload(self, access: Access, args: dict[str, Any]) -> dict[str, Any]:
+        if self._renewal is None:
+            raise SecmonError("this daemon keeps the rules of its start", hint="restart it")
+        return self._renewal.renew(access, "command", accept_empty=bool(args.get("accept_empty")))
 
     def _bring_up_to_date(self) -> None:
         """Bring alerts up to date, or wait until the daemon whose work it is has done so; not for ever."""
@@ -223,7 +269,9 @@ class Daemon:
     def _import(self, access: Access, args: dict[str, Any], data: Readable) -> dict[str, Any]:
         stop = self._stopping.is_set
         with self._imports[str(args["source"])]:
-            done = import_into(self.house, access, args, work=self._work, data=data, stop=stop)
+            self.admission.take()
+            at = self.desk()
+            done = import_into(at.house, access, args, work=at.work, data=data, stop=stop, desk=self.desk)
         return {**done.row(), "problems": done.problems}
 
     def checks(self) -> list[Check]:
@@ -244,6 +292,7 @@ class Daemon:
             guarded("correlations", lambda: correlations(self._cut_correlations(store))),
             *([self._sharing.check()] if self._sharing is not None else ()),
             problems("sources", found, f"{len(live)} sources"),
+            guarded("rules", self._rules),
             problems("content", self._house.problems, f"{len(self._house.ruleset.rules)} rules", state="warn"),
             guarded("tuning", lambda: tuning(self._house)),
             guarded("clock", lambda: clock(self._house.clock.now(), self._last_received(store))),
@@ -251,7 +300,16 @@ class Daemon:
 
     def ready(self) -> dict[str, Any]:
         """Return the object of /readyz."""
-        return readiness(self.checks())
+        return readiness(self.checks()) | {"ruleset": self.ruleset().row()}
+
+    def ruleset(self) -> InForce:
+        """Return which rules apply since when, and what became of the last attempt to change them."""
+        if self._renewal is not None:
+            return self._renewal.state
+        return InForce(digest=self._house.ruleset.digest, since=self._started, counts=Counter())
+
+    def _rules(self) -> Check:
+        return rules_in_force(self.ruleset(), len(self._house.ruleset.by_id))
 
     def _store_problems(self) -> list[str]:
         house = self.house

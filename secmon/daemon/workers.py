@@ -1,7 +1,8 @@
 """Worker processes: they take records through all pure stages, the main process alone writes.
 
-Each worker loads rules and classifiers itself (hyperscan databases are not shareable), so that only bytes and
-results cross the process border.
+Each worker prepares rules and classifiers itself (hyperscan databases are not shareable), so that only bytes and
+results cross the process border. What it prepares them from is handed to it and never read again: a pool that is made
+anew after a crash works by the same rules, whatever the files say by then.
 """
 
 import gc
@@ -13,10 +14,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, tzinfo
+from functools import partial
 
+from secmon.app.work import Work
+from secmon.config import Settings
+from secmon.errors import SecmonError
 from secmon.model.event import Frame
 from secmon.parse.registry import KINDS
 from secmon.pipeline import Lane, Processed, Stages, process
+from secmon.wiring import Texts, load_keys, make_stages
 
 # (source, generation, kind, zone, place, asset, unit): a lane without its functions.
 _LaneKey = tuple[str, str, str, tzinfo, str, str, str]
@@ -28,12 +34,15 @@ class PoolWork:
     """Works in N processes (app.work.Work).
 
     Args:
-        make_stages: builds the stages inside a worker; must be importable there (a module-level function or partial).
+        make_stages: builds the stages inside a worker; must be importable there (a module-level function or partial),
+            and carry all that they are made of.
         workers: number of processes.
+        ruleset: digest of the rules that they work by; a worker with others does not begin.
     """
 
-    def __init__(self, make_stages: Callable[[], Stages], *, workers: int) -> None:
-        self._make_stages, self._workers = make_stages, workers
+    def __init__(self, make_stages: Callable[[], Stages], *, workers: int, ruleset: str) -> None:
+        self._make_stages, self._workers, self._ruleset = make_stages, workers, ruleset
+        self._spare: Work | None = None
         self._lock = threading.Lock()  # the reading thread and imports submit at the same time
         self._pool = self._new_pool()
 
@@ -50,12 +59,36 @@ class PoolWork:
         """
         key = (lane.source, lane.generation, lane.kind.name, lane.zone, lane.place, lane.asset, lane.unit)
         with self._lock:
-            try:
-                return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
-            except BrokenProcessPool:
-                self._pool.shutdown(wait=False, cancel_futures=True)
-                self._pool = self._new_pool()
-                return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
+            spare = self._spare
+            if spare is None:
+                try:
+                    return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
+                except BrokenProcessPool:
+                    self._pool.shutdown(wait=False, cancel_futures=True)
+                    self._pool = self._new_pool()
+                    return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
+        return spare.submit(frames, lane, prefix=prefix, received_at=received_at)
+
+    def warm_up(self) -> None:
+        """Wait until every worker is ready to work.
+
+        Raises:
+            BrokenProcessPool: one of them died over it.
+        """
+        with self._lock:
+            ready = [self._pool.submit(_is_ready) for _ in range(self._workers)]
+        for one in ready:
+            one.result()
+
+    def retire(self, spare: Work) -> None:
+        """Let the workers end with what they have been given.
+
+        Args:
+            spare: works by the same rules what is still submitted: by a reader that had not looked up yet.
+        """
+        with self._lock:
+            self._spare = spare
+            self._pool.shutdown(wait=False)
 
     def close(self) -> None:
         """Stop the workers."""
@@ -64,16 +97,26 @@ class PoolWork:
     def _new_pool(self) -> ProcessPoolExecutor:
         # spawn: a fork would copy threads' locks and hyperscan's scratch in an unknown state.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._workers, context, initializer=_start, initargs=(self._make_stages,))
+        return ProcessPoolExecutor(
+            self._workers, context, initializer=_start, initargs=(self._make_stages, self._ruleset)
+        )
 
 
-def _start(make_stages: Callable[[], Stages]) -> None:
+def pool_of(settings: Settings, texts: Texts, ruleset: str, *, workers: int) -> PoolWork:
+    """Return worker processes that work by the rules which these texts make (`ruleset` is their digest)."""
+    return PoolWork(partial(make_stages, settings, texts, load_keys(settings)), workers=workers, ruleset=ruleset)
+
+
+def _start(make_stages: Callable[[], Stages], ruleset: str) -> None:
     global _stages  # noqa: PLW0603  one set of stages a process, made once
     # Ctrl-C reaches the whole process group; the main process ends the workers when it has finished writing.
     # SIGTERM must end a worker: the pool sends it to the others when one of them has died, and waits for them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the main process reloads; a terminal tells the whole group
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    _stages = make_stages()
+    _stages = made = make_stages()
+    if made.ruleset is None or made.ruleset.digest != ruleset:
+        raise SecmonError("a worker made other rules of the same texts", hint="please report this")
     # Rules and classifiers stay as long as the process: the collector need not go through them again and again.
     gc.collect()
     gc.freeze()
@@ -85,6 +128,11 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _is_ready() -> bool:
+    """Say that this worker works; it is asked only behind its start."""
+    return True
 
 
 def _work(key: _LaneKey, frames: tuple[Frame, ...], prefix: bytes, received_at: datetime) -> Processed:

@@ -117,7 +117,7 @@ class _Loader:
     def result(self) -> RuleSet:
         rules, correlations = self.linked
         everything: tuple[Rule | CorrelationRule, ...] = (*rules, *correlations)
-        digests = sorted((rule.id, rule.digest) for rule in everything)
+        digests = sorted((rule.id, rule.digest, *_beside(rule)) for rule in everything)
         quiet = [(one.id, one.digest) for one in self.tuning.suppressions]
         return RuleSet(
             rules=tuple(rule for rule in rules if rule.intel is None),
@@ -130,6 +130,11 @@ class _Loader:
             suppressions=self.tuning.suppressions,
             adjustments=self.tuning.adjustments,
         )
+
+
+def _beside(rule: Rule | CorrelationRule) -> tuple[str, ...]:
+    """Return what its hits or alerts say though it does not decide what it finds: its own digest does not cover it."""
+    return rule.level, rule.reason, str(rule.generates), rule.playbook, *rule.controls
 
 
 def _refuse_strangers(document: YamlDocument) -> None:

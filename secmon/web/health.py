@@ -62,4 +62,19 @@ class _Accounts(Collector):
         hits = CounterMetricFamily("secmon_hits", "Hits by rule since the daemon started.", labels=["rule"])
         for rule, number in sorted(dict(self._daemon.reading.state.hits).items()):
             hits.add_metric([rule], number)
-        yield from (records, in_flight, hits, lag)
+        yield from (records, in_flight, hits, lag, *_ruleset(self._daemon))
+
+
+def _ruleset(daemon: Daemon) -> Iterable[Metric]:
+    """Yield which rules apply since when, and how reloads ended."""
+    state = daemon.ruleset()
+    info = GaugeMetricFamily("secmon_ruleset_info", "Rule set in force: always 1.", labels=["digest"])
+    info.add_metric([state.digest], 1)
+    since = GaugeMetricFamily("secmon_ruleset_since_seconds", "When it took effect, seconds since 1970.")
+    since.add_metric([], state.since.timestamp())
+    refused = GaugeMetricFamily("secmon_ruleset_refused", "Files that the last reload refused.")
+    refused.add_metric([], len(state.refused))
+    reloads = CounterMetricFamily("secmon_reloads", "Reloads since the daemon started.", labels=["outcome"])
+    for outcome in ("changed", "unchanged", "refused"):
+        reloads.add_metric([outcome], state.counts[outcome])
+    yield from (info, since, refused, reloads)

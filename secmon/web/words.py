@@ -18,6 +18,7 @@ CHECK_ZH = {
     "scheduler": "定时任务",
     "sources": "日志来源",
     "content": "规则与登记表",
+    "rules": "生效的规则",
     "clock": "系统时钟",
     "tuning": "例外与停用",
     "keys": "密钥文件",

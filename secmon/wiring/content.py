@@ -4,45 +4,47 @@ Rules and classifiers are imported where they are chosen: pySigma and numpy take
 alerts needs neither.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from secmon.clock import SystemClock
 from secmon.config import Settings
-from secmon.content import classifier_files, framework_files, list_files, playbook_files, read_files, rule_files
-from secmon.errors import ConfigError, ContentError
+from secmon.content import framework_files, playbook_files, read_files
+from secmon.errors import ContentError
 from secmon.model.asset import AssetRegister
+from secmon.model.calendar import Calendar
 from secmon.model.registers import parse_assets, parse_units
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.store.cache import CacheFolder
+from secmon.wiring.calendar import load_calendar
 from secmon.wiring.intel import load_indicators
-from secmon.wiring.keys import load_keys
+from secmon.wiring.keys import Keys
+from secmon.wiring.texts import Texts, read_register, rule_texts
 
 
 def load_registers(settings: Settings) -> tuple[UnitTree, AssetRegister, list[ContentError]]:
-    """Read units.yaml and assets.csv; a wrong line never stops the others."""
+    """Read units.yaml and assets.csv; a wrong line never stops the others.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    return _registers(read_register(settings["registers.units"]), read_register(settings["registers.assets"]))
+
+
+def _registers(units: RuleFile | None, assets: RuleFile | None) -> tuple[UnitTree, AssetRegister, list[ContentError]]:
     errors: list[ContentError] = []
     tree, register = UnitTree(), AssetRegister()
-    if path := settings["registers.units"]:
-        tree, found = parse_units(str(path), _read(path))
+    if units is not None:
+        tree, found = parse_units(units.path, units.text)
         errors += found
-    if path := settings["registers.assets"]:
-        register, found = parse_assets(str(path), _read(path), tree)
+    if assets is not None:
+        register, found = parse_assets(assets.path, assets.text, tree)
         errors += found
     return tree, register, errors
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "see [registers] in the settings"
-        raise ConfigError("the register cannot be read: " + type(error).__name__, where=str(path), hint=hint) from error
 
 
 def load_rule_set(settings: Settings) -> tuple[RuleSet, list[str]]:
@@ -53,62 +55,15 @@ def load_rule_set(settings: Settings) -> tuple[RuleSet, list[str]]:
     """
     from secmon.sigma.ruleset import load_rules  # noqa: PLC0415  see above
 
-    return _rule_set(settings, load_rules)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleTexts:
-    """What rules are made of.
-
-    Args:
-        files: the rules, and what tunes them.
-        pipelines: pySigma pipelines.
-        lists: name of a placeholder → its values.
-    """
-
-    files: Sequence[RuleFile]
-    pipelines: Sequence[RuleFile]
-    lists: Mapping[str, Sequence[str]]
-
-
-class _LoadRules(Protocol):
-    """Compiles rules, now or out of what was kept."""
-
-    def __call__(
-        self,
-        files: Sequence[RuleFile],
-        *,
-        pipelines: Sequence[RuleFile] = (),
-        placeholders: Mapping[str, Sequence[str]] | None = None,
-    ) -> RuleSet: ...
-
-
-def rule_texts(settings: Settings) -> tuple[RuleTexts, list[ContentError]]:
-    """Read everything that rules are made of, and what is wrong with some of it.
-
-    Raises:
-        ContentError: a pipeline cannot be read: every rule would mean something else without it.
-    """
-    from secmon.sigma.lists import read_lists  # noqa: PLC0415  see above
-
-    files, errors = rule_files(settings["content.rules"])
-    pipelines, unread = read_files(settings["content.pipelines"], "*.yml")
-    for error in unread:
-        raise error
-    found, missing = list_files(settings["content.lists"])
-    lists, wrong = read_lists([RuleFile(*each) for each in found])
-    texts = RuleTexts([RuleFile(*each) for each in files], [RuleFile(*each) for each in pipelines], lists)
-    return texts, [*errors, *missing, *wrong]
-
-
-def _rule_set(settings: Settings, load: _LoadRules) -> tuple[RuleSet, list[str]]:
     texts, errors = rule_texts(settings)
-    ruleset = load(texts.files, pipelines=texts.pipelines, placeholders=texts.lists)
+    ruleset = load_rules(texts.files, pipelines=texts.pipelines, placeholders=texts.lists)
     return ruleset, [str(error) for error in errors] + [problem.text for problem in ruleset.problems]
 
 
-def rule_text(path: str) -> str:
-    """Return the text of a rule's file, or of the tests beside it; "" where it cannot be read."""
+def _rule_text(texts: Texts | None, path: str) -> str:
+    """Return the text of a rule's file as it is in force; of the tests beside it, as they are now."""
+    if texts is not None and (text := texts.text_of(path)):
+        return text
     found = read_files([Path(path)], "*")[0] if Path(path).is_file() else []
     return found[0][1] if found else ""
 
@@ -132,27 +87,55 @@ def document_problems(settings: Settings) -> list[str]:
     return list(dict.fromkeys(map(str, errors)))
 
 
-def make_stages(settings: Settings) -> Stages:
+def make_stages(settings: Settings, texts: Texts, keys: Keys) -> Stages:
     """Build the pure stages: registers, classifier, rule engine. Worker processes call this too.
 
     Raises:
         ContentError: no rule at all, or no classifier at all: records would pass unseen, or unmasked.
     """
-    return load_content(settings).stages
+    return load_content(settings, texts, keys).stages
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Content and registers, ready to work, and what was wrong with some of them."""
+    """Content and registers, ready to work.
+
+    Args:
+        stages: what records go through.
+        tree: the units.
+        calendar: the school calendar.
+        class_names: class of personal data → its Chinese name.
+        rule_text: path of a rule in force, or of the tests beside it → the file's text; "" where there is none.
+        problems: what was wrong with some of it.
+    """
 
     stages: Stages
     tree: UnitTree
-    class_names: dict[str, str]
-    problems: tuple[str, ...]
+    calendar: Calendar
+    class_names: Mapping[str, str] = field(default_factory=dict)
+    rule_text: Callable[[str], str] = lambda _path: ""
+    problems: tuple[str, ...] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """Return it as fields of an installation."""
+        return {
+            "stages": self.stages,
+            "ruleset": self.stages.ruleset or RuleSet(),
+            "tree": self.tree,
+            "register": self.stages.register,
+            "calendar": self.calendar,
+            "class_names": self.class_names,
+            "rule_text": self.rule_text,
+            "problems": self.problems,
+        }
 
 
-def load_content(settings: Settings) -> Loaded:
-    """Load everything, classifier and rule engine too."""
+def load_content(settings: Settings, texts: Texts, keys: Keys) -> Loaded:
+    """Load everything, classifier and rule engine too, from what was read; nothing is read here.
+
+    Raises:
+        ContentError: no rule at all, or no classifier at all; or a pipeline is wrong.
+    """
     from secmon.classify.classifier import Classifier  # noqa: PLC0415  see above
     from secmon.classify.definition import load_definitions  # noqa: PLC0415
     from secmon.sigma.index import Engine  # noqa: PLC0415
@@ -161,21 +144,20 @@ def load_content(settings: Settings) -> Loaded:
     from secmon.sigma.suppressor import Suppressor  # noqa: PLC0415
     from secmon.store.prepared import Prepared  # noqa: PLC0415
 
-    keys = load_keys(settings)
     prepared = Prepared(CacheFolder(settings.state / "cache", keys.record))
-    tree, register, register_errors = load_registers(settings)
-    ruleset, rule_problems = _rule_set(settings, prepared.rule_set)
-    indicators, intel_problems = load_indicators(settings, register)
+    tree, register, errors = _registers(texts.units, texts.assets)
+    rules, wrong = texts.of_rules()
+    ruleset = prepared.rule_set(rules.files, pipelines=rules.pipelines, placeholders=rules.lists)
+    indicators, intel_problems = load_indicators(settings, texts.intel, register)
     if indicators is not None:
         ruleset = with_intel(ruleset, indicators)
-    files, file_errors = classifier_files(settings["content.classifiers"])
-    definitions, definition_errors = load_definitions(files)
+    definitions, definition_errors = load_definitions([(file.path, file.text) for file in texts.classifiers])
     if not ruleset.by_id:
         raise ContentError("no rule could be loaded", hint="secmon doctor names what is broken")
     if not definitions:
         raise ContentError("no classifier could be loaded", hint="secmon doctor names what is broken")
     classifier = Classifier(
-        definitions, token_key=keys.pii, policy=settings.mask, today=_today(), compiler=prepared.compile
+        definitions, token_key=keys.pii, policy=settings.mask, today=texts.today, compiler=prepared.compile
     )
     stages = Stages(
         register=register,
@@ -187,17 +169,26 @@ def load_content(settings: Settings) -> Loaded:
         suppressor=Suppressor(ruleset.suppressions, tree.subtree) if ruleset.suppressions else None,
         fields=FieldWatch(ruleset),
     )
-    errors = [str(error) for error in (*register_errors, *file_errors, *definition_errors)]
-    names = {one.id: one.name_zh for one in definitions}
-    return Loaded(stages, tree, names, (*errors, *rule_problems, *intel_problems))
+    named = [str(error) for error in (*errors, *definition_errors, *texts.errors, *texts.unread, *wrong)]
+    calendar, calendar_problems = load_calendar(settings, texts.calendar)
+    return Loaded(
+        stages=stages,
+        tree=tree,
+        calendar=calendar,
+        class_names={one.id: one.name_zh for one in definitions},
+        rule_text=partial(_rule_text, texts),
+        problems=(*named, *(one.text for one in ruleset.problems), *intel_problems, *calendar_problems),
+    )
+
+
+def content_fields(settings: Settings, loaded: Loaded) -> dict[str, Any]:
+    """Return content as fields of an installation, with what is wrong with playbooks, catalogues and criteria."""
+    return loaded.fields() | {"problems": (*loaded.problems, *document_problems(settings))}
 
 
 def load_registers_only(settings: Settings) -> Loaded:
     """Load what a command needs that only reads or triages."""
     tree, register, errors = load_registers(settings)
     stages = Stages(register=register, classifier=None, engine=None, ruleset=None, record_key=b"")
-    return Loaded(stages, tree, {}, tuple(map(str, errors)))
-
-
-def _today() -> date:
-    return SystemClock().now().date()
+    calendar = Calendar(zone=settings["secmon.zone"])
+    return Loaded(stages, tree, calendar, rule_text=partial(_rule_text, None), problems=tuple(map(str, errors)))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from secmon.app.installation import Installation
 from secmon.app.move import refuse_unfinished
@@ -15,19 +16,17 @@ from secmon.errors import ConfigError, StoreError, StoreUnavailableError
 from secmon.model.access import job_access
 from secmon.model.retention import CLASSES
 from secmon.ports import Clock, Signer, Spool, Vault
-from secmon.sigma.rule import RuleSet
 from secmon.store.lock import WriterLock
 from secmon.store.signing import open_signer
 from secmon.store.spool import FileSpool
 from secmon.store.vault import open_vault
-from secmon.wiring.calendar import load_calendar
-from secmon.wiring.content import document_problems, load_content, load_registers_only, rule_text
+from secmon.wiring.content import content_fields, load_content, load_registers_only
 from secmon.wiring.documents import renderers
 from secmon.wiring.keys import check_keys, load_keys, require_keys
 from secmon.wiring.sources import sources_of
 from secmon.wiring.stores import Store, is_cluster, is_store_made, opened_store, store_place
+from secmon.wiring.texts import Texts, read_texts
 
-NO_RULES = RuleSet()
 COVERAGE_HEAD = "coverage.head"
 """The file of the state folder that names the last sheet of the coverage ledger."""
 
@@ -41,6 +40,7 @@ def opened(
     clock: Clock | None = None,
     patient: bool = False,
     unfinished: bool = False,
+    texts: Texts | None = None,
 ) -> Iterator[Installation]:
     """Open an installation and close it again.
 
@@ -51,6 +51,7 @@ def opened(
         clock: another clock than the machine's, for tests and the demo.
         patient: open even if the cluster is away; `Installation.admit` has to be called before anything is written.
         unfinished: open even what a move has not finished: for the move itself.
+        texts: what content is made of, if it was read before; None reads it.
 
     Raises:
         StoreUnavailableError: another process writes, or the store cannot be opened now.
@@ -78,8 +79,7 @@ def opened(
         elif is_made:
             with suppress(StoreError):  # it went away meanwhile
                 check_keys(settings, store.records, writable=False)  # before content is loaded with other keys
-        calendar, calendar_problems = load_calendar(settings)
-        loaded = load_content(settings) if content else load_registers_only(settings)
+        chosen = _content(settings, texts) if content else load_registers_only(settings).fields()
         vault = open_vault(settings["keys.vault_file"])
         yield Installation(
             log=store.log,
@@ -87,12 +87,7 @@ def opened(
             vault=vault,
             spool=spool_of(settings, vault, writable=writable),
             clock=ours,
-            stages=loaded.stages,
-            ruleset=loaded.stages.ruleset or NO_RULES,
-            tree=loaded.tree,
-            register=loaded.stages.register,
-            calendar=calendar,
-            class_names=loaded.class_names,
+            **chosen,
             zone=settings["secmon.zone"],
             retention_days=settings["store.retention_days"],
             retention_ceilings={name: settings[f"store.retention_ceiling.{name}"] for name in CLASSES},
@@ -105,9 +100,11 @@ def opened(
             max_skew=settings["coverage.max_skew"],
             admit=admit,
             is_shared=is_cluster(settings),
-            rule_text=rule_text,
-            problems=(*loaded.problems, *calendar_problems, *(document_problems(settings) if content else ())),
         )
+
+
+def _content(settings: Settings, texts: Texts | None) -> dict[str, Any]:
+    return content_fields(settings, load_content(settings, texts or read_texts(settings), load_keys(settings)))
 
 
 def _admit(settings: Settings, store: Store, clock: Clock, *, writable: bool, unfinished: bool) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -17,13 +16,13 @@ import pytest
 from secmon.app.work import InlineWork
 from secmon.config import load_settings
 from secmon.daemon.service import Daemon
-from secmon.daemon.workers import PoolWork
+from secmon.daemon.workers import pool_of
 from secmon.errors import StoreUnavailableError
 from secmon.model.access import Access, job_access
 from secmon.model.hit import Hit
 from secmon.model.record import RecordQuery
 from secmon.store.sqlite.eventlog import SqliteEventLog
-from secmon.wiring import make_stages
+from secmon.wiring import opened, read_texts
 from tests.app.houses import NOON, access_line, opened_house
 from tests.faults.running import is_alive, until
 
@@ -102,7 +101,9 @@ def test_workers_end_with_the_process_that_made_them(tmp_path: Path) -> None:
 
 def _own_a_pool(state: Path, writer: Connection) -> None:
     settings = load_settings(None, flags={"secmon.state": str(state)})
-    work = PoolWork(partial(make_stages, settings), workers=2)
+    texts = read_texts(settings)
+    with opened(settings, writable=True, texts=texts) as house:
+        work = pool_of(settings, texts, house.ruleset.digest, workers=2)
     work._pool.submit(os.getpid).result()
     writer.send(list(work._pool._processes))
     time.sleep(60)

@@ -46,3 +46,22 @@ def test_what_was_done_with_signals_before_is_done_again_behind_it() -> None:
     with stop_signals():
         pass
     assert {number: signal.getsignal(number) for number in STOPS} == before
+
+
+def test_a_hangup_reloads_and_does_not_end_it() -> None:
+    reloads: list[int] = []
+    with stop_signals() as wait:
+        os.kill(os.getpid(), signal.SIGHUP)
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.start()
+        wait(lambda: reloads.append(1))
+        timer.join()
+    assert reloads == [1]
+
+
+def test_a_flood_of_hangups_does_not_keep_the_end_out() -> None:
+    with stop_signals() as wait:
+        for _ in range(70_000):  # more than a pipe has room for
+            os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait()

@@ -1,0 +1,195 @@
+"""Texts in the place of others while a daemon runs: read when they stand still, and tried before they take effect.
+
+What is worse than before is refused. A file that was right and is broken now counts as it was; a folder that is gone,
+or has nothing in it any more, takes nothing away.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from secmon.config import Settings
+from secmon.errors import ContentError
+from secmon.sigma.rule import RuleFile
+from secmon.wiring.calendar import load_calendar
+from secmon.wiring.content import load_content
+from secmon.wiring.intel import feeds_of
+from secmon.wiring.keys import Keys
+from secmon.wiring.texts import IntelFile, Texts, reread
+
+_READINGS = 5
+_File = TypeVar("_File", RuleFile, IntelFile)
+Sighting = frozenset[tuple[str, int, int, int]]
+"""(path, size, time of the last change in nanoseconds, inode) of each file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of texts that were tried.
+
+    Args:
+        kept: paths of the files that count as they were before.
+        refused: why, as "place: problem (remedy)".
+    """
+
+    kept: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+def places(settings: Settings) -> tuple[Path, ...]:
+    """Return the files and folders that are read anew."""
+    found = [path for key in ("rules", "pipelines", "lists") for path in settings[f"content.{key}"]]
+    calendar = settings["calendar.file"]
+    return (*found, *settings["intel.files"], *([calendar] if calendar else ()))
+
+
+def look(settings: Settings) -> Sighting:
+    """Return what lies in all places, without reading it; two equal looks, and nothing was changed meanwhile."""
+    return frozenset(seen for place in places(settings) for seen in _seen(place))
+
+
+def _seen(place: Path) -> Iterator[tuple[str, int, int, int]]:
+    for file in _inside(place) if place.is_dir() else [str(place)]:
+        try:
+            status = os.stat(file)  # noqa: PTH116  thousands of them, every few seconds
+        except OSError:
+            yield file, -1, 0, 0
+        else:
+            yield file, status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    for at, _, names in os.walk(folder):
+        yield from (f"{at}{os.sep}{name}" for name in names)
+
+
+def read_steady(settings: Settings, before: Texts) -> tuple[Texts, Sighting]:
+    """Read anew what takes effect without a restart, and what the files looked like then.
+
+    Raises:
+        ContentError: a pipeline cannot be read; or the files keep changing.
+    """
+    for _ in range(_READINGS):
+        seen = look(settings)
+        fresh = reread(settings, before)
+        if look(settings) == seen:
+            return fresh, seen
+    raise ContentError("the rule files keep changing", hint="reload when they have all been copied")
+
+
+def require_places(settings: Settings, fresh: Texts, before: Texts, *, accept_empty: bool) -> None:
+    """Refuse to lose all that a file or folder held, when nobody said that it is meant.
+
+    Raises:
+        ContentError: something is gone, cannot be looked into, or is empty by now.
+    """
+    old, new = _paths(before), _paths(fresh)
+    for error in fresh.unread:
+        count = _below(Path(error.where), old)
+        if count and error.where not in old:
+            raise _lost(error.where, count, "the folder is gone, or cannot be read; it held {count} files")
+    for place in places(settings):
+        count = _below(place, old)
+        if not count or _below(place, new):
+            continue
+        if not place.exists():
+            raise _lost(str(place), count, "the folder is gone, or cannot be read; it held {count} files")
+        if not accept_empty and place.is_dir():
+            raise ContentError(
+                "the folder is empty; it held {count} files",
+                where=str(place),
+                hint="if that is meant: secmon rules reload --accept-empty",
+                values={"count": count},
+            )
+
+
+def _lost(place: str, count: int, problem: str) -> ContentError:
+    hint = "bring it back, or take it out of the settings and restart"
+    return ContentError(problem, where=place, hint=hint, values={"count": count})
+
+
+def _below(place: Path, paths: Iterable[str]) -> int:
+    name = str(place)
+    return sum(path == name or path.startswith(name.rstrip(os.sep) + os.sep) for path in paths)
+
+
+def _paths(texts: Texts) -> dict[str, object]:
+    calendar = [texts.calendar] if texts.calendar else []
+    files = (*texts.rules, *texts.pipelines, *texts.lists, *texts.intel, *calendar)
+    return {file.path: file for file in files}
+
+
+def mended(fresh: Texts, before: Texts, kept: Iterable[str]) -> Texts:
+    """Return texts with some files as they were before."""
+    paths = set(kept)
+    if not paths:
+        return fresh
+    calendar = before.calendar if before.calendar and before.calendar.path in paths else fresh.calendar
+    return replace(
+        fresh,
+        rules=_with(fresh.rules, before.rules, paths),
+        lists=_with(fresh.lists, before.lists, paths),
+        intel=_with(fresh.intel, before.intel, paths),
+        calendar=calendar,
+        _by_path={},
+    )
+
+
+def _with(fresh: Iterable[_File], before: Iterable[_File], paths: set[str]) -> tuple[_File, ...]:
+    """Return files in the order of their paths; within a folder that is the order in which they count."""
+    new = {file.path: file for file in fresh}
+    old = {file.path: file for file in before if file.path in paths}
+    if old.keys() <= new.keys():
+        return tuple(old.get(path, file) for path, file in new.items())
+    # One that cannot be read now stands where it stood: behind the one before it.
+    order = list(new)
+    earlier: str | None = None
+    for file in before:
+        if file.path in old and file.path not in new:
+            order.insert(order.index(earlier) + 1 if earlier in order else 0, file.path)
+        earlier = file.path if file.path in order else earlier
+    return tuple(old[path] if path in old else new[path] for path in order)
+
+
+def tried(settings: Settings, fresh: Texts, before: Texts, keys: Keys) -> Verdict:
+    """Prepare everything that stages are made of, and say which files have to count as they were before.
+
+    What was prepared is kept in STATE/cache, so that whoever makes stages of it afterwards need not wait.
+
+    Raises:
+        ContentError: without rules, or under other pipelines than are written, nothing can go on.
+    """
+    old = _paths(before)
+    wrong = {error.where: str(error) for error in fresh.unread if error.where in old}
+    texts = mended(fresh, before, wrong)
+    known = _wrong(settings, before, keys)
+    found = _wrong(settings, texts, keys)
+    new = _paths(texts)
+    worse = {
+        path: text
+        for path, text in found.items()
+        if path not in known and path in old and path not in wrong and old[path] != new.get(path)
+    }
+    if worse:
+        wrong |= worse
+        load_content(settings, mended(fresh, before, wrong), keys)
+    return Verdict(tuple(wrong), tuple(wrong.values()))
+
+
+def _wrong(settings: Settings, texts: Texts, keys: Keys) -> Mapping[str, str]:
+    """Return path → the first problem of each file that is broken, loading everything."""
+    loaded = load_content(settings, texts, keys)
+    found: dict[str, str] = {}
+    for problem in loaded.stages.ruleset.problems if loaded.stages.ruleset else ():
+        if problem.state == "broken":
+            found.setdefault(problem.path, problem.text)
+    for error in texts.of_rules()[1]:
+        found.setdefault(error.where.rpartition(":")[0], str(error))
+    for feed in feeds_of(settings, texts.intel):
+        if feed.problems and not feed.indicators:
+            found.setdefault(feed.path, str(feed.problems[0]))
+    if texts.calendar is not None and (problems := load_calendar(settings, texts.calendar)[1]):
+        found.setdefault(texts.calendar.path, problems[0])
+    return found
