@@ -159,6 +159,8 @@ def _difference(house: Installation, row: Body, stored: Delivered, kept: set[tup
         return INSERTED if stored.batches > batches else CHANGED
     if len(known) < len(told.parts):
         return ""  # the rest of its batches went with their partition, as retention wants it
+    if told.rulesets_since.keys() != set(told.rulesets):  # of a version that did not note it
+        told, stored = replace(told, rulesets_since={}), replace(stored, rulesets_since={})
     return "" if _facts(told) == _facts(stored) else CHANGED
 
 

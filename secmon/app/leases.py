@@ -46,6 +46,7 @@ class Peer:
         session: number of its session, one more at each start.
         beat: beats in it.
         state: "stopped" by itself, or found "dead" by another one.
+        ruleset: digest of the rules that it works by; "" of a version that does not tell.
         version: of the document.
     """
 
@@ -57,6 +58,7 @@ class Peer:
     session: int = 0
     beat: int = 0
     state: Literal["running", "stopped", "dead"] = "running"
+    ruleset: str = ""
     version: int = 0
 
 
@@ -146,6 +148,8 @@ class Member:
         self._seen: dict[str, tuple[int, float]] = {}
         self._free_since: dict[str, float] = {}
         self.others: tuple[Peer, ...] = ()
+        self.ruleset = peer.ruleset or house.ruleset.digest
+        """What it tells the others of its rules, with the next beat."""
 
     def term(self, name: str) -> int:
         """Return the epoch of a lease as long as this daemon has it for certain; else 0."""
@@ -243,6 +247,7 @@ class Member:
         self._peer = self._write(fresh)
 
     def _write(self, peer: Peer) -> Peer:
+        peer = replace(peer, ruleset=self.ruleset)
         body = msgspec.to_builtins(peer)
         del body["id"], body["version"]
         document = Document(

@@ -164,7 +164,7 @@ class Reading(threading.Thread):
             log.info("recovered", source=source, streams=forwarded)
         self._terms[source], self._taken[source] = term, set()
         self._rests.pop(source, None)
-        log.info("source.taken", source=source, epoch=term)
+        log.info("source.taken", source=source, epoch=term, ruleset=self._desk().house.ruleset.digest)
 
     def _read_all(self, collector: Collector) -> bool:
         progressed = False

@@ -121,6 +121,8 @@ class Daemon:
     def _take(self, desk: Desk) -> None:
         """Go on at another desk; who reads finds it between two batches."""
         self._desk = desk
+        if isinstance(self._share, Member):
+            self._share.ruleset = desk.house.ruleset.digest
 
     @property
     def _house(self) -> Installation:

@@ -72,7 +72,13 @@ class Sharing(threading.Thread):
             return Check(DAEMONS, "fail", self._problem)
         hosts = [f"{one.host} ({one.id[:8]})" for one in self._member.others]
         forward = ", alerts and windows are brought forward here" if self._member.term(FORWARD) else ""
-        return Check(DAEMONS, "ok", f"this one{''.join(f', {host}' for host in hosts)}{forward}")
+        seen = f"this one{''.join(f', {host}' for host in hosts)}{forward}"
+        ours = self._member.ruleset
+        others = [one.host for one in self._member.others if one.ruleset and one.ruleset != ours]
+        if others:
+            remedy = "let the rule files be the same, then: secmon rules reload"
+            return Check(DAEMONS, "warn", f"{seen}; other rules on {', '.join(others)}", remedy)
+        return Check(DAEMONS, "ok", seen)
 
 
 def member_of(house: Installation, state: Path, sources: list[str], *, takes_all: bool = False) -> Member:

@@ -99,6 +99,8 @@ class Delivered:
         by_rule: hits by rule id, sorted.
         parts: which batches, sorted.
         rulesets: digests of the rule sets that their events met, sorted.
+        rulesets_since: each of these digests → when the first batch under it was received; none in rows of versions
+            that did not note it.
         first_event: earliest `@timestamp`.
         last_event: latest `@timestamp`.
         skew_ms: least and greatest lag, in milliseconds, from the latest `@timestamp` of a batch to its receipt;
@@ -111,6 +113,7 @@ class Delivered:
     by_rule: Mapping[str, int] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     rulesets: tuple[str, ...] = ()
+    rulesets_since: Mapping[str, datetime] = field(default_factory=dict)
     first_event: datetime | None = None
     last_event: datetime | None = None
     skew_ms: tuple[int, int] | None = None
@@ -129,6 +132,7 @@ class Delivered:
             by_rule=_summed(self.by_rule, by_rule),
             parts=_joined((*self.parts, part)),
             rulesets=tuple(sorted({*self.rulesets, batch.ruleset})),
+            rulesets_since=_earlier(self.rulesets_since, batch),
             first_event=min(firsts, default=None),
             last_event=max(lasts, default=None),
             skew_ms=_spread(self.skew_ms, batch),
@@ -137,6 +141,11 @@ class Delivered:
 
 def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
+
+
+def _earlier(since: Mapping[str, datetime], batch: BatchRow) -> dict[str, datetime]:
+    known = since.get(batch.ruleset, batch.received_at)
+    return dict(sorted({**since, batch.ruleset: min(known, batch.received_at)}.items()))
 
 
 def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:

@@ -30,10 +30,14 @@ _SOURCES = job_access("console")
 @page
 def list_(request: Request, visitor: Visitor) -> Response:
     """Show every rule with its score, those first that make most work for nothing."""
-    house, days = daemon_of(request).house, _days(request)
+    daemon, days = daemon_of(request), _days(request)
+    house = daemon.house
     found = scorecard.over(house, visitor.access, int(days))
     rows = [score.row() for score in found.scores]
     data = {"days": int(days), "scores": rows, "complete": found.complete, "sums": _sums(rows)}
+    state = daemon.ruleset().row()
+    # What was refused names files of the whole installation.
+    data["ruleset"] = state if visitor.access.scope.is_root else {name: state[name] for name in ("digest", "since")}
     return respond(request, visitor, "rules.html.j2", data, title="规则评分", days=DAYS)
 
 
