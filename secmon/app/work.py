@@ -23,14 +23,6 @@ class Work(Protocol):
         """How many submissions of one stream make sense before the first is committed."""
         ...
 
-    def retire(self, spare: "Work") -> None:
-        """End with what was submitted; `spare` works by the same rules what still comes."""
-        ...
-
-    def close(self) -> None:
-        """Give back what it works with; nothing is submitted any more."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -65,9 +57,3 @@ class InlineWork:
         else:
             future.set_result(result)
         return future
-
-    def retire(self, spare: Work) -> None:
-        """Go on: it holds nothing but its stages."""
-
-    def close(self) -> None:
-        """Nothing is to be given back."""

@@ -297,7 +297,7 @@ def _mask(reading: _Reading) -> dict[str, str]:
 def missing(settings: Settings) -> list[ConfigError]:
     """Return the folders and files that settings name and that are not there, each with the place that names it."""
     errors = []
-    for key in (*(name for name in BY_KEY if name.startswith("content.")), *NAMED_FILES):
+    for key in NAMED_FILES:
         value = settings[key]
         for path in value if isinstance(value, tuple) else (value,):
             if path is not None and not path.exists():

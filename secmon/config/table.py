@@ -102,6 +102,12 @@ KEY_FILES = {
 }
 """Setting → name below STATE/keys where it is not set."""
 NAMED_FILES = (
+    "content.rules",
+    "content.pipelines",
+    "content.lists",
+    "content.classifiers",
+    "content.playbooks",
+    "content.frameworks",
     "calendar.file",
     "intel.files",
     "documents.fonts",

@@ -9,6 +9,7 @@ batches which desk it is: each batch meets exactly one rule set, and names it.
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -21,14 +22,14 @@ from secmon.config import Settings
 from secmon.daemon.health import Check
 from secmon.daemon.jobs import Jobs
 from secmon.daemon.trying import tried_apart
-from secmon.daemon.workers import PoolWork, pool_of
+from secmon.daemon.workers import PoolWork, close, pool_of, retire
 from secmon.errors import ContentError, SecmonError, StoreError, StoreUnavailableError
 from secmon.model.access import Access, job_access
 from secmon.model.event import format_time
 from secmon.pipeline import Stages
 from secmon.sigma.changes import Change, changes
 from secmon.wiring import Texts, content_fields, load_content, load_keys
-from secmon.wiring.renewing import Sighting, Verdict, look, mended, read_steady, require_places
+from secmon.wiring.renewing import Sighting, Trial, Verdict, broken_in, look, mended, read_steady, require_places
 
 RETRY_S = 10.0
 """How long after the store was away what was asked for is tried again."""
@@ -82,7 +83,7 @@ class Renewal(threading.Thread):
         self._one_at_a_time = threading.Lock()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._asked: Cause | None = None
-        self._taken: Sighting = look(settings)
+        self._taken: Sighting | None = None  # what was read at the start is looked at once more
         self._seen: Sighting | None = None
 
     def serve(self, desk: Callable[[], Desk], put: Callable[[Desk], None]) -> None:
@@ -173,9 +174,10 @@ class Renewal(threading.Thread):
         if fresh.digest == before.digest and not self.state.refused:
             self._taken = seen
             return self._told("unchanged", self.state.digest, ())
-        verdict = tried_apart(self._settings, fresh, before, self._keys, stopping=self._stopping)
-        texts = mended(fresh, before, verdict.kept)
         old = self._desk()
+        trial = Trial(fresh, before, broken_in(old.house.ruleset))
+        verdict = tried_apart(self._settings, trial, self._keys, stopping=self._stopping)
+        texts = mended(fresh, before, verdict.kept)
         desk = self._prepared(old, texts, verdict.refused)
         found = changes(old.house.ruleset, desk.house.ruleset)
         try:
@@ -183,12 +185,12 @@ class Renewal(threading.Thread):
             self._require_running()
         except BaseException:
             if desk.work is not old.work:
-                desk.work.close()
+                close(desk.work)
             raise
         self._put(desk)
         self._jobs.renew(texts)
         if desk.work is not old.work:
-            old.work.retire(InlineWork(old.house.stages))
+            retire(old.work, old.house.stages)
         self._texts, self._taken = texts, seen
         return self._entered(old, desk, found, verdict.refused)
 
@@ -207,7 +209,12 @@ class Renewal(threading.Thread):
             return InlineWork(stages)
         pool = pool_of(self._settings, texts, digest, workers=self._settings["secmon.workers"])
         try:
-            pool.warm_up()
+            pool.warm_up(stopping=self._stopping)
+            self._require_running()
+        except BrokenProcessPool:
+            pool.close()
+            hint = "its log says why; watch memory"
+            raise ContentError("the worker processes do not begin with these rules", hint=hint) from None
         except BaseException:
             pool.close()
             raise

@@ -42,6 +42,7 @@ from secmon.daemon.reading import Reading
 from secmon.daemon.renewing import OPERATION as RELOAD
 from secmon.daemon.renewing import InForce, Renewal, rules_in_force
 from secmon.daemon.sharing import Sharing, daemon_id, member_of
+from secmon.daemon.workers import close
 from secmon.errors import SecmonError, StoreError
 from secmon.model.access import ROOT, Access, Principal, Role, job_access
 from secmon.ports import Collector
@@ -192,7 +193,7 @@ class Daemon:
 
     def close(self) -> None:
         """Give back who works; behind `stop`."""
-        self._desk.work.close()
+        close(self._desk.work)
 
     def run_once(self) -> None:
         """Read what is there, do all windows that are due."""

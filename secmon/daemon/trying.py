@@ -11,21 +11,20 @@ from multiprocessing.connection import Connection
 
 from secmon.config import Settings
 from secmon.errors import ContentError, SecmonError, StoreUnavailableError
-from secmon.wiring import Keys, Texts
-from secmon.wiring.renewing import Verdict, tried
+from secmon.wiring import Keys
+from secmon.wiring.renewing import Trial, Verdict, tried
 
 TIMEOUT_S = 600.0
 _POLL_S = 0.1
 _NICE = 5
 
 
-def tried_apart(settings: Settings, fresh: Texts, before: Texts, keys: Keys, *, stopping: threading.Event) -> Verdict:
+def tried_apart(settings: Settings, trial: Trial, keys: Keys, *, stopping: threading.Event) -> Verdict:
     """Do `wiring.renewing.tried` in a process of its own.
 
     Args:
         settings: the daemon's settings.
-        fresh: the texts to try.
-        before: those in force.
+        trial: what is tried.
         keys: the keys at hand.
         stopping: ends it at once.
 
@@ -35,7 +34,7 @@ def tried_apart(settings: Settings, fresh: Texts, before: Texts, keys: Keys, *, 
     """
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_try, args=(writer, settings, fresh, before, keys), name="rules", daemon=True)
+    process = context.Process(target=_try, args=(writer, settings, trial, keys), name="rules", daemon=True)
     process.start()
     writer.close()
     try:
@@ -64,12 +63,12 @@ def _answer(reader: Connection, stopping: threading.Event) -> Verdict:
     return found
 
 
-def _try(writer: Connection, settings: Settings, fresh: Texts, before: Texts, keys: Keys) -> None:
+def _try(writer: Connection, settings: Settings, trial: Trial, keys: Keys) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)  # what comes in goes before
     try:
-        answer: Verdict | SecmonError = tried(settings, fresh, before, keys)
+        answer: Verdict | SecmonError = tried(settings, trial, keys)
     except SecmonError as error:
         answer = error
     writer.send(answer)

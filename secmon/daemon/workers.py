@@ -11,12 +11,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, tzinfo
 from functools import partial
 
-from secmon.app.work import Work
+from secmon.app.work import InlineWork, Work
 from secmon.config import Settings
 from secmon.errors import SecmonError
 from secmon.model.event import Frame
@@ -27,6 +27,7 @@ from secmon.wiring import Texts, load_keys, make_stages
 # (source, generation, kind, zone, place, asset, unit): a lane without its functions.
 _LaneKey = tuple[str, str, str, tzinfo, str, str, str]
 
+POLL_S = 0.1
 _stages: Stages | None = None
 
 
@@ -69,16 +70,19 @@ class PoolWork:
                     return self._pool.submit(_work, key, tuple(frames), prefix, received_at)
         return spare.submit(frames, lane, prefix=prefix, received_at=received_at)
 
-    def warm_up(self) -> None:
-        """Wait until every worker is ready to work.
+    def warm_up(self, *, stopping: threading.Event) -> bool:
+        """Wait until every worker is ready to work; tell whether that came before somebody wanted to stop.
 
         Raises:
             BrokenProcessPool: one of them died over it.
         """
         with self._lock:
-            ready = [self._pool.submit(_is_ready) for _ in range(self._workers)]
-        for one in ready:
-            one.result()
+            waiting = {self._pool.submit(_is_ready) for _ in range(self._workers)}
+        while waiting and not stopping.is_set():
+            done, waiting = wait(waiting, timeout=POLL_S)
+            for one in done:
+                one.result()
+        return not waiting
 
     def retire(self, spare: Work) -> None:
         """Let the workers end with what they have been given.
@@ -105,6 +109,18 @@ class PoolWork:
 def pool_of(settings: Settings, texts: Texts, ruleset: str, *, workers: int) -> PoolWork:
     """Return worker processes that work by the rules which these texts make (`ruleset` is their digest)."""
     return PoolWork(partial(make_stages, settings, texts, load_keys(settings)), workers=workers, ruleset=ruleset)
+
+
+def retire(work: Work, stages: Stages) -> None:
+    """Let whoever works end with what was submitted; what still comes is worked here, with the same stages."""
+    if isinstance(work, PoolWork):
+        work.retire(InlineWork(stages))
+
+
+def close(work: Work) -> None:
+    """Give back what somebody works with; nothing is submitted any more."""
+    if isinstance(work, PoolWork):
+        work.close()
 
 
 def _start(make_stages: Callable[[], Stages], ruleset: str) -> None:

@@ -5,14 +5,15 @@ or has nothing in it any more, takes nothing away.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from secmon.config import Settings
 from secmon.errors import ContentError
-from secmon.sigma.rule import RuleFile
+from secmon.sigma.lists import read_lists
+from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.wiring.calendar import load_calendar
 from secmon.wiring.content import load_content
 from secmon.wiring.intel import feeds_of
@@ -23,6 +24,21 @@ _READINGS = 5
 _File = TypeVar("_File", RuleFile, IntelFile)
 Sighting = frozenset[tuple[str, int, int, int]]
 """(path, size, time of the last change in nanoseconds, inode) of each file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Texts to be tried.
+
+    Args:
+        fresh: what the files say.
+        before: what is in force.
+        broken: paths of the files of which some rule was broken before.
+    """
+
+    fresh: Texts
+    before: Texts
+    broken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +131,10 @@ def _below(place: Path, paths: Iterable[str]) -> int:
     return sum(path == name or path.startswith(name.rstrip(os.sep) + os.sep) for path in paths)
 
 
-def _paths(texts: Texts) -> dict[str, object]:
-    calendar = [texts.calendar] if texts.calendar else []
-    files = (*texts.rules, *texts.pipelines, *texts.lists, *texts.intel, *calendar)
+def _paths(texts: Texts) -> dict[str, RuleFile | IntelFile]:
+    files: list[RuleFile | IntelFile] = [*texts.rules, *texts.pipelines, *texts.lists, *texts.intel]
+    if texts.calendar is not None:
+        files.append(texts.calendar)
     return {file.path: file for file in files}
 
 
@@ -153,7 +170,16 @@ def _with(fresh: Iterable[_File], before: Iterable[_File], paths: set[str]) -> t
     return tuple(old[path] if path in old else new[path] for path in order)
 
 
-def tried(settings: Settings, fresh: Texts, before: Texts, keys: Keys) -> Verdict:
+def broken_in(ruleset: RuleSet) -> frozenset[str]:
+    """Return the paths of the files of which some rule is broken."""
+    return frozenset(_broken(ruleset))
+
+
+def _broken(ruleset: RuleSet) -> dict[str, str]:
+    return {one.path: one.text for one in reversed(ruleset.problems) if one.state == "broken"}
+
+
+def tried(settings: Settings, trial: Trial, keys: Keys) -> Verdict:
     """Prepare everything that stages are made of, and say which files have to count as they were before.
 
     What was prepared is kept in STATE/cache, so that whoever makes stages of it afterwards need not wait.
@@ -161,35 +187,30 @@ def tried(settings: Settings, fresh: Texts, before: Texts, keys: Keys) -> Verdic
     Raises:
         ContentError: without rules, or under other pipelines than are written, nothing can go on.
     """
-    old = _paths(before)
-    wrong = {error.where: str(error) for error in fresh.unread if error.where in old}
-    texts = mended(fresh, before, wrong)
-    known = _wrong(settings, before, keys)
-    found = _wrong(settings, texts, keys)
+    old = _paths(trial.before)
+    wrong = {error.where: str(error) for error in trial.fresh.unread if error.where in old}
+    texts = mended(trial.fresh, trial.before, wrong)
+    ruleset = load_content(settings, texts, keys).stages.ruleset or RuleSet()
     new = _paths(texts)
-    worse = {
-        path: text
-        for path, text in found.items()
-        if path not in known and path in old and path not in wrong and old[path] != new.get(path)
-    }
+    changed = {path for path in new if path in old and old[path] != new[path]}
+    broken = {path: text for path, text in _broken(ruleset).items() if path not in trial.broken}
+    beside = {path: text for path, text in _wrong(settings, texts, changed).items() if path not in broken}
+    known = _wrong(settings, trial.before, beside)
+    worse = {path: text for path, text in (broken | beside).items() if path in changed and path not in known}
     if worse:
         wrong |= worse
-        load_content(settings, mended(fresh, before, wrong), keys)
+        load_content(settings, mended(trial.fresh, trial.before, wrong), keys)
     return Verdict(tuple(wrong), tuple(wrong.values()))
 
 
-def _wrong(settings: Settings, texts: Texts, keys: Keys) -> Mapping[str, str]:
-    """Return path → the first problem of each file that is broken, loading everything."""
-    loaded = load_content(settings, texts, keys)
-    found: dict[str, str] = {}
-    for problem in loaded.stages.ruleset.problems if loaded.stages.ruleset else ():
-        if problem.state == "broken":
-            found.setdefault(problem.path, problem.text)
-    for error in texts.of_rules()[1]:
-        found.setdefault(error.where.rpartition(":")[0], str(error))
-    for feed in feeds_of(settings, texts.intel):
+def _wrong(settings: Settings, texts: Texts, paths: Collection[str]) -> dict[str, str]:
+    """Return path → the first problem of those lists, indicators and calendars that are of no use as they are."""
+    errors = read_lists([file for file in texts.lists if file.path in paths])[1]
+    found = {error.where.rpartition(":")[0]: str(error) for error in reversed(errors)}
+    for feed in feeds_of(settings, [file for file in texts.intel if file.path in paths]):
         if feed.problems and not feed.indicators:
-            found.setdefault(feed.path, str(feed.problems[0]))
-    if texts.calendar is not None and (problems := load_calendar(settings, texts.calendar)[1]):
-        found.setdefault(texts.calendar.path, problems[0])
+            found[feed.path] = str(feed.problems[0])
+    if texts.calendar is not None and texts.calendar.path in paths:
+        problems = load_calendar(settings, texts.calendar)[1]
+        found |= {texts.calendar.path: problems[0]} if problems else {}
     return found

@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,14 +17,16 @@ from secmon.app import checkpoints, ingest, integrity, rulebook
 from secmon.app.ingest import Progress, ingest_stream
 from secmon.app.installation import Installation
 from secmon.app.recovery import recover, take_over
-from secmon.app.work import InlineWork, Work
+from secmon.app.work import Desk, InlineWork, Work
 from secmon.collect.oneoff import ImportCollector
-from secmon.errors import ConflictError
+from secmon.errors import ConflictError, SecmonError
 from secmon.model.event import Frame
 from secmon.model.questions import EventQuery
 from secmon.model.stream import Checkpoint
 from secmon.pipeline import Lane, Processed, Stages
-from tests.app.houses import NOON, OPERATOR, RULES, SetClock, access_line, opened_house
+from secmon.ports import Chunk
+from secmon.sigma.rule import RuleSet
+from tests.app.houses import NOON, OPERATOR, RULES, SetClock, access_line, opened_house, stages_of
 
 SOURCE = "nginx.access"
 
@@ -100,6 +103,84 @@ def test_any_number_of_batches_ahead_gives_the_same(house: Installation, tmp_pat
     assert [step.checkpoint.batch for step in steps] == list(range(1, len(steps) + 1))
 
 
+class Reloading:
+    """The desk of a daemon that reloads: another house, and who works by its rules, from one moment on."""
+
+    def __init__(self, before: Desk, after: Desk) -> None:
+        self.now, self._after = before, after
+
+    def reload(self) -> None:
+        self.now = self._after
+
+    def __call__(self) -> Desk:
+        return self.now
+
+
+FEWER = RULES.split("---")[0]
+
+
+def desk_of(house: Installation, rules: str, ahead: int) -> Desk:
+    stages = stages_of(rules)
+    return Desk(replace(house, stages=stages, ruleset=stages.ruleset or RuleSet()), Ahead(stages, ahead))
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 50])
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_a_reload_takes_effect_between_two_batches(house: Installation, tmp_path: Path, ahead: int, steps: int) -> None:
+    before, after = desk_of(house, RULES, ahead), desk_of(house, FEWER, ahead)
+    desk, stream = Reloading(before, after), Stream(house, log_of(tmp_path, 400))
+    reading = ingest_stream(before.house, OPERATOR, stream.collector, stream.checkpoint(), work=before.work, desk=desk)
+    for _ in range(steps):
+        next(reading)
+    desk.reload()
+    list(reading)
+    rows = sorted(house.log.batches(OPERATOR), key=lambda row: row.number)
+    digests = [row.ruleset for row in rows]
+    border = digests.index(after.house.ruleset.digest)
+    assert digests == [before.house.ruleset.digest] * border + [after.house.ruleset.digest] * (len(rows) - border)
+    # What a chunk brought was submitted under the old rules; nothing behind it is.
+    assert steps <= border <= steps + ahead + 4
+    assert stored(house) == counted(house) == 400
+    kept = [house.records.get(OPERATOR, rulebook.RULESET, digest) for digest in set(digests)]
+    assert None not in kept
+
+
+def test_what_waits_long_for_its_bytes_meets_the_rules_of_the_moment_in_which_they_come(
+    house: Installation, tmp_path: Path
+) -> None:
+    before, after = desk_of(house, RULES, 1), desk_of(house, FEWER, 1)
+    desk, stream = Reloading(before, after), Stream(house, log_of(tmp_path, 8))
+
+    class Slow:
+        """A collector whose bytes come while somebody reloads."""
+
+        source = SOURCE
+
+        def read(self, *args: Any, **more: Any) -> Chunk | None:
+            desk.reload()
+            return stream.collector.read(*args, **more)
+
+        def streams(self, *args: Any) -> list[Checkpoint]:
+            return stream.collector.streams(*args)
+
+        def problems(self) -> list[str]:
+            return []
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    list(ingest_stream(before.house, OPERATOR, Slow(), stream.checkpoint(), work=before.work, desk=desk))
+    assert {row.ruleset for row in house.log.batches(OPERATOR)} == {after.house.ruleset.digest}
+    assert stored(house) == 8
+
+
+def test_what_met_other_rules_than_the_checkpoint_names_is_not_committed(house: Installation, tmp_path: Path) -> None:
+    other = InlineWork(stages_of(FEWER))
+    with pytest.raises(SecmonError, match="other rules"):
+        list(Stream(house, log_of(tmp_path, 8)).read(other))
+    assert stored(house) == counted(house) == 0
+
+
 def test_the_next_day_begins_with_the_next_chunk(house: Installation, tmp_path: Path, clock: SetClock) -> None:
     reading = Stream(house, log_of(tmp_path, 50)).read(Ahead(house.stages, 3))
     next(reading)
@@ -144,7 +225,7 @@ def test_a_worker_that_dies_loses_and_doubles_nothing(house: Installation, tmp_p
         list(reader.read(Ahead(house.stages, 3, dies_at=dies_at)))
     assert stored(house) == counted(house) < 60
     list(reader.read(Ahead(house.stages, 3)))
-    assert stored(house) == counted(house) == 60
+    assert stored(house) == counted(house) == 400
 
 
 def test_of_two_readers_of_one_stream_one_is_refused_and_nothing_counts_twice(
@@ -159,7 +240,7 @@ def test_of_two_readers_of_one_stream_one_is_refused_and_nothing_counts_twice(
     with pytest.raises(ConflictError):
         list(slow)
     list(fast)
-    assert stored(house) == counted(house) == 60
+    assert stored(house) == counted(house) == 400
     assert recover(house, OPERATOR) == 0
 
 

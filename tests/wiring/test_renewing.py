@@ -8,7 +8,7 @@ import pytest
 from secmon.config import Settings, load_settings
 from secmon.errors import ContentError
 from secmon.wiring import Keys, Texts, load_content, load_keys, read_texts
-from secmon.wiring.renewing import Verdict, look, mended, read_steady, require_places, tried
+from secmon.wiring.renewing import Trial, Verdict, look, mended, read_steady, require_places, tried
 from tests.sigma.rule_texts import ID, rule_text
 
 GOOD = rule_text("selection: {'user.name|expand': '%staff%'}\ncondition: selection", number=71)
@@ -26,6 +26,7 @@ class Place:
     settings: Settings
     keys: Keys
     before: Texts
+    broken: frozenset[str] = frozenset()
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -36,7 +37,7 @@ class Place:
         return read_steady(self.settings, self.before)[0]
 
     def verdict(self) -> Verdict:
-        return tried(self.settings, self.fresh(), self.before, self.keys)
+        return tried(self.settings, Trial(self.fresh(), self.before, self.broken), self.keys)
 
     def rules(self) -> set[str]:
         """Return the ids of the rules of the operator that run after a reload."""
@@ -95,7 +96,7 @@ def test_a_new_file_that_is_broken_takes_nothing_with_it(place: Place) -> None:
 
 def test_a_file_that_was_broken_before_may_be_broken_otherwise(place: Place) -> None:
     place.write("rules/other.yml", BROKEN)
-    place.before = read_texts(place.settings)
+    place.before, place.broken = read_texts(place.settings), frozenset({str(place.folder / "rules" / "other.yml")})
     place.write("rules/other.yml", "title: no rule\n")
     assert place.verdict() == Verdict()
 
