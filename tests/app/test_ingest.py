@@ -225,7 +225,7 @@ def test_a_worker_that_dies_loses_and_doubles_nothing(house: Installation, tmp_p
         list(reader.read(Ahead(house.stages, 3, dies_at=dies_at)))
     assert stored(house) == counted(house) < 60
     list(reader.read(Ahead(house.stages, 3)))
-    assert stored(house) == counted(house) == 400
+    assert stored(house) == counted(house) == 60
 
 
 def test_of_two_readers_of_one_stream_one_is_refused_and_nothing_counts_twice(
@@ -240,7 +240,7 @@ def test_of_two_readers_of_one_stream_one_is_refused_and_nothing_counts_twice(
     with pytest.raises(ConflictError):
         list(slow)
     list(fast)
-    assert stored(house) == counted(house) == 400
+    assert stored(house) == counted(house) == 60
     assert recover(house, OPERATOR) == 0
 
 

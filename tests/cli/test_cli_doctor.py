@@ -11,7 +11,7 @@ from tests.cli.program import BROKEN_RULE, Done, secmon, write_log, write_settin
 CHECKS = {
     "python", "sqlite_version", "hyperscan", "fonts", "config", "content", "store", "disk_space", "writer_lock",
     "console", "reading", "scheduler", "sources", "spool", "retention", "clock", "keys", "credentials", "java",
-    "correlations", "tuning",
+    "correlations", "rules", "tuning",
 }  # fmt: skip
 
 
