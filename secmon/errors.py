@@ -50,10 +50,17 @@ class SecmonError(Exception):
 
     def text(self, translate: Callable[[str], str] = str) -> str:
         """Return `PLACE: problem (remedy)`, both sentences passed through `translate` first."""
+        advice = self.advice(translate)
+        return self.statement(translate) + (f" ({advice})" if advice else "")
+
+    def statement(self, translate: Callable[[str], str] = str) -> str:
+        """Return `PLACE: problem`."""
         place = f"{self.where}: " if self.where else ""
-        problem = _filled(translate(self.problem), self.values)
-        advice = f" ({_filled(translate(self.hint), self.values)})" if self.hint else ""
-        return f"{place}{problem}{advice}"
+        return place + _filled(translate(self.problem), self.values)
+
+    def advice(self, translate: Callable[[str], str] = str) -> str:
+        """Return the remedy, "" if there is none."""
+        return _filled(translate(self.hint), self.values) if self.hint else ""
 
     def __str__(self) -> str:
         return self.text()

@@ -82,7 +82,13 @@ def _progress(say: Callable[[str], str], *, quiet: bool) -> Iterator[Callable[[s
 def _print(found: dict[str, Any], say: Callable[[str], str], *, is_colored: bool) -> None:
     names = ("received", "stored", "duplicate", "dead_lettered", "in_flight")
     rows = [
-        (row["source"], row["kind"], *(row[name] for name in names[:4]), _dropped(row["dropped"]), row["in_flight"])
+        (
+            row["source"],
+            row["kind"],
+            *(row[name] for name in names[:4]),
+            _dropped(row["dropped"], say),
+            row["in_flight"],
+        )
         for row in found["sources"]
     ]
     sums = [sum(row[name] for row in found["sources"]) for name in names]
@@ -114,5 +120,5 @@ def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
-def _dropped(reasons: dict[str, int]) -> str:
-    return _listed(reasons) or "0"
+def _dropped(reasons: dict[str, int], say: Callable[[str], str]) -> str:
+    return _listed({say(reason): count for reason, count in reasons.items()}) or "0"

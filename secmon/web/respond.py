@@ -65,9 +65,15 @@ def error_page(request: Request, status: int, error: SecmonError) -> Response:
     """Return an error as a page or as JSON."""
     if wants_json(request):
         return json_response({"problem": error.problem, "remedy": error.hint, "text": str(error)}, status)
-    text = error.text(translator("zh-CN"))
-    values = {"title": "出错了", "status": status, "text": text, "visitor": _who(request, status)}
+    values = {"title": "出错了", "status": status, "text": told(error), "visitor": _who(request, status)}
     return html(request, "error.html.j2", values, status)
+
+
+def told(error: SecmonError) -> str:
+    """Return an error in Chinese: what is wrong and, in parentheses, what to do about it."""
+    say = translator("zh-CN")
+    advice = error.advice(say)
+    return error.statement(say) + (f"（{advice}）" if advice else "")
 
 
 def _who(request: Request, status: int) -> Visitor | None:

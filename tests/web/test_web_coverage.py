@@ -64,6 +64,11 @@ def test_a_state_is_told_in_words_and_by_a_sign(viewer: TestClient) -> None:
     assert all(titles)
 
 
+def test_reasons_are_told_below_the_table_with_the_number_of_their_cells(viewer: TestClient) -> None:
+    assert data_of(viewer, DAY)["reasons"] == {"failing": 2}
+    assert "来源读取失败 2 格" in viewer.get(DAY).text
+
+
 def test_days_show_the_worst_of_their_hours(viewer: TestClient) -> None:
     cells = cells_of(viewer, "gone", "/coverage?unit=day&day=2026-09-07")
     assert len(cells) == 31
@@ -79,6 +84,7 @@ def test_a_window_shows_its_row_and_every_rule_that_its_source_reaches(viewer: T
     assert told["Odd method"]["state"] == "evaluated"
     text = viewer.get(NOON_WINDOW).text
     assert data["row"]["digest"] in text
+    assert f'href="/rules/{PROBE}"' in text
     assert "<script>alert(1)</script>" not in text
 
 

@@ -8,10 +8,9 @@ from starlette.routing import Route
 
 from secmon.app import users
 from secmon.errors import SecmonError
-from secmon.i18n import translator
 from secmon.web.auth import COOKIE, NotLoggedIn, Visitor, daemon_of, set_session, visitor_of
 from secmon.web.page import field, form_action, read_form
-from secmon.web.respond import html
+from secmon.web.respond import html, told
 
 
 async def login(request: Request) -> Response:
@@ -31,8 +30,7 @@ async def login(request: Request) -> Response:
             users.log_in, daemon_of(request).house, field(form, "name"), field(form, "password")
         )
     except SecmonError as error:
-        text = error.text(translator("zh-CN"))
-        values = {"title": "登录", "visitor": None, "problem": text, "target": target, "made": False}
+        values = {"title": "登录", "visitor": None, "problem": told(error), "target": target, "made": False}
         return html(request, "login.html.j2", values, 403)
     response = RedirectResponse(target, status_code=303)
     set_session(response, request, token)
@@ -53,9 +51,8 @@ async def setup(request: Request) -> Response:
         _check_same(password, field(form, "again"))
         await run_in_threadpool(users.accept_invitation, daemon_of(request).house, token, name, password)
     except SecmonError as error:
-        text = error.text(translator("zh-CN"))
         valid = await run_in_threadpool(users.invitation_is_valid, daemon_of(request).house, token)
-        values = {"title": "设置首个管理员", "visitor": None, "problem": text, "token": token, "valid": valid}
+        values = {"title": "设置首个管理员", "visitor": None, "problem": told(error), "token": token, "valid": valid}
         values["name"] = name
         return html(request, "setup.html.j2", values, 403)
     return RedirectResponse("/login?made=1", status_code=303)

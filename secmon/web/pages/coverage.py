@@ -1,6 +1,7 @@
 """Coverage: which source was evaluated in which hour, what was not run and why; down to the rules of one window."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -42,12 +43,14 @@ def matrix(request: Request, visitor: Visitor) -> Response:
     wanted = ledger.CoverageFilter(since=columns[0][0], until=columns[-1][1], sources=visible)
     found = {(row["source"], hour): row for hour, row in ledger.by_hour(house, _ACCESS, wanted)} if until else {}
     names = sorted({*(source for source, _ in found), *(house.sources if visible is None else visible)})
+    rows = [{"source": name, "cells": [_cell(found, name, span) for span in columns]} for name in names]
     data = {
         "unit": unit,
         "day": day.isoformat(),
         "until": format_time(until) if until else "",
         "columns": [format_time(since) for since, _ in columns],
-        "sources": [{"source": name, "cells": [_cell(found, name, span) for span in columns]} for name in names],
+        "sources": rows,
+        "reasons": _reasons(rows),
         "not_run": _not_run(house, _ACCESS),
     }
     days = {"before": (day - timedelta(days=1)).isoformat(), "after": (day + timedelta(days=1)).isoformat()}
@@ -79,7 +82,8 @@ def window(request: Request, visitor: Visitor) -> Response:
     data = {"row": found[0], "rules": [one for one in every if one["source"] != EVERY], "suppressions": quiet}
     day = since.astimezone(house.zone).date().isoformat()
     names = {one["suppression.id"]: one["suppression.name"] for one in quiet}
-    return respond(request, visitor, "window.html.j2", data, title=f"覆盖：{source}", day=day, quiet=names)
+    shown: dict[str, Any] = {"day": day, "quiet": names, "active": house.ruleset.by_id}
+    return respond(request, visitor, "window.html.j2", data, title=f"覆盖：{source}", **shown)
 
 
 def _without_place(one: Body) -> Body:
@@ -111,6 +115,12 @@ def _cell(found: Mapping[tuple[str, str], Body], source: str, span: tuple[dateti
         "hours": {one: states.count(one) for one in sorted(set(states))},
         "reasons": reasons,
     }
+
+
+def _reasons(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return reason → in how many cells it stands, the most frequent first."""
+    counted = Counter(reason for row in rows for cell in row["cells"] for reason in cell["reasons"])
+    return dict(counted.most_common())
 
 
 def _not_run(house: Installation, access: Access) -> list[Mapping[str, str]]:

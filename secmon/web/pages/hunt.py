@@ -17,13 +17,12 @@ from starlette.routing import Route
 from secmon.app import search
 from secmon.app.installation import Installation
 from secmon.errors import QueryError
-from secmon.i18n import translator
 from secmon.model.event import Event, from_micros, parse_time, to_micros
 from secmon.model.query import AnyOf, quoted
 from secmon.model.query_text import MAX_LENGTH, parse_query
 from secmon.web.auth import Visitor, daemon_of
 from secmon.web.page import page
-from secmon.web.respond import html, ordered_event, respond, wants_json
+from secmon.web.respond import html, ordered_event, respond, told, wants_json
 
 PAGE = 50
 SECONDS = 10.0
@@ -86,7 +85,7 @@ def hunt(request: Request, visitor: Visitor) -> Response:
 def _told(error: QueryError) -> str:
     """Return what is wrong with a query and where in it."""
     place, _, column = error.where.partition(":")
-    text = QueryError(error.problem, hint=error.hint, values=error.values).text(translator("zh-CN"))
+    text = told(QueryError(error.problem, hint=error.hint, values=error.values))
     return f"第 {column} 个字符：{text}" if place == "query" else text
 
 
