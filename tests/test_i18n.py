@@ -19,7 +19,7 @@ HAN = re.compile("[\u4e00-\u9fff]")
 
 
 # Errors inside the rule compiler: they reach people as the text of a `RuleProblem`, its values filled in already.
-OF_RULES = {"RuleError", "UnsupportedError", "CustomError", "ConditionError"}
+OF_RULES = {"RuleError", "UnsupportedError", "CustomError", "ConditionError", "ExcessError"}
 
 
 class Messages(ast.NodeVisitor):

@@ -13,9 +13,17 @@ _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s/?#@\[\]]+)(?::(\d{1,5}))?", re.ASCII)
 
 
-@lru_cache(maxsize=8192)
+# No address is longer, a zone index aside; a longer text is no use as a key of a cache.
+_MAX_CACHED = 64
+
+
 def is_ip(text: str) -> bool:
     """Tell whether a text is an IPv4 or IPv6 address, without a zone index (which no address type stores)."""
+    return len(text) <= _MAX_CACHED and _is_ip(text)
+
+
+@lru_cache(maxsize=8192)
+def _is_ip(text: str) -> bool:
     if _IPV4.fullmatch(text):  # four times as fast as ipaddress
         return True
     if ":" not in text or "%" in text:
@@ -27,9 +35,13 @@ def is_ip(text: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=8192)
 def canonical_ip(text: str) -> str | None:
     """Return an IP address in its short form, None for any other text; IPv4 inside IPv6 as IPv4, without zone."""
+    return _canonical_ip(text) if len(text) <= _MAX_CACHED else _canonical_ip.__wrapped__(text)
+
+
+@lru_cache(maxsize=8192)
+def _canonical_ip(text: str) -> str | None:
     if _IPV4.fullmatch(text):
         return text
     try:

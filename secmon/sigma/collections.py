@@ -9,17 +9,17 @@ Source: Sigma rule collections (`action`), as pySigma reads them:
 Whatever is no rule (`is_rule`) takes nothing from a global document. Two deliberate differences from pySigma, which
 lets the global document win and gives all of its rules one id: a rule's own keys win, but where they decide what it
 matches (`_DECIDING`) two values are an error on the rule; and of rules that inherited one id the first keeps it, the
-others get ids made of it and their number.
+others get ids made of it and their number. What is repeated in a file is bounded: twenty bytes ask for a whole rule.
 """
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from secmon.sigma.documents import Path, Plain, YamlDocument
+from secmon.sigma.limits import MAX_REPEATED_CHARS, MAX_REPEATED_NODES
 
-CONFLICT = "secmon.conflict"
-"""Key under which a merged document names the path of a value that the global document has too."""
 _DECIDING = ("detection", "logsource", "taxonomy")
 ACTIONS = ("global", "reset", "repeat")
 _OURS = ("override", "maintenance")
@@ -30,6 +30,7 @@ def assembled(documents: Iterable[YamlDocument]) -> Iterator[YamlDocument]:
     shared: YamlDocument | None = None
     before: YamlDocument | None = None
     inherited: dict[str, int] = {}
+    room = _Room()
     for document in documents:
         action = document.data.get("action") if isinstance(document.data, dict) else None
         if action == "global":
@@ -37,13 +38,32 @@ def assembled(documents: Iterable[YamlDocument]) -> Iterator[YamlDocument]:
         elif action == "reset":
             shared = None
         elif action == "repeat" and before is not None:
-            before = _merged(before, _without_action(document))
-            yield _renumbered(before, document, inherited)
+            if room.holds(before, document):
+                before = _merged(before, _without_action(document))
+                yield _renumbered(before, document, inherited)
+            else:
+                yield replace(document, is_too_much=True)
         elif action is not None or not is_rule(document.data):
             yield document
+        elif shared is not None and not room.holds(shared, document):
+            yield replace(document, is_too_much=True)
         else:
             before = document if shared is None else _completed(document, shared)
             yield _renumbered(before, document, inherited)
+
+
+@dataclass(slots=True)
+class _Room:
+    """What may still be put together in a file."""
+
+    nodes: int = MAX_REPEATED_NODES
+    chars: int = MAX_REPEATED_CHARS
+
+    def holds(self, base: YamlDocument, over: YamlDocument) -> bool:
+        """Take the room of one document laid over another; tell whether there was enough."""
+        self.nodes -= base.nodes + over.nodes
+        self.chars -= base.chars + over.chars
+        return self.nodes >= 0 and self.chars >= 0
 
 
 def is_rule(data: Plain) -> bool:
@@ -55,21 +75,24 @@ def is_rule(data: Plain) -> bool:
 
 def _without_action(document: YamlDocument) -> YamlDocument:
     data = {key: value for key, value in document.data.items() if key != "action"}
-    return YamlDocument(document.path, document.line, data, document.lines)
+    return replace(document, data=data)
 
 
 def _merged(base: YamlDocument, over: YamlDocument) -> YamlDocument:
     """Return the first document with the keys of the second laid over it."""
-    return YamlDocument(over.path, over.line, _laid_over(base.data, over.data), {**base.lines, **over.lines})
+    return replace(
+        over,
+        data=_laid_over(base.data, over.data),
+        lines={**base.lines, **over.lines},
+        nodes=base.nodes + over.nodes,
+        chars=base.chars + over.chars,
+    )
 
 
 def _completed(document: YamlDocument, shared: YamlDocument) -> YamlDocument:
-    """Return a document with what the global one adds; a value that both have is named under `CONFLICT`."""
-    merged = _merged(shared, document)
+    """Return a document with what the global one adds; a value that both have is named as its `conflict`."""
     path = _conflict(shared.data, {key: document.data[key] for key in _DECIDING if key in document.data}, ())
-    if path is not None:
-        merged.data[CONFLICT] = list(path)
-    return merged
+    return replace(_merged(shared, document), conflict=path or ())
 
 
 def _laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,10 +117,13 @@ def _conflict(base: Mapping[str, Any], over: Mapping[str, Any], path: Path) -> P
 def _renumbered(rule: YamlDocument, written: YamlDocument, inherited: dict[str, int]) -> YamlDocument:
     """Return a rule with an id of its own where it has only inherited one that was given away already."""
     identity = rule.data.get("id")
-    if "id" in written.data or not isinstance(identity, str):
+    if not isinstance(identity, str):
+        return rule
+    if "id" in written.data:
+        inherited.setdefault(identity, 1)
         return rule
     number = inherited[identity] = inherited.get(identity, 0) + 1
     if number == 1 and written is rule:
         return rule
     own = identity if number == 1 else str(uuid.uuid5(uuid.NAMESPACE_OID, f"secmon:{identity}:{number}"))
-    return YamlDocument(rule.path, rule.line, {**rule.data, "id": own}, rule.lines)
+    return replace(rule, data={**rule.data, "id": own})

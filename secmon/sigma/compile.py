@@ -17,7 +17,7 @@ from sigma.rule import SigmaRule, SigmaRuleBase
 from secmon.model.hit import Level
 from secmon.model.indicator import Kind
 from secmon.sigma import modifiers
-from secmon.sigma.collections import ACTIONS, CONFLICT
+from secmon.sigma.collections import ACTIONS
 from secmon.sigma.condition_text import (
     Condition,
     ConditionError,
@@ -30,11 +30,13 @@ from secmon.sigma.conditions import Placeholders, Translator, UnsupportedError, 
 from secmon.sigma.custom import Custom, CustomError, read_custom
 from secmon.sigma.documents import Path, YamlDocument
 from secmon.sigma.fields import TAXONOMIES, FieldMap, UnknownFieldError, field_map
+from secmon.sigma.limits import MAX_CONDITION_CHARS, MAX_DETECTIONS, RULE, ExcessError, Weight
 from secmon.sigma.locate import line_of_error, line_of_field
 from secmon.sigma.native import native_fields, native_route
 from secmon.sigma.routing import Router, route
 from secmon.sigma.rule import DEFAULT_GROUP_BY, TACTICS, IntelMatch, LogSource, ProblemState, Rule
 from secmon.sigma.tree import And, Node, Not, Or, fields_of
+from secmon.sigma.weighing import check_modifiers, weight_of
 
 # Part of every rule's digest: raise it when the meaning of compiled rules changes.
 ENGINE_VERSION = "1"
@@ -85,12 +87,14 @@ class CompiledRule:
 
     Args:
         rule: the rule.
+        weight: what it takes of the bounds of all rules together.
         reference: its Sigma `name`, by which correlations may refer to it; "" if it has none.
         field_map: its names of fields → names in events.
         written: its log source as it is written, before pipelines.
     """
 
     rule: Rule
+    weight: Weight
     reference: str
     field_map: FieldMap
     written: Mapping[str, Any] = field(default_factory=dict)
@@ -141,7 +145,7 @@ def compile_rule(document: YamlDocument, settings: Settings) -> CompiledRule:
         playbook=custom.playbook,
         intel=intel,
     )
-    return CompiledRule(rule, str(sigma.name or ""), mapping, document.data["logsource"])
+    return CompiledRule(rule, weight_of(tree), str(sigma.name or ""), mapping, document.data["logsource"])
 
 
 def custom_of(document: YamlDocument) -> Custom:
@@ -248,6 +252,9 @@ def _tree(document: YamlDocument, sigma: SigmaRule, translator: Translator) -> N
         raise RuleError(error.problem, line_of_field(document, error.field), hint=error.hint) from error
     except ConditionError as error:
         raise RuleError(str(error), document.line_of("detection", "condition")) from error
+    except ExcessError as error:
+        line, hint = document.line_of("detection", "condition"), "name each detection once"
+        raise RuleError(str(error), line, hint=hint) from error
     except SigmaError as error:
         raise RuleError(one_line(error), line_of_error(document, error)) from error
     except (AttributeError, TypeError, RecursionError) as error:
@@ -268,7 +275,8 @@ class _Detections:
 
     def __init__(self, sigma: SigmaRule, translator: Translator) -> None:
         self._detections, self._translator = sigma.detection, translator
-        self._nodes: dict[str, Node | None] = {}
+        self._nodes: dict[str, tuple[Node | None, Weight]] = {}
+        self._weight = Weight()
 
     def node(self, condition: Condition) -> Node | None:
         """Return the tree of a condition; None where pipelines dropped all of it."""
@@ -288,9 +296,14 @@ class _Detections:
         if name not in self._detections.detections:
             raise ConditionError(f"the condition names {name}, which is no detection")
         if name not in self._nodes:
+            before = self._translator.weight
             parsed = self._detections.detections[name].postprocess(self._detections)
-            self._nodes[name] = self._translator.node(parsed)
-        return self._nodes[name]
+            node = self._translator.node(parsed)
+            self._nodes[name] = node, self._translator.weight - before
+        node, weight = self._nodes[name]
+        self._weight += weight + Weight(comparisons=1)
+        self._weight.check(RULE)  # each mention of a detection is one more copy of it
+        return node
 
 
 # What would be done to the placeholder's name, not to its values.
@@ -302,24 +315,36 @@ _AFTER_EXPAND = frozenset(
 def _refuse_traps(document: YamlDocument) -> None:
     """Refuse what pySigma would read as something else than is written."""
     data = document.data
+    if document.is_too_much:
+        raise RuleError("the file repeats too much", document.line, hint="split the file")
     if "action" in data:
         problem, hint = "the action is unknown, or there is nothing to repeat", "known: " + ", ".join(ACTIONS)
         raise RuleError(problem, document.line_of("action"), hint=hint)
-    if CONFLICT in data:
-        problem = f"the key {data[CONFLICT][-1]} has another value in the global document"
-        raise RuleError(problem, document.line_of(*data[CONFLICT]), hint="only one of the two would count")
+    if document.conflict:
+        problem = f"the key {document.conflict[-1]} has another value in the global document"
+        raise RuleError(problem, document.line_of(*document.conflict), hint="only one of the two would count")
     detection = data.get("detection")
     if not isinstance(detection, dict):
         return
     if "timeframe" in detection:
         line, hint = document.line_of("detection", "timeframe"), "write a correlation rule with a timespan"
         raise RuleError("`timeframe` was replaced by correlations in Sigma 2", line, hint=hint)
-    conditions = detection.get("condition")
-    for condition in conditions if isinstance(conditions, list) else [conditions]:
-        if not isinstance(condition, str):
-            raise RuleError("the condition is missing or not a text", document.line_of("detection", "condition"))
+    if len(detection) > MAX_DETECTIONS:
+        line, hint = document.line_of("detection"), "split the rule"
+        raise RuleError(f"more than {MAX_DETECTIONS:,} detections", line, hint=hint)
+    _refuse_conditions(detection.get("condition"), document.line_of("detection", "condition"))
     for path, value in _items(detection, ("detection",)):
         _refuse_modifiers(str(path[-1]), value, document.line_of(*path))
+
+
+def _refuse_conditions(conditions: Any, line: int) -> None:
+    length = 0
+    for condition in conditions if isinstance(conditions, list) else [conditions]:
+        if not isinstance(condition, str):
+            raise RuleError("the condition is missing or not a text", line)
+        length += len(condition)
+    if length > MAX_CONDITION_CHARS:
+        raise RuleError(f"conditions of more than {MAX_CONDITION_CHARS:,} characters", line, hint="split the rule")
 
 
 def _items(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
@@ -339,6 +364,10 @@ def _refuse_modifiers(key: str, value: Any, line: int) -> None:
     values = value if isinstance(value, list) else [value]
     if names and not values:
         raise RuleError("an empty list", line, hint="null asks for a field without a value")
+    try:
+        check_modifiers(names, values)
+    except ExcessError as error:
+        raise RuleError(str(error), line, hint="write the values out, or split the rule") from error
     if "re" in names and any(each is None for each in values):
         raise RuleError("a regular expression is missing", line)
     if "expand" in names and not _AFTER_EXPAND.isdisjoint(names[names.index("expand") :]):

@@ -13,8 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-MAX_CHARS = 10_000
-MAX_DEPTH = 64
+from secmon.sigma.limits import MAX_CONDITION_CHARS, MAX_CONDITION_DEPTH
 
 _WORD = re.compile(r"\s*(?:([()])|([\w.*-]+))")
 _RESERVED = frozenset({"and", "or", "not", "of"})
@@ -38,7 +37,19 @@ class Selector:
         """Tell whether it means a detection; names that begin with "_" only where the pattern does too."""
         if name.startswith("_") and not self.pattern.startswith("_"):
             return False
-        return re.fullmatch(".*".join(map(re.escape, self.pattern.split("*"))), name) is not None
+        first, *others = self.pattern.split("*")
+        if not others:
+            return name == first
+        last = others.pop()
+        at, end = len(first), len(name) - len(last)
+        if not name.startswith(first) or not name.endswith(last):
+            return False
+        for text in others:  # the first place of each is as good as any
+            found = name.find(text, at, max(at, end))
+            if found < 0:
+                return False
+            at = found + len(text)
+        return at <= end
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,7 @@ def parse_condition(text: str) -> Condition:
     Raises:
         ConditionError: it is no condition, too long, or nested too deep.
     """
-    if len(text) > MAX_CHARS:
+    if len(text) > MAX_CONDITION_CHARS:
         raise ConditionError("the condition is too long")
     words = _split(text)
     parser = _Parser(words)
@@ -119,7 +130,7 @@ class _Parser:
 
     def _one(self) -> Condition:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
+        if self.depth > MAX_CONDITION_DEPTH:
             raise ConditionError("the condition is nested too deep")
         try:
             return self._read(self.next())

@@ -37,6 +37,16 @@ from sigma.types import (
 
 from secmon.sigma import regexes
 from secmon.sigma.fields import FieldMap, UnknownFieldError
+from secmon.sigma.limits import (
+    EXPRESSION_STEPS,
+    MAX_EXPANDED,
+    MAX_EXPRESSION,
+    MAX_PROGRAM,
+    MAX_TEXT,
+    RULE,
+    ExcessError,
+    Weight,
+)
 from secmon.sigma.modifiers import EncodedString
 from secmon.sigma.tree import (
     ANY_CHARACTER,
@@ -72,7 +82,6 @@ _FLAGS = {
     SigmaRegularExpressionFlag.MULTILINE: "m",
     SigmaRegularExpressionFlag.DOTALL: "s",
 }
-MAX_EXPANDED = 10_000
 
 
 class UnsupportedError(Exception):
@@ -89,17 +98,19 @@ class UnsupportedError(Exception):
         self.problem, self.field, self.hint = problem, field, hint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Translator:
     """Translates the condition trees of one rule.
 
     Args:
         field_map: the rule's names of fields → names in events.
         placeholders: values for `expand`.
+        weight: what was made so far.
     """
 
     field_map: FieldMap
     placeholders: Placeholders = field(default_factory=dict)
+    weight: Weight = field(default_factory=Weight)
 
     def node(self, condition: object) -> Node | None:
         """Return our tree of a pySigma condition; None where pipelines dropped all of it.
@@ -147,17 +158,18 @@ class Translator:
         if isinstance(value, SigmaFieldReference):
             others = self.fields(value.field)
             return _some(FieldReference(one, other, _relation(value)) for one, other in product(names, others))
-        make = self._atom(name, value)
+        make = self._atom(name, value, len(names))
         return _some(node for each in names for node in make(each))
 
-    def _atom(self, name: str, value: SigmaType) -> Callable[[str], Iterable[Node]]:
-        """Return what makes the atoms of a value for one event field."""
+    def _atom(self, name: str, value: SigmaType, times: int) -> Callable[[str], Iterable[Node]]:
+        """Return what makes the atoms of a value for one event field, of which there are so many."""
         if isinstance(value, SigmaString):
-            patterns, cased = list(self._patterns(value, name)), isinstance(value, SigmaCasedString)
+            patterns, cased = list(self._patterns(value, name, times)), isinstance(value, SigmaCasedString)
             return lambda each: (Text(each, pattern, cased) for pattern in patterns)
         if isinstance(value, SigmaRegularExpression):
-            found = list(self._regexes(value, name))
+            found = list(self._regexes(value, name, times))
             return lambda each: (Regex(each, *one) for one in found)
+        self._weigh(Weight(times), name)
         if isinstance(value, SigmaTimestampPart):
             part, number = TimePart(value.timestamp_part.name.lower()), value.number
             return lambda each: (Compare(each, Operator.EQ, number, part),)
@@ -186,9 +198,20 @@ class Translator:
             f"a keyword cannot be of the type {type(value).__name__}", hint="keywords are texts, numbers or |re"
         )
 
-    def _patterns(self, value: SigmaString, name: str | None) -> Iterator[Pattern]:
+    def _weigh(self, weight: Weight, name: str | None) -> None:
+        self.weight += weight
+        try:
+            self.weight.check(RULE)
+        except ExcessError as error:
+            raise UnsupportedError(str(error), field=name, hint="split the rule") from error
+
+    def _patterns(self, value: SigmaString, name: str | None, times: int = 1) -> Iterator[Pattern]:
         for text in self._filled(value, name):
             pattern = _pattern(text)
+            chars = sum(len(part) for part in pattern if isinstance(part, str))
+            if len(pattern) > MAX_TEXT or chars > MAX_TEXT:
+                raise UnsupportedError(f"a value is longer than {MAX_TEXT:,} characters", field=name)
+            self._weigh(Weight(times, times * chars), name)
             if isinstance(value, EncodedString) and not all(
                 isinstance(each, Wild) or each.isascii() for each in pattern
             ):
@@ -196,19 +219,25 @@ class Translator:
                 raise UnsupportedError("the encoding gives bytes that no text of an event has", field=name, hint=hint)
             yield pattern
 
-    def _regexes(self, value: SigmaRegularExpression, name: str | None) -> Iterator[tuple[str, str]]:
+    def _regexes(self, value: SigmaRegularExpression, name: str | None, times: int = 1) -> Iterator[tuple[str, str]]:
         flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
         text = value.regexp if isinstance(value.regexp, SigmaString) else SigmaString.from_str(str(value.regexp))
         for filled in self._filled(text, name):
             expression = str(filled)
+            if len(expression) > MAX_EXPRESSION:
+                raise UnsupportedError(f"a regular expression is longer than {MAX_EXPRESSION:,} characters", field=name)
             try:
-                regexes.compiled(expression, flags)
+                steps = regexes.steps_of(expression, flags)
             except ValueError as error:
                 raise UnsupportedError(
                     f"RE2 refuses the regular expression: {error}",
                     field=name,
                     hint="no look-around and no back references; split it into several values",
                 ) from error
+            if steps > MAX_PROGRAM:
+                problem = f"a regular expression takes more than {MAX_PROGRAM:,} steps"
+                raise UnsupportedError(problem, field=name, hint="repeat less often, such as {1,50}")
+            self._weigh(Weight(times, times * len(expression), EXPRESSION_STEPS + steps), name)
             yield expression, flags
 
     def _filled(self, value: SigmaString, name: str | None) -> list[SigmaString]:
@@ -225,6 +254,12 @@ class Translator:
                 )
             return map(type(value), self.placeholders[placeholder.name])
 
+        count = 1
+        for part in value.s:
+            if isinstance(part, Placeholder):
+                count *= max(1, len(self.placeholders.get(part.name, ())))
+        if count > MAX_EXPANDED:  # they would all be made before somebody counts them
+            raise UnsupportedError("a value expands to too many values", field=name)
         return _limited(value.replace_placeholders(fill), name)
 
 

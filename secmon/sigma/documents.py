@@ -5,22 +5,19 @@ and what stands there is what is compared. So `0x1400`, `0123`, `12:30`, `yes` a
 YAML 1.1 would read numbers, booleans and dates; a decimal number is one only in its own shortest form (`10.0` stays
 text, because an event that says "10.0" shall be equal to it).
 
-Hostile input: size, depth, number of values and what aliases multiply are limited.
+Hostile input: size, depth, number of values and what aliases multiply are limited (`limits.py`).
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from secmon.errors import ContentError
+from secmon.sigma.limits import MAX_CHARS, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES
 from secmon.sigma.values import text_of
-
-MAX_CHARS = 1 << 20
-MAX_DEPTH = 32
-MAX_NODES = 50_000
 
 Path = tuple[str | int, ...]
 # str | int | float | bool | None | list[Plain] | dict[str, Plain]; pySigma takes it as it comes.
@@ -44,12 +41,20 @@ class YamlDocument:
         line: the line it starts on, from 1.
         data: its content as plain values.
         lines: path of keys and indexes → line of that key or item.
+        nodes: number of its values and keys, what aliases stand for included.
+        chars: number of their characters.
+        conflict: path of a key that has another value in the file's global document; empty if there is none.
+        is_too_much: it belongs to more documents than are put together in one file (`collections.py`).
     """
 
     path: str
     line: int
     data: Plain
     lines: Mapping[Path, int]
+    nodes: int = 0
+    chars: int = 0
+    conflict: Path = ()
+    is_too_much: bool = False
 
     def line_of(self, *path: str | int) -> int:
         """Return the line of the innermost part of a path that is there."""
@@ -59,15 +64,22 @@ class YamlDocument:
         return self.line
 
 
+class _Size(NamedTuple):
+    """What a part of a document takes, aliases resolved."""
+
+    nodes: int
+    chars: int
+
+
 @dataclass(slots=True)
 class _Open:
-    """A collection that is being read."""
+    """A collection that is being read; it takes what was read since `before`."""
 
     container: dict[str, Plain] | list[Plain]
     path: Path
     anchor: str | None
+    before: _Size
     key: str | None = None
-    size: int = 1
 
 
 @dataclass(slots=True)
@@ -75,12 +87,17 @@ class _Builder:
     path: str
     lines: dict[Path, int] = field(default_factory=dict)
     stack: list[_Open] = field(default_factory=list)
-    anchors: dict[str, tuple[Plain, int]] = field(default_factory=dict)
+    anchors: dict[str, tuple[Plain, _Size]] = field(default_factory=dict)
     root: Plain = None
     nodes: int = 0
+    chars: int = 0
 
     def fail(self, problem: str, line: int, hint: str = "") -> ContentError:
         return ContentError(problem, where=f"{self.path}:{line}", hint=hint)
+
+    def document(self, start: int) -> YamlDocument:
+        line = min(self.lines.values(), default=start)
+        return YamlDocument(self.path, line, self.root, self.lines, self.nodes, self.chars)
 
     def take(self, event: yaml.Event) -> None:
         line = _line(event)
@@ -91,9 +108,8 @@ class _Builder:
         elif isinstance(event, yaml.CollectionEndEvent):
             closed = self.stack.pop()
             if closed.anchor:
-                self.anchors[closed.anchor] = (closed.container, closed.size)
-            if self.stack:
-                self.stack[-1].size += closed.size
+                size = _Size(self.nodes - closed.before.nodes, self.chars - closed.before.chars)
+                self.anchors[closed.anchor] = (closed.container, size)
         elif isinstance(event, yaml.AliasEvent):
             self.alias(event, line)
 
@@ -105,9 +121,11 @@ class _Builder:
         if event.tag not in {None, "!", _STRING_TAG}:
             raise self.fail("YAML tags are not supported", line, "write the value in quotes if it is text")
         value = _plain(event.value) if event.implicit[0] else event.value
+        size = _Size(1, len(event.value))
         if event.anchor:
-            self.anchors[event.anchor] = (value, 1)
-        self.put(value, line, 1)
+            self.anchors[event.anchor] = (value, size)
+        self.count(size, line)
+        self.put(value, line)
 
     def key(self, name: str, line: int, top: _Open) -> None:
         if name == "<<":
@@ -115,6 +133,7 @@ class _Builder:
         if name in top.container:
             raise self.fail("a key stands twice in one mapping", line, "only one would count: put both into a list")
         top.key = name
+        self.count(_Size(1, len(name)), line)
         self.lines[(*top.path, name)] = line
 
     def open(self, event: yaml.CollectionStartEvent, line: int) -> None:
@@ -125,8 +144,10 @@ class _Builder:
             raise self.fail("a key must be a text", line)
         path = self.place()
         container: dict[str, Plain] | list[Plain] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self.put(container, line, 1)
-        self.stack.append(_Open(container, path, event.anchor, size=0))
+        before = _Size(self.nodes, self.chars)
+        self.count(_Size(1, 0), line)
+        self.put(container, line)
+        self.stack.append(_Open(container, path, event.anchor, before))
 
     def alias(self, event: yaml.AliasEvent, line: int) -> None:
         if event.anchor not in self.anchors:
@@ -136,7 +157,8 @@ class _Builder:
         if top is not None and top.key is None and isinstance(top.container, dict):
             self.key(text_of(value) if isinstance(value, str | int | float) else "<<", line, top)
             return
-        self.put(value, line, size)
+        self.count(size, line)
+        self.put(value, line)
 
     def place(self) -> Path:
         if not self.stack:
@@ -144,15 +166,17 @@ class _Builder:
         top = self.stack[-1]
         return (*top.path, len(top.container) if isinstance(top.container, list) else str(top.key))
 
-    def put(self, value: Plain, line: int, size: int) -> None:
-        self.nodes += size
-        if self.nodes > MAX_NODES:
+    def count(self, size: _Size, line: int) -> None:
+        self.nodes += size.nodes
+        self.chars += size.chars
+        if self.nodes > MAX_NODES or self.chars > MAX_CHARS:
             raise self.fail("too many values", line, "split the file")
+
+    def put(self, value: Plain, line: int) -> None:
         if not self.stack:
             self.root = value
             return
         top = self.stack[-1]
-        top.size += size
         if isinstance(top.container, list):
             self.lines[(*top.path, len(top.container))] = line
             top.container.append(value)
@@ -190,15 +214,16 @@ def documents(path: str, text: str) -> Iterator[YamlDocument]:
     """
     if len(text) > MAX_CHARS:
         raise ContentError("larger than 1 MiB", where=f"{path}:1", hint="split the file")
-    builder, start = _Builder(path), 1
+    builder, start, count = _Builder(path), 1, 0
     try:
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.DocumentStartEvent):
-                builder = _Builder(path)
-                start = _line(event)
+                builder, start, count = _Builder(path), _line(event), count + 1
+                if count > MAX_DOCUMENTS:
+                    raise builder.fail("too many documents", start, "split the file")
             elif isinstance(event, yaml.DocumentEndEvent):
                 if builder.root is not None:
-                    yield YamlDocument(path, min(builder.lines.values(), default=start), builder.root, builder.lines)
+                    yield builder.document(start)
             else:
                 builder.take(event)
     except yaml.MarkedYAMLError as error:

@@ -129,7 +129,7 @@ def _suppression(
     )
 
 
-def _require(document: YamlDocument, kind: str, references: Sequence[str], chosen: Iterable[CompiledRule]) -> None:
+def _require(document: YamlDocument, kind: str, references: Iterable[str], chosen: Iterable[CompiledRule]) -> None:
     names = {name for each in chosen for name in (each.rule.id, each.reference)}
     missing = [reference for reference in references if reference not in names]
     line = document.line_of(kind, "rules")

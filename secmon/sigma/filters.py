@@ -12,8 +12,10 @@ from typing import Any
 from secmon.sigma.compile import CompiledRule, RuleError, Settings, compile_rule, digest_of
 from secmon.sigma.conditions import joined
 from secmon.sigma.documents import YamlDocument
+from secmon.sigma.limits import RULE, ExcessError
 from secmon.sigma.rule import Rule
 from secmon.sigma.tree import And, Node, fields_of
+from secmon.sigma.weighing import weight_of
 
 ANY = "any"
 _LOG_SOURCE = ("product", "category", "service")
@@ -26,12 +28,12 @@ class Filter:
     Args:
         document: its YAML.
         settings: what rules are compiled with.
-        rules: references to the rules it is for; empty for any.
+        rules: references to the rules it is for, as the keys; empty for any.
     """
 
     document: YamlDocument
     settings: Settings
-    rules: tuple[str, ...] = ()
+    rules: Mapping[str, None] = field(default_factory=dict)
     _nodes: dict[tuple[tuple[str, str], ...], Node] = field(default_factory=dict)
 
     def is_for(self, compiled: CompiledRule) -> bool:
@@ -50,7 +52,13 @@ class Filter:
         tree = joined(And, (compiled.rule.tree, self.node_for(compiled)))
         if tree is None:
             return compiled
-        return replace(compiled, rule=_with_tree(compiled.rule, tree))
+        weight = weight_of(tree)
+        try:
+            weight.check(RULE)
+        except ExcessError as error:
+            line, hint = self.document.line_of("filter", "rules"), "one of its rules is too large for the filter"
+            raise RuleError(str(error), line, hint=hint) from error
+        return replace(compiled, rule=_with_tree(compiled.rule, tree), weight=weight)
 
     def node_for(self, compiled: CompiledRule) -> Node:
         """Return the filter's condition as it reads for a rule: fields mean what they mean there.
@@ -88,7 +96,7 @@ def read_filter(document: YamlDocument, settings: Settings) -> Filter:
         raise RuleError("a filter needs a log source", document.line_of("logsource"))
     if not isinstance(block.get("condition"), str):
         raise RuleError("a filter has one condition, a text", document.line_of("filter", "condition"))
-    return Filter(document, settings, references_in(document, "filter"))
+    return Filter(document, settings, dict.fromkeys(references_in(document, "filter")))
 
 
 def references_in(document: YamlDocument, kind: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from secmon.model.hit import Level
 from secmon.sigma.compile import CompiledRule, RuleError
 from secmon.sigma.correlations import Base, CompiledCorrelation, compile_correlation
 from secmon.sigma.documents import YamlDocument
+from secmon.sigma.limits import MAX_COUNTED
 from secmon.sigma.rule import CorrelationRule, KeySpec, Rule
 
 # Far more than any chain that is accepted, and less than what Python's stack takes.
@@ -105,6 +106,9 @@ class Linker:
                     problem = f"the name {name} means another field in another correlation over the same rule"
                     raise RuleError(problem, document.line_of("correlation"), hint="use another alias")
             keys = [spec, *_value_keys(spec, compiled.rule)]
+            if len(rule.keys) + len(keys) > MAX_COUNTED:
+                problem = f"more than {MAX_COUNTED} correlations count the hits of one rule"
+                raise RuleError(problem, document.line_of("correlation", "rules"), hint="leave some of them out")
             rule = replace(rule, keys=(*rule.keys, *keys), captures=tuple(captures.items()))
             linked[leaf_id] = replace(self.rules[leaf_id], rule=rule)
         self.rules.update(linked)

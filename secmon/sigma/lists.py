@@ -7,7 +7,7 @@ what it means in a rule: `*` and `?` are wildcards, `\` takes that from them.
 from collections.abc import Sequence
 
 from secmon.errors import ContentError
-from secmon.sigma.conditions import MAX_EXPANDED
+from secmon.sigma.limits import MAX_EXPANDED
 from secmon.sigma.rule import RuleFile
 
 MAX_VALUE = 1_000

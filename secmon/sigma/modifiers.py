@@ -126,13 +126,18 @@ def _inner(data: bytes, shift: int) -> str:
     return b64encode(bytes(shift) + data).decode()[first:last]
 
 
+def dashes_in(text: str) -> int:
+    """Return how many dashes of a text begin an option."""
+    return len(_OPTION.findall(text))
+
+
 class WindowsDash(SigmaValueModifier[SigmaString, SigmaExpansion]):
     """`windash`: every dash that begins an option is any of the five dashes that Windows programs accept."""
 
     def modify(self, val: SigmaString) -> SigmaExpansion:
         """Return every permutation of the dashes of a value."""
         options = [_dashed(part) if isinstance(part, str) else [part] for part in val.s]
-        if sum(len(_OPTION.findall(part)) for part in val.s if isinstance(part, str)) > MAX_DASHES:
+        if sum(dashes_in(part) for part in val.s if isinstance(part, str)) > MAX_DASHES:
             raise SigmaValueError(f"windash takes at most {MAX_DASHES} options in one value: make several values of it")
         return SigmaExpansion([_with_parts(val, parts) for parts in product(*options)])
 
@@ -204,5 +209,10 @@ _MODIFIERS: dict[str, Any] = {
 
 
 def teach(table: dict[str, Any] = modifier_mapping) -> None:
-    """Put these modifiers into pySigma's table; doing it again changes nothing."""
+    """Put these modifiers into pySigma's table, and take Python's `re` out of it; doing it again changes nothing."""
     table.update(_MODIFIERS)
+    SigmaRegularExpression.compile = _left_to_re2  # type: ignore[assignment,method-assign]  # no other switch
+
+
+def _left_to_re2(_: SigmaRegularExpression) -> None:
+    """Compile nothing: RE2 is what counts, and Python's `re` takes a second for one wide class in any case."""

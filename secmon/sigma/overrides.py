@@ -35,21 +35,21 @@ class Override:
 
     Args:
         document: its YAML.
-        references: ids and names of the rules it is for; never empty.
+        references: ids and names of the rules it is for, as the keys; never empty.
         changes: what it says, as the rule would say it; without `rules` and `disabled`.
         disables: it disables the rules for a time.
         approval: who answers for it.
     """
 
     document: YamlDocument
-    references: tuple[str, ...]
+    references: Mapping[str, None]
     changes: Mapping[str, Any]
     disables: bool
     approval: Approval
 
     def is_for(self, identity: str, reference: object) -> bool:
         """Tell whether it is for a rule with this id and this name."""
-        return identity in self.references or (bool(reference) and reference in self.references)
+        return identity in self.references or (isinstance(reference, str) and reference in self.references)
 
     def tuned(self, compiled: CompiledRule) -> CompiledRule:
         """Return a rule over single events with the changes."""
@@ -88,7 +88,7 @@ class Override:
                 "group_window": self.changes["group_window"],
             }
             data["custom"] = custom
-        return YamlDocument(correlation.path, correlation.line, data, correlation.lines)
+        return replace(correlation, data=data)
 
 
 def read_override(document: YamlDocument) -> Override:
@@ -116,7 +116,7 @@ def read_override(document: YamlDocument) -> Override:
         raise RuleError("the override changes nothing", document.line_of("override"), hint="known: " + ", ".join(KEYS))
     mandatory, optional = (("expires",), ("units", "assets", "starts", "zone")) if disables else ((), ())
     approval = read_approval(document, mandatory=mandatory, optional=optional)
-    return Override(document, references, changes, disables, approval)
+    return Override(document, dict.fromkeys(references), changes, disables, approval)
 
 
 def adjustment(found: Override, rule_ids: Iterable[str]) -> Adjustment:

@@ -12,9 +12,22 @@ from secmon.sigma.compile import CompiledRule, RuleError, Settings, compile_rule
 from secmon.sigma.conditions import Placeholders
 from secmon.sigma.documents import YamlDocument, documents
 from secmon.sigma.filters import read_filter
+from secmon.sigma.limits import (
+    MAX_CORRELATIONS,
+    MAX_FILTERS,
+    MAX_NAME,
+    MAX_NARROWINGS,
+    MAX_SET_RULES,
+    MAX_TUNING,
+    RULE_SET,
+    ExcessError,
+    Weight,
+)
 from secmon.sigma.linking import linked, rules_of
 from secmon.sigma.rule import CorrelationRule, ProblemState, Rule, RuleFile, RuleProblem, RuleSet
 from secmon.sigma.tuning import Tuning, kind_of
+
+FEWER = "so much is the most for all rules together: load fewer"
 
 
 @dataclass(slots=True)
@@ -26,6 +39,8 @@ class _Loader:
     tuning: Tuning = field(default_factory=Tuning)
     linked: tuple[tuple[Rule, ...], tuple[CorrelationRule, ...]] = ((), ())
     problems: list[RuleProblem] = field(default_factory=list)
+    weight: Weight = field(default_factory=Weight)
+    narrowings: int = 0
 
     def read(self, file: RuleFile) -> None:
         """Compile the rules of a file and put its correlations aside: their base rules may come later."""
@@ -48,6 +63,7 @@ class _Loader:
             compiled = compile_rule(document, self.settings)
             self.refuse_twin(document, compiled.rule.id, seen)
             self.forget(compiled.rule.id)
+            self.weigh(document, compiled.weight)
             self.rules[compiled.rule.id] = compiled
         except RuleError as error:
             self.report(document, error)
@@ -56,9 +72,22 @@ class _Loader:
         identity = str(document.data.get("id") or document.data.get("name") or document.data.get("title") or "")
         self.refuse_twin(document, identity, seen)
         self.forget(identity)
-        kind = kind_of(document)
-        aside = {"filter": self.filters, "correlation": self.pending}
-        aside.get(kind, self.tuning.documents)[identity] = document
+        kinds = {"filter": (self.filters, MAX_FILTERS), "correlation": (self.pending, MAX_CORRELATIONS)}
+        aside, most = kinds.get(kind_of(document), (self.tuning.documents, MAX_TUNING))
+        if len(aside) >= most:
+            raise RuleError(f"there are more than {most:,} documents of its kind", document.line, hint=FEWER)
+        aside[identity] = document
+
+    def weigh(self, document: YamlDocument, weight: Weight) -> None:
+        """Take the room of one more rule of the set."""
+        if len(self.rules) >= MAX_SET_RULES:
+            raise RuleError(f"more than {MAX_SET_RULES:,} rules", document.line, hint=FEWER)
+        total = self.weight + weight
+        try:
+            total.check(RULE_SET)
+        except ExcessError as error:
+            raise RuleError(str(error), document.line, hint=FEWER) from error
+        self.weight = total
 
     def refuse_twin(self, document: YamlDocument, identity: str, seen: set[str]) -> None:
         """Refuse a second rule of one id in a file; in another file it replaces the first (an overlay does)."""
@@ -70,7 +99,8 @@ class _Loader:
         seen.add(identity)
 
     def forget(self, identity: str) -> None:
-        self.rules.pop(identity, None)
+        if replaced := self.rules.pop(identity, None):
+            self.weight -= replaced.weight
         self.pending.pop(identity, None)
         self.filters.pop(identity, None)
         self.tuning.documents.pop(identity, None)
@@ -89,8 +119,14 @@ class _Loader:
         chosen = {identity: each for identity, each in self.rules.items() if found.is_for(each)}
         names = {name for each in chosen.values() for name in (each.rule.id, each.reference)}
         missing = [reference for reference in found.rules if reference not in names]
+        self.narrowings += len(chosen)
+        if self.narrowings > MAX_NARROWINGS:
+            problem = f"filters are applied more than {MAX_NARROWINGS:,} times"
+            raise RuleError(problem, document.line_of("filter", "rules"), hint=FEWER)
         narrowed = {identity: found.narrowed(each) for identity, each in chosen.items()}
-        self.rules.update(narrowed)
+        for identity, each in narrowed.items():
+            self.weigh(document, each.weight - chosen[identity].weight)
+            self.rules[identity] = each
         if missing or not narrowed:
             hint = "it is missing, broken, unroutable, a correlation, or of another log source"
             problem = f"the filter finds no rule {missing[0]}" if missing else "the filter finds no rule"
@@ -107,7 +143,7 @@ class _Loader:
 
     def report(self, document: YamlDocument, error: RuleError) -> None:
         data = document.data if isinstance(document.data, dict) else {}
-        identity, name = str(data.get("id") or ""), str(data.get("title") or "")
+        identity, name = (str(data.get(key) or "")[:MAX_NAME] for key in ("id", "title"))
         state: ProblemState = error.state
         kind = kind_of(document) if isinstance(document.data, dict) else "rule"
         self.problems.append(

@@ -146,3 +146,12 @@ def test_a_filter_that_is_wrong_is_told_with_its_line_and_narrows_nothing(text: 
     assert problem in found.problem
     assert (found.path, found.line) == ("r1.yml", line)
     assert ruleset.rules == load(EVERYONE).rules
+
+
+def test_a_rule_with_an_id_of_its_own_is_repeated_under_other_ids() -> None:
+    own = "title: T\nid: 00000000-0000-4000-8000-00000000000a\nlogsource: {category: authentication}\ntaxonomy: ecs\n"
+    again = "---\naction: repeat\ndetection: {s: {user.name: "
+    ruleset = load(own + "detection: {s: {user.name: a}, condition: s}\n" + again + "b}}\n" + again + "c}}\n")
+    assert not ruleset.problems
+    assert len(ruleset.rules) == len({rule.id for rule in ruleset.rules}) == 3
+    assert "00000000-0000-4000-8000-00000000000a" in {rule.id for rule in ruleset.rules}

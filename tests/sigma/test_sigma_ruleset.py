@@ -62,7 +62,7 @@ def test_a_rule_without_extensions_groups_by_host_and_hour() -> None:
         (GOOD.replace("  condition: selection\n", ""), 7, "condition"),
         (GOOD.replace("user.name: root", "user.name|kontains: root"), 8, "kontains"),
         (GOOD.replace("user.name: root", "'user.name|re': 'a(?=b)'"), 8, "RE2 refuses"),
-        (GOOD.replace("user.name: root", "'user.name|re': '(a'"), 8, "Regular expression"),
+        (GOOD.replace("user.name: root", "'user.name|re': '(a'"), 8, "regular expression"),
         (GOOD.replace("user.name: root", "'user.name|cidr': 192.0.2.300/24"), 8, "CIDR"),
         (GOOD.replace("user.name: root", "'user.name|expand': '%admins%'"), 8, "%admins%"),
         (GOOD.replace("user.name: root", "'user.name|wide|contains': 管理"), 8, "bytes"),
