@@ -122,6 +122,7 @@ def write_settings(folder: Path, *extra: str) -> Path:
         'listen = "127.0.0.1:0"',
         "[content]",
         f'rules = ["{folder / "rules"}"]',
+        'watch = "0s"',
         "[registers]",
         f'units = "{folder / "units.yaml"}"',
         f'assets = "{folder / "assets.csv"}"',

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import access_line, process, running, secmon, write_log, write_settings
+from tests.sigma.rule_texts import ID, rule_text
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +139,27 @@ def test_the_line_of_readiness_is_true(tmp_path: Path) -> None:
         address = url.partition("setup?")[0]
         with urllib.request.urlopen(address + "healthz") as answer:  # noqa: S310  our own loopback address
             assert json.load(answer) == {"status": "alive"}
+
+
+def test_rules_reload_says_what_changed(daemon: tuple[Path, Path]) -> None:
+    config, home = daemon
+    told = process("--config", config, "rules", "reload", home=home)
+    assert (told.status, told.text.splitlines()[0]) == (0, "没有变化"), told.err
+    rule = home / "here" / "rules" / "later.yml"
+    rule.write_text(rule_text(number=77), encoding="utf-8")
+    done = process("--config", config, "rules", "reload", "--json", home=home)
+    assert done.status == 0, done.err
+    assert [(row["change"], row["id"], row["path"]) for row in done.row["changes"]] == [
+        ("added", ID.format(77), str(rule))
+    ]
+    rule.write_text("title: no rule\n", encoding="utf-8")
+    refused = process("--config", config, "rules", "reload", home=home)
+    assert refused.status == 1
+    assert f"{rule}:1" in refused.err
+    assert done.row["digest"] in refused.text
+
+
+def test_rules_reload_without_a_daemon_says_so(config: Path) -> None:
+    done = secmon("--config", config, "--lang", "en", "rules", "reload")
+    assert done.status == 4
+    assert "no daemon runs" in done.err

@@ -46,6 +46,19 @@ def test_readyz_is_ready_and_names_what_is_wrong(running: Console) -> None:
     assert "nowhere" in found["sources"]["detail"]
 
 
+def test_which_rules_apply_since_when_is_told_everywhere(running: Console) -> None:
+    ready = running.browser().get("/readyz").json()
+    digest = running.house.ruleset.digest
+    assert ready["ruleset"]["digest"] == digest
+    check = next(one for one in ready["checks"] if one["check"] == "rules")
+    assert check["state"] == "ok"
+    assert digest in check["detail"]
+    found = samples(running)
+    assert found["secmon_ruleset_info", digest] == 1
+    assert found["secmon_ruleset_refused",] == 0
+    assert found["secmon_reloads_total", "changed"] == 0
+
+
 def test_a_daemon_that_does_not_read_is_not_ready(shared: Console) -> None:
     answer = shared.browser().get("/readyz")
     assert answer.status_code == 503
