@@ -24,8 +24,8 @@ def reload(ctx: click.Context, *, accept_empty: bool, as_json: bool) -> int:
     """Put in force what the files say now: rules, exceptions, overrides, lists, threat intelligence, calendar.
 
     Asks the running daemon, and tells what changed. A file that was right and is broken now counts as it was before; it
-    is named, and the exit status is 1. Nothing is lost or worked twice: the next batch of each source meets the new
-    rules.
+    is named like a new one that is broken, and the exit status is 1. Nothing is lost or worked twice: the next batch of
+    each source meets the new rules.
 
     Example: secmon rules reload
     """
@@ -56,6 +56,7 @@ def reload(ctx: click.Context, *, accept_empty: bool, as_json: bool) -> int:
         numbers = {name: sum(row["change"] == name for row in rows) for name in ("added", "changed", "removed")}
         click.echo(here.words(_STATES[done["state"]]).format(**numbers))
         click.echo(safe(f"{here.words('rule set')}: {done['digest']} ({here.time(done['since'])})"))
-    for problem in done["refused"]:
+    wrong = [*done["refused"], *done["problems"]]
+    for problem in wrong:
         complain(problem)
-    return EXIT_REFUSED if done["refused"] else 0
+    return EXIT_REFUSED if wrong else 0

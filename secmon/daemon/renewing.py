@@ -243,9 +243,13 @@ class Renewal(threading.Thread):
         )
         for problem in refused:
             log.warning("rules.refused", problem=problem)
+        known = {*old.house.problems, *refused}
+        broken = [problem for problem in desk.house.problems if problem not in known]
+        for problem in broken:
+            log.warning("content", problem=problem)
         state = "changed" if found or is_new else "refused" if refused else "unchanged"
         log.info("rules.reloaded", state=state, digest=digest, previous=old.house.ruleset.digest, changes=len(found))
-        return self._told(state, old.house.ruleset.digest, found)
+        return self._told(state, old.house.ruleset.digest, found) | {"problems": broken}
 
     def _told(self, state: str, previous: str, found: tuple[Change, ...]) -> dict[str, Any]:
         counts = self.state.counts + Counter({state: 1})
@@ -256,6 +260,7 @@ class Renewal(threading.Thread):
             "previous": previous,
             "changes": [one.row() for one in found],
             "refused": list(self.state.refused),
+            "problems": [],
         }
 
     def _refuse(self, access: Access, cause: Cause, error: ContentError) -> None:

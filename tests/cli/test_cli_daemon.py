@@ -157,6 +157,14 @@ def test_rules_reload_says_what_changed(daemon: tuple[Path, Path]) -> None:
     assert refused.status == 1
     assert f"{rule}:1" in refused.err
     assert done.row["digest"] in refused.text
+    rule.write_text(rule_text(number=77), encoding="utf-8")
+    new = rule.with_name("new.yml")
+    new.write_text("title: no rule\n", encoding="utf-8")
+    broken = process("--config", config, "rules", "reload", "--json", home=home)
+    assert (broken.status, broken.row["refused"], broken.row["changes"]) == (1, [], [])
+    assert broken.row["problems"][0].startswith(f"{new}:1")
+    new.unlink()
+    assert process("--config", config, "rules", "reload", home=home).status == 0
 
 
 def test_rules_reload_without_a_daemon_says_so(config: Path) -> None:
