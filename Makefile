@@ -33,8 +33,12 @@ check: $(STAMP)  ## style, types, layers, content, and the quick tests: everythi
 	$(BIN)/secmon rules test --json > /dev/null
 	$(BIN)/python -m pytest -q -n auto -m "not slow" $(WHOLE)
 
-faults: $(STAMP)  ## the long form of the fault loops: 200 SIGKILLs of imports and of the daemon, death at every sync, chaos, fuzzing
-	SECMON_FAULT_LOOPS=200 $(AROUND) --optional -- $(BIN)/python -m pytest -n auto --dist loadgroup tests/faults tests/sigma/test_sigma_fuzz.py tests/sigma/test_sigma_superset.py -m "slow or not slow"
+# Beside tests/faults: what takes long in fuzzing, and detection as a whole on each store.
+FAULTY := $(addprefix tests/,sigma/test_sigma_fuzz.py sigma/test_sigma_superset.py contracts/test_late_contract.py \
+  $(addprefix app/test_,outages.py late_events.py chains.py evaluate.py backtest.py baselines.py coverage_view.py))
+
+faults: $(STAMP)  ## the long form of the fault loops: 200 SIGKILLs of imports and of the daemon, death at every sync, chaos, fuzzing, detection on each store
+	SECMON_FAULT_LOOPS=200 $(AROUND) --optional -- $(BIN)/python -m pytest -n auto --dist loadgroup tests/faults $(FAULTY) -m "slow or not slow"
 
 bench: $(STAMP)  ## µs per stage, and the whole pipeline
 	$(BIN)/python -m bench

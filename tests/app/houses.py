@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from secmon.sigma.suppressor import Suppressor
 from secmon.store.sqlite.eventlog import SqliteEventLog
 from secmon.store.sqlite.records import SqliteRecords
 from secmon.store.vault import FileVault
+from tests.contracts.backends import store_of
 
 OPERATOR = Access(Principal("user:mori", frozenset({Role.OPERATOR, Role.COMPLIANCE, Role.BULLETIN})), ROOT)
 READER = Access(Principal("user:reader", frozenset({Role.READER})), ROOT)
@@ -141,6 +143,24 @@ def opened_house(
     finally:
         records.close()
         log.close()
+
+
+@contextmanager
+def house_on(
+    backend: str,
+    state: Path,
+    clock: SetClock | None = None,
+    *,
+    rules: str = RULES,
+    calendar: Calendar | None = None,
+) -> Iterator[Installation]:
+    """Open an installation on one of the stores of the contract suite; opening it again finds what was stored."""
+    with opened_house(state, clock, rules=rules, calendar=calendar) as house:
+        if backend == "sqlite":
+            yield house
+            return
+        with store_of(backend, state) as store:
+            yield replace(house, log=store.log, records=store.records)
 
 
 def access_line(at: datetime, path: str = "/", *, status: int = 200, address: str = "192.0.2.9") -> str:

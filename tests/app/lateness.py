@@ -1,11 +1,11 @@
 """Correlations of every kind over one small log, an obvious reading of what they find, and ways for it to arrive."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -22,9 +22,9 @@ from secmon.sigma.hits import make_hits
 from secmon.sigma.rule import CorrelationRule
 from secmon.triage.card import RuleCard
 from secmon.triage.content import COUNT, of_rule
-from tests.app.houses import NOON, OPERATOR, SetClock, opened_house
+from tests.app.houses import NOON, OPERATOR
+from tests.app.houses import house_on as on_store
 from tests.app.interleaving import Stopped, stopping
-from tests.contracts.backends import store_of
 from tests.contracts.builders import DAY, batch_of, event_at
 
 _BASE = """
@@ -239,15 +239,7 @@ def every_alert(house: Installation) -> list[Alert]:
 # How a log arrives.
 
 
-@contextmanager
-def house_on(backend: str, state: Path, clock: SetClock | None = None, *, rules: str = RULES) -> Iterator[Installation]:
-    """Open an installation on one of the stores of the contract suite; opening it again finds what was stored."""
-    if backend == "sqlite":
-        with opened_house(state, clock, rules=rules) as house:
-            yield house
-        return
-    with opened_house(state, clock, rules=rules) as house, store_of(backend, state) as store:
-        yield replace(house, log=store.log, records=store.records)
+house_on = partial(on_store, rules=RULES)
 
 
 TICKS = ("none", "one", "doubled", "killed", "restarted")

@@ -17,7 +17,7 @@ from secmon.app.installation import Installation
 from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
 from secmon.model.questions import HitQuery
-from tests.app.houses import BRUTE, FAILURES, NOON, OPERATOR, RULES, SHELL, access_line, opened_house
+from tests.app.houses import BRUTE, FAILURES, NOON, OPERATOR, RULES, SHELL, access_line, house_on
 from tests.sigma.tuning_texts import EXCEPTION, exception_text, override_text
 
 SCANNER = exception_text(selection="source.ip: 192.0.2.8", logsource="category: webserver")
@@ -27,9 +27,9 @@ DISABLED = override_text(f"{{rules: [{BRUTE}], disabled: true}}", number=3, expi
 
 
 @pytest.fixture(params=["", DISABLED], ids=["exception", "disabled"])
-def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Installation]:
+def house(store_in_full: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Installation]:
     texts = [RULES, SCANNER, *([request.param] if request.param else [])]
-    with opened_house(tmp_path / "state", rules="---\n".join(texts)) as opened:
+    with house_on(store_in_full, tmp_path / "state", rules="---\n".join(texts)) as opened:
         log = tmp_path / "access.log"
         lines = [access_line(NOON, "/shell.jsp", address=f"192.0.2.{n}") for n in (7, 8, 9)]
         # Three refused requests of each: enough for the correlation where the exception takes none of them away.

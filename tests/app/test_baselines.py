@@ -24,7 +24,7 @@ from secmon.sigma.correlate import group_hits
 from secmon.sigma.deviation import State, counts_of, judge
 from secmon.sigma.novelty import news, satisfied
 from secmon.sigma.rule import CorrelationRule
-from tests.app.houses import OPERATOR, SetClock, access_line, opened_house
+from tests.app.houses import OPERATOR, SetClock, access_line, house_on
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 START = datetime(2026, 9, 6, 16, 0, tzinfo=UTC)  # midnight of Monday, 7 September, in Shanghai
@@ -87,13 +87,13 @@ custom:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with house_at(tmp_path / "state") as opened:
+def house(store_in_full: str, tmp_path: Path) -> Iterator[Installation]:
+    with house_at(tmp_path / "state", store_in_full) as opened:
         yield opened
 
 
-def house_at(folder: Path) -> AbstractContextManager[Installation]:
-    return opened_house(folder, SetClock(START), rules=RULES, calendar=CALENDAR)
+def house_at(folder: Path, backend: str = "sqlite") -> AbstractContextManager[Installation]:
+    return house_on(backend, folder, SetClock(START), rules=RULES, calendar=CALENDAR)
 
 
 def take_in(house: Installation, folder: Path, lines: list[str], name: str) -> None:

@@ -17,7 +17,7 @@ from secmon.model.event import Event
 from secmon.model.hit import Hit
 from secmon.sigma.correlate import group_hits, moments, with_derived
 from secmon.sigma.hits import make_hits
-from tests.app.houses import NOON, OPERATOR, opened_house
+from tests.app.houses import NOON, OPERATOR, house_on, opened_house
 from tests.contracts.builders import batch_of, event_at
 
 OUTER = "5f1c9a4e-0b1d-4c56-8a55-6d3c64f3b004"
@@ -97,8 +97,8 @@ def expected(house: Installation, events: list[Event]) -> set[tuple[str, int, st
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state", rules=RULES) as opened:
+def house(store_in_full: str, tmp_path: Path) -> Iterator[Installation]:
+    with house_on(store_in_full, tmp_path / "state", rules=RULES) as opened:
         yield opened
 
 

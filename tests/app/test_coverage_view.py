@@ -42,8 +42,8 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def house(tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
-    with covered_house(tmp_path, clock) as opened:
+def house(store_in_full: str, tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
+    with covered_house(tmp_path, clock, backend=store_in_full) as opened:
         sources = {
             "web": Source(name="web", kind="nginx.access", zone=UTC),
             "dc": Source(name="dc", kind="windows.evtx", zone=UTC),

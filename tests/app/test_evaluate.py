@@ -16,12 +16,12 @@ from secmon.collect.oneoff import ImportCollector
 from secmon.errors import AccessError, NotFoundError, SecmonError
 from secmon.model.access import Access, Scope
 from secmon.model.alert import Alert, AlertState, CloseReason
-from tests.app.houses import BRUTE, NOON, OPERATOR, READER, SHELL, access_line, opened_house
+from tests.app.houses import BRUTE, NOON, OPERATOR, READER, SHELL, access_line, house_on, opened_house
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state") as opened:
+def house(store_in_full: str, tmp_path: Path) -> Iterator[Installation]:
+    with house_on(store_in_full, tmp_path / "state") as opened:
         yield opened
 
 

@@ -189,8 +189,8 @@ def after(opened: Callable[[], Any], clock: SetClock, log: list[Request], outage
         return found(house)
 
 
-def opener(folder: Path, clock: SetClock) -> Callable[[], Any]:
-    return lambda: house_on("sqlite", folder, clock)
+def opener(folder: Path, clock: SetClock, backend: str = "sqlite") -> Callable[[], Any]:
+    return lambda: house_on(backend, folder, clock)
 
 
 @pytest.fixture(scope="session")
@@ -211,10 +211,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Fac
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("outage_s", OUTAGES.values(), ids=OUTAGES.keys())
 def test_after_an_outage_the_alerts_are_those_of_a_run_without_one(
-    undisturbed: Callable[[int], Facts], tmp_path: Path, outage_s: int, way: Outage
+    undisturbed: Callable[[int], Facts], store_in_full: str, tmp_path: Path, outage_s: int, way: Outage
 ) -> None:
     clock = SetClock()
-    assert after(opener(tmp_path, clock), clock, log_of(outage_s), outage_s, way) == undisturbed(outage_s)
+    assert after(opener(tmp_path, clock, store_in_full), clock, log_of(outage_s), outage_s, way) == undisturbed(
+        outage_s
+    )
 
 
 @pytest.mark.parametrize("outage_s", OUTAGES.values(), ids=OUTAGES.keys())

@@ -81,6 +81,8 @@ BACKENDS: dict[str, OpenStore] = {
     "sqlite": _sqlite,
     "elasticsearch": _elasticsearch,
 }
+IS_LONG = "SECMON_FAULT_LOOPS" in os.environ
+"""`make faults`: the use cases of detection run on each store as a whole. CI has their short forms, in this folder."""
 
 
 @contextmanager

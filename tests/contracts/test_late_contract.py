@@ -20,6 +20,7 @@ from tests.app.test_outages import (
     one_source_late,
     ticks_killed,
 )
+from tests.contracts.backends import IS_LONG
 
 
 def some_log(dice: random.Random) -> list[Request]:
@@ -32,7 +33,7 @@ def some_log(dice: random.Random) -> list[Request]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(30 if IS_LONG else 4))
 def test_any_arrival_ends_with_the_alerts_of_all_at_once_on_every_store(
     backend: str, tmp_path: Path, seed: int
 ) -> None:

@@ -1,0 +1,19 @@
+"""Stores for use cases that ask a store for whatever they can."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.backends import IS_LONG, remove_store
+
+IN_FULL = ["sqlite", *([pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)] if IS_LONG else [])]
+
+
+@pytest.fixture(params=IN_FULL)
+def store_in_full(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the embedded store, in the long form each; installations lie in `tmp_path` or its `state`."""
+    name: str = request.param
+    yield name
+    for place in (tmp_path, tmp_path / "state"):
+        remove_store(name, place)
