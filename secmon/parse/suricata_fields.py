@@ -69,6 +69,9 @@ def _http_version(value: Value) -> Value | None:
 
 
 def _tls_version(value: Value) -> Value | None:
+    """Return the version as ECS writes it; Suricata calls 1.0 "TLSv1" (util-ssl, SSLVersionToString)."""
+    if value == "TLSv1":
+        return "1.0"
     return value.removeprefix("TLS ") if isinstance(value, str) and value.startswith("TLS ") else None
 
 

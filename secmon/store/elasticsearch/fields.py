@@ -10,35 +10,35 @@ from typing import Final
 # Exact text.
 _WORDS = """
 agent.type agent.version asset.id data.classes data.level data.minor data.token.student_no_national db.namespace
-db.operation.name db.query.text destination.domain dll.hash.md5 dll.name dll.path dns.answers.data dns.answers.name
-dns.answers.type dns.id dns.question.name dns.question.type dns.response_code dns.type ecs.version edu.object
-edu.records email.attachments.file.extension email.attachments.file.name email.direction email.from.address
-email.reply_to.address email.subject email.to.address event.action event.category event.code event.dataset event.hash
-event.id event.kind event.module event.outcome event.provider event.reason event.type file.directory file.hash.md5
-file.hash.sha256 file.name file.path group.domain group.id group.name host.name host.os.family http.request.method
-http.request.referrer http.response.mime_type http.version log.file.path log.level log.syslog.appname
-log.syslog.facility.name log.syslog.hostname log.syslog.msgid log.syslog.procid log.syslog.severity.name
-log.syslog.version network.community_id network.direction network.protocol network.transport
-observer.ingress.interface.name process.command_line process.entity_id process.executable process.hash.md5
-process.hash.sha1 process.hash.sha256 process.name process.parent.command_line process.parent.entity_id
-process.parent.executable process.parent.name process.pe.imphash process.pe.original_file_name
-process.working_directory registry.data.strings registry.hive registry.key registry.path rule.category rule.id
-rule.name rule.version secmon.encoding secmon.url.decoded secmon.url.path server.address service.name source.address
-source.domain source.geo.country_iso_code suricata.eve.event_type suricata.eve.flow.state suricata.eve.ftp.command
-suricata.eve.ftp.command_data suricata.eve.ftp.completion_code system.auth.ssh.method system.auth.ssh.signature
-system.auth.su.tty system.auth.sudo.tty tags threat.indicator.name threat.tactic.id threat.technique.id tls.client.ja3
-tls.client.server_name tls.server.hash.sha1 tls.server.issuer tls.server.ja3s tls.server.subject
-tls.server.x509.serial_number tls.version tls.version_protocol unit.id url.domain url.original url.path url.query
-url.scheme url.username user.domain user.effective.group.name user.effective.name user.email user.id user.name
-user.roles user.target.domain user.target.id user.target.name user_agent.original winlog.api winlog.channel
-winlog.computer_name winlog.event_data.AuditPolicyChanges winlog.event_data.CommandLine
+db.operation.name db.query.text destination.domain destination.geo.country_iso_code dll.hash.md5 dll.name dll.path
+dns.answers.data dns.answers.name dns.answers.type dns.id dns.question.name dns.question.type dns.response_code
+dns.type ecs.version edu.object edu.records email.attachments.file.extension email.attachments.file.name
+email.direction email.from.address email.reply_to.address email.subject email.to.address event.action event.category
+event.code event.dataset event.hash event.id event.kind event.module event.outcome event.provider event.reason
+event.type file.directory file.hash.md5 file.hash.sha256 file.name file.path gen_ai.request.model group.domain
+group.id group.name host.name host.os.family http.request.method http.request.referrer http.response.mime_type
+http.version log.file.path log.level log.syslog.appname log.syslog.facility.name log.syslog.hostname log.syslog.msgid
+log.syslog.procid log.syslog.severity.name log.syslog.version network.community_id network.direction network.protocol
+network.transport observer.ingress.interface.name process.command_line process.entity_id process.executable
+process.hash.md5 process.hash.sha1 process.hash.sha256 process.name process.parent.command_line
+process.parent.entity_id process.parent.executable process.parent.name process.pe.imphash
+process.pe.original_file_name process.working_directory registry.data.strings registry.hive registry.key registry.path
+rule.category rule.id rule.name rule.version secmon.encoding secmon.url.decoded secmon.url.path server.address
+service.name source.address source.domain source.geo.country_iso_code suricata.eve.event_type suricata.eve.flow.state
+suricata.eve.ftp.command suricata.eve.ftp.command_data suricata.eve.ftp.completion_code system.auth.ssh.method
+system.auth.ssh.signature system.auth.su.tty system.auth.sudo.tty tags threat.indicator.name threat.tactic.id
+threat.technique.id tls.client.ja3 tls.client.server_name tls.server.hash.sha1 tls.server.issuer tls.server.ja3s
+tls.server.subject tls.server.x509.serial_number tls.version tls.version_protocol unit.id url.domain url.original
+url.path url.query url.scheme url.username user.domain user.effective.group.name user.effective.name user.email
+user.id user.name user.roles user.target.domain user.target.id user.target.name user_agent.original winlog.api
+winlog.channel winlog.computer_name winlog.event_data.AuditPolicyChanges winlog.event_data.CommandLine
 winlog.event_data.GrantedAccess winlog.event_data.Image winlog.event_data.ImagePath winlog.event_data.IpAddress
 winlog.event_data.LogonType winlog.event_data.NewProcessName winlog.event_data.ParentCommandLine
-winlog.event_data.ParentImage winlog.event_data.ParentProcessName winlog.event_data.SourceImage
-winlog.event_data.SubStatus winlog.event_data.SubjectUserName winlog.event_data.SubjectUserSid
-winlog.event_data.TargetImage winlog.event_data.TargetSid winlog.event_data.TargetUserName winlog.keywords
-winlog.level winlog.opcode winlog.provider_guid winlog.provider_name winlog.record_id winlog.task
-winlog.user.identifier winlog.version
+winlog.event_data.ParentImage winlog.event_data.ParentProcessName winlog.event_data.Properties
+winlog.event_data.SourceImage winlog.event_data.SubStatus winlog.event_data.SubjectUserName
+winlog.event_data.SubjectUserSid winlog.event_data.TargetFilename winlog.event_data.TargetImage
+winlog.event_data.TargetSid winlog.event_data.TargetUserName winlog.keywords winlog.level winlog.opcode
+winlog.provider_guid winlog.provider_name winlog.record_id winlog.task winlog.user.identifier winlog.version
 """
 # Exact text, and as an address too: ranges and networks (subfield `ip`).
 _ADDRESSES = "destination.ip dns.resolved_ip host.ip network.forwarded_ip server.ip source.ip"
