@@ -195,11 +195,45 @@ def test_the_words_of_the_field_are_used() -> None:
         ("/a/units.yaml:3: the unit id 37 stands twice", "/a/units.yaml:3：单位编号 37 重复"),
         ("a text that nobody wrote", "a text that nobody wrote"),
         ("/a/t.yml:3: it has expired (and 2 more)", "/a/t.yml:3：已到期（另有 2 处）"),
+        ("this one", "本机"),
+        (
+            "this one, db2 (0a1b2c3d); alerts and windows are brought forward here; other rules on db2",
+            "本机、db2 (0a1b2c3d)；告警与定时任务由本机推进；规则不同的有：db2",
+        ),
         ("", ""),
     ],
 )
 def test_a_text_that_was_kept_filled_in_is_recognised(kept: str, chinese: str) -> None:
     assert translated(kept) == chinese
+
+
+CHECKS = ("daemon/health.py", "daemon/service.py", "cli/doctor.py")
+
+
+def said_by_checks(path: str) -> Iterator[str]:
+    """Yield what the checks in a file say (detail and remedy), "7" in every place."""
+    tree = ast.parse((ROOT / "secmon" / path).read_text(encoding="utf-8"))
+    known = assignments(tree)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or getattr(node.func, "id", getattr(node.func, "attr", "")) not in {
+            "Check",
+            "problems",
+        }:
+            continue
+        values = [*node.args[2:], *(one.value for one in node.keywords if one.arg in {"detail", "remedy"})]
+        for value in values:
+            for each in known.get(value.id, ()) if isinstance(value, ast.Name) else [value]:
+                if isinstance(each, ast.JoinedStr):
+                    yield PLACE.sub("7", template(each))
+                elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    yield each.value
+
+
+@pytest.mark.parametrize("path", CHECKS)
+def test_what_checks_say_is_said_in_chinese(path: str) -> None:
+    said = {text for text in said_by_checks(path) if re.search("[a-z]{3}", text)}
+    assert said
+    assert {text for text in said if not HAN.search(translated(text))} == set()
 
 
 def test_a_very_long_text_is_left_as_it_is() -> None:

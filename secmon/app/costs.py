@@ -45,6 +45,7 @@ def rows(costs: Iterable[RuleCost], *, top: int) -> list[dict[str, Any]]:
         {
             "rule.id": cost.rule.id,
             "rule.name": cost.rule.name,
+            **({"rule.title_zh": cost.rule.title_zh} if cost.rule.title_zh else {}),
             "events": cost.events,
             "evaluations": cost.evaluations,
             "hits": cost.hits,

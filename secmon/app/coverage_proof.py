@@ -58,8 +58,16 @@ def verify(house: Installation, access: Access, *, anchored: str = "", trusted: 
     return result(check) | {"batches": batches, "public": house.signer.public}
 
 
-def verify_export(lines: Iterable[bytes], verifies: Verifies, *, trusted: Iterable[str] = ()) -> dict[str, Any]:
+def verify_export(
+    path: str, lines: Iterable[bytes], verifies: Verifies, *, trusted: Iterable[str] = ()
+) -> dict[str, Any]:
     """Return the object of `coverage verify --file`: as `verify`, of what `coverage export` wrote.
+
+    Args:
+        path: the file, for messages.
+        lines: its lines.
+        verifies: checks a signature.
+        trusted: public keys (hex) whose seals count; none takes each seal's own.
 
     Raises:
         SecmonError: it is no such file.
@@ -71,7 +79,7 @@ def verify_export(lines: Iterable[bytes], verifies: Verifies, *, trusted: Iterab
             kind, body = str(entry["kind"]), dict(entry["body"])
         except (ValueError, TypeError, KeyError) as error:
             hint = "give a file that secmon coverage export wrote"
-            raise SecmonError("not a line of an export", where=f"line {number}", hint=hint) from error
+            raise SecmonError("not a line of an export", where=f"{path}:{number}", hint=hint) from error
         if kind in found:
             found[kind].append(body)
     check = ChainCheck(verifies, set(trusted))

@@ -14,7 +14,6 @@ from secmon.app.installation import Installation
 from secmon.errors import SecmonError
 from secmon.model.access import Access
 from secmon.model.alert import Alert
-from secmon.model.event import format_time
 from secmon.sigma.hits import MORE
 from secmon.sigma.rule import CorrelationRule, LogSource, Rule
 
@@ -53,8 +52,9 @@ def _document(
     identity = uuid.uuid5(_FIRST, f"{alert.id}:{source}")
     expires = (house.clock.now().astimezone(house.zone) + timedelta(days=_DAYS)).date().isoformat()
     units = list(alert.content.unit_ids)
+    made = f"{house.clock.now().astimezone(house.zone):%Y-%m-%d %H:%M}"
     lines = [
-        f"# 由告警 {alert.id} 第 {alert.revision} 版生成（{format_time(house.clock.now())}）。请核对条件，填写责任人、",
+        f"# 由告警 {alert.id} 第 {alert.revision} 版生成（{made}）。请核对条件，填写责任人、",
         "# 批准人和理由，经复核后放入 content.rules 的目录；先运行 secmon tuning preview 查看影响。填写之前不起作用。",
         f"title: {_scalar(title)}",
         f"id: {identity}",

@@ -59,6 +59,8 @@ def list_(ctx: click.Context, /, *, as_json: bool, **filters: Any) -> None:
     else:
         head = ("id", "level", "state", "count", "latest", "rule", "what happened")
         here.table(head, (_cells(here, row) for row in found["alerts"]))
+        if not found["alerts"]:
+            here.note("no alert matches")
     if found["cursor"]:
         click.echo(f"--cursor {found['cursor']}", err=True)
 
@@ -143,7 +145,7 @@ def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
         _state(here, row),
         row["alert.count"],
         here.time(row["alert.last"]),
-        _title(here, row),
+        here.title(row),
         row["alert.reason"],
     )
 
@@ -154,16 +156,10 @@ def _state(here: Session, row: dict[str, Any]) -> str:
     return f"{here.words(row['alert.state'])}{withdrawn}"
 
 
-def _title(here: Session, row: dict[str, Any]) -> str:
-    """Return the rule's name in the reader's language, as far as the rule has one."""
-    chinese = row.get("rule.title_zh") if here.settings["secmon.lang"] == "zh-CN" else None
-    return str(chinese or row["rule.name"])
-
-
 def _print_details(here: Session, found: dict[str, Any]) -> None:
     lines: dict[str, object] = {
         "id": found["alert.id"],
-        "rule": f"{_title(here, found)} ({found['rule.id']})",
+        "rule": f"{here.title(found)} ({found['rule.id']})",
         "level": here.words(found["rule.level"]),
         "state": _state(here, found),
         "revision": found["alert.revision"],

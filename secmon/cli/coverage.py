@@ -7,13 +7,21 @@ from typing import Any
 import click
 import orjson
 
-from secmon.cli.output import complain, flush, safe, write_json
+from secmon.cli.output import complain, flush, safe, write_bytes, write_json
 from secmon.cli.params import TimeType
 from secmon.cli.session import Session, session
 from secmon.errors import SecmonError
 from secmon.model.event import format_time
 
 HEAD = "coverage.head"
+_STATES = {
+    "evaluated": "evaluated",
+    "re_evaluated": "re_evaluated",
+    "no_data": "no_data",
+    "not_run": "did not run",
+}
+"""State of a window → what people read; a check that was "not_run" is another thing."""
+_NOTHING = "no window of this time is closed: secmon up closes one an hour"
 
 
 @click.group(invoke_without_command=True)
@@ -51,12 +59,16 @@ def coverage(
         flush()
     elif rule:
         rows = here.call("coverage.rows", **args)
-        head = ("source", "from", "to", "state", "number of events", "hits", "reason", "exceptions")
+        if not rows:
+            here.note(_NOTHING)
+        head = ("source", "from", "to", "state", "number of events", "hits", "why", "exceptions")
         here.table(head, (_rule_cells(here, row) for row in rows))
     else:
         found = here.call("coverage.windows", **args)
-        columns = ("source", "from", "to", "state", "received", "number of events", "hits", "reason")
+        columns = ("source", "from", "to", "state", "received", "number of events", "hits", "why")
         here.table(columns, (_cells(here, row) for row in found["rows"]))
+        if not found["rows"]:
+            here.note(_NOTHING)
         until_text = here.time(found["until"])
         click.echo(safe(here.words("complete up to {time}").format(time=until_text)), err=True)
 
@@ -92,10 +104,7 @@ def export(ctx: click.Context, out: Path) -> None:
     """
     here = session(ctx)
     lines = [orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in here.call("coverage.export")]
-    fresh = out.with_name(f".{out.name}.new")
-    fresh.write_bytes(b"".join(lines))
-    fresh.replace(out)
-    click.echo(safe(out), err=True)
+    write_bytes(out, b"".join(lines))
 
 
 def _online(here: Session, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -112,7 +121,7 @@ def _offline(file: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     if not keys:
         complain(SecmonError("no key is named: seals are checked with their own", hint="name yours with --key"))
     with file.open("rb") as lines:
-        return verify_export(lines, verifies, trusted=keys)
+        return verify_export(str(file), lines, verifies, trusted=keys)
 
 
 def _print(here: Session, found: dict[str, Any]) -> None:
@@ -140,7 +149,7 @@ def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
         row["source"],
         here.time(row["from"]),
         here.time(row["to"]),
-        here.words(row["state"]),
+        here.words(_STATES[row["state"]]),
         row["counts"]["received"],
         row["counts"]["events"],
         row["hits"],
@@ -155,7 +164,7 @@ def _rule_cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
         row["source"],
         here.time(window["from"]),
         here.time(window["to"]),
-        here.words(row["state"]),
+        here.words(_STATES[row["state"]]),
         row["events"],
         row.get("hits", "—"),
         _reason(here, reason),

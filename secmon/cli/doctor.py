@@ -132,7 +132,8 @@ def _of_daemon(settings: Settings, name: str) -> Check:
         rows = request(settings.state, HEALTH, {}, by=user_name())
     except NoDaemonError:
         return Check(name, "not_run", "no daemon runs on this state folder")
-    return next(Check(**row) for row in rows if row["check"] == name)
+    found = next((Check(**row) for row in rows if row["check"] == name), None)
+    return found or Check(name, "not_run", "the running daemon is of another version", "restart secmon up")
 
 
 def _store(settings: Settings) -> Check:

@@ -56,7 +56,9 @@ def list_(ctx: click.Context, *, as_json: bool) -> None:
     else:
         names = ("path", "kind", "indicators", "expired", "skipped", "problems")
         here.table(names, ([row[name] for name in names] for row in rows))
-    for error in (*errors, *(problem for feed in feeds for problem in feed.problems)):
+        if not rows:
+            here.note("no files of indicators are named: see [intel] in docs/operations.md")
+    for error in (*errors, *(problem for feed in feeds for problem in feed.told)):
         complain(error)
 
 

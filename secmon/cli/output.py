@@ -58,14 +58,22 @@ def write_json(row: Mapping[str, Any]) -> None:
 
 
 def write_file(path: Path, content: str | None, data: object) -> None:
-    """Write a document, given in hex, or data as JSON where there is none; name the file on standard error.
-
-    The file appears whole or not at all: a reader, or a full disk, never leaves half a report under its name.
-    """
+    """Write a document, given in hex, or data as JSON where there is none (`write_bytes`)."""
     pretty = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    write_bytes(path, orjson.dumps(data, option=pretty) if content is None else bytes.fromhex(content))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file; name it on standard error.
+
+    It appears whole or not at all: a reader, or a full disk, never leaves half a report under its name.
+
+    Raises:
+        SecmonError: it cannot be written.
+    """
     fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.write_bytes(orjson.dumps(data, option=pretty) if content is None else bytes.fromhex(content))
+        fresh.write_bytes(data)
         fresh.replace(path)
     except OSError as error:
         fresh.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from secmon.cli.output import complain, flush, safe, write_json
 from secmon.cli.session import Session, local_access, session
 from secmon.content import read_files
 from secmon.errors import SearchStoppedError
+from secmon.model.event import format_time, parse_time
 from secmon.sigma.rule import RuleFile, RuleSet
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def backtest(ctx: click.Context, /, rule: str, *, since: str, until: str, by: st
     from secmon.app.backtest import BackTest, Span, budget_of  # noqa: PLC0415  lazily: commands start fast
     from secmon.wiring import opened  # noqa: PLC0415
 
-    span = Span(since=_moment(told["since"]), until=_end(told["until"]), by=by or "", pushdown=not given["scan"])  # type: ignore[arg-type]  # click.Choice
+    since_at = parse_time(told["since"]) if told["since"] else None
+    span = Span(since=since_at, until=parse_time(told["until"]), by=by or "", pushdown=not given["scan"])  # type: ignore[arg-type]  # click.Choice
     with opened(here.settings, writable=False) as house:
         trial = _trial(here, house, rule)
         if trial is None:
@@ -115,21 +117,7 @@ def _rules_of(here: Session, path: Path, in_force: RuleSet) -> RuleSet:
     return load_rules([*beside, *own], pipelines=texts.pipelines, placeholders=texts.lists)
 
 
-def _moment(text: str) -> datetime | None:
-    from secmon.model.event import parse_time  # noqa: PLC0415  lazily, see above
-
-    return parse_time(text) if text else None
-
-
-def _end(text: str) -> datetime:
-    from secmon.model.event import parse_time  # noqa: PLC0415  lazily, see above
-
-    return parse_time(text)
-
-
 def _text(moment: datetime | None) -> str:
-    from secmon.model.event import format_time  # noqa: PLC0415  lazily, see above
-
     return format_time(moment) if moment else ""
 
 

@@ -23,10 +23,9 @@ def baselines(ctx: click.Context, *, as_json: bool) -> None:
             write_json({name: value for name, value in row.items() if value != ""})
         flush()
         return
-    is_chinese = here.settings["secmon.lang"] != "en"
     cells = [
         (
-            (row["rule.title_zh"] if is_chinese else "") or row["rule.name"],
+            here.title(row),
             here.words(row["type"]),
             *(row.get(name, "—") for name in ("groups", "learning", "overflow")),
             here.time(row.get("at")),

@@ -83,7 +83,7 @@ def _print_table(here: Session, rows: list[dict[str, Any]]) -> None:
     cells = (
         (
             row["rule.id"],
-            row["rule.name"],
+            here.title(row),
             row["events"],
             row["evaluations"],
             row["hits"],

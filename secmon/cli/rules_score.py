@@ -71,10 +71,9 @@ def _cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
     note = here.words(_NEVER[why]) if why else "" if row["state"] == "active" else here.words(row["state"])
     if "never_fired_field" in row:
         note += f" {row['never_fired_field']}"
-    title = row.get("rule.title_zh") if here.settings["secmon.lang"] != "en" else ""
     return (
         row["rule.id"],
-        title or row["rule.name"],
+        here.title(row),
         row["alerts"],
         row["hits"],
         row["open"],

@@ -1,14 +1,14 @@
 """How a command reaches the store: through the running daemon, or by itself under the writer lock."""
 
 import getpass
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from secmon.cli.output import message, words, write_table
+from secmon.cli.output import message, safe, words, write_table
 from secmon.cli.shared import color, shared
 from secmon.config import Settings, load_settings
 from secmon.model.access import ROOT, Access, Principal, Role
@@ -35,6 +35,16 @@ class Session:
         """Print a table; `head` is in English."""
         write_table([self.words(name) for name in head], rows, color=self.color)
 
+    def note(self, text: str) -> None:
+        """Say something that is no data and no error, on standard error; `text` is in English."""
+        if not self.quiet:
+            click.echo(safe(self.words(text)), err=True)
+
+    def title(self, row: Mapping[str, Any]) -> str:
+        """Return what a rule's row calls it, in the reader's language as far as it has a title there."""
+        chinese = "" if self.settings["secmon.lang"] == "en" else row.get("rule.title_zh")
+        return str(chinese or row["rule.name"])
+
     def message(self, text: str) -> str:
         """Return a message that was kept with its values filled in, in the reader's language."""
         return message(click.get_current_context(), text)
@@ -50,6 +60,7 @@ class Session:
 
         Raises:
             StoreUnavailableError: another process holds the writer lock and does not answer.
+            ConfigError: nothing is stored here yet.
         """
         from secmon.app.operations import OPERATIONS  # noqa: PLC0415  lazily: commands start fast
         from secmon.daemon.control import NoDaemonError, request  # noqa: PLC0415
@@ -60,7 +71,8 @@ class Session:
                 return request(self.settings.state, name, args, by=user_name())
         from secmon.wiring import opened  # noqa: PLC0415  lazily: not at all where the daemon does the work
 
-        with opened(self.settings, writable=operation.writes, content=operation.content) as house:
+        # A mistyped folder is not made an installation: only what brings records begins one.
+        with opened(self.settings, writable=operation.writes, content=operation.content, begin=False) as house:
             return operation.run(house, local_access(), args)
 
 

@@ -59,6 +59,8 @@ def list_(ctx: click.Context, states: tuple[str, ...], *, days: int, as_json: bo
         return
     head = ("id", "what", "state", "name", "rules", "until", "hits", "owner")
     here.table(head, (_cells(here, row) for row in rows))
+    if not rows:
+        here.note("nothing quiets alerts here; secmon tuning draft makes a draft of an exception")
     for row in rows:
         if "problem" in row:
             complain(row["problem"])

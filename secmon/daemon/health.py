@@ -198,7 +198,7 @@ def guarded(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except SecmonError as error:
-        return Check(name, "fail", str(error), error.hint)
+        return Check(name, "fail", error.statement(), error.advice())
     except Exception as error:  # noqa: BLE001  a doctor that falls ill himself helps nobody
         return Check(name, "fail", f"{type(error).__name__}: {error}", "please report this")
 

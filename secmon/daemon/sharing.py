@@ -70,9 +70,10 @@ class Sharing(threading.Thread):
         """Return who else shares the store, and whether this daemon does."""
         if self._problem:
             return Check(DAEMONS, "fail", self._problem)
-        hosts = [f"{one.host} ({one.id[:8]})" for one in self._member.others]
-        forward = ", alerts and windows are brought forward here" if self._member.term(FORWARD) else ""
-        seen = f"this one{''.join(f', {host}' for host in hosts)}{forward}"
+        hosts = ", ".join(f"{one.host} ({one.id[:8]})" for one in self._member.others)
+        seen = f"this one, {hosts}" if hosts else "this one"
+        if self._member.term(FORWARD):
+            seen = f"{seen}; alerts and windows are brought forward here"
         ours = self._member.ruleset
         others = [one.host for one in self._member.others if one.ruleset and one.ruleset != ours]
         if others:

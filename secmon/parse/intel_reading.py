@@ -14,6 +14,7 @@ MAX_PROBLEMS = 50
 MAX_TEXT = 200
 DEFAULT_CONFIDENCE = 50
 MAX_CONFIDENCE = 100
+_DAY_DIGITS = 8  # 20261122 is a day; as seconds it would be one of 1970, and the indicator long over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Feed:
         indicators: what it holds, in order.
         skipped: entries that are no indicators by their own word (context, revoked).
         problems: what could not be read, with its place; the first of them.
-        omitted: how many more there are.
+        omitted: how many more there are, and indicators beyond the most that are read.
     """
 
     path: str
@@ -35,6 +36,15 @@ class Feed:
     skipped: int = 0
     problems: tuple[ContentError, ...] = ()
     omitted: int = 0
+
+    @property
+    def told(self) -> tuple[ContentError, ...]:
+        """The problems, and how many more entries there are that do not count: nothing is left out in silence."""
+        if not self.omitted:
+            return self.problems
+        hint = "too many indicators, or too many problems to be named: part the file"
+        problem = "{count} more entries of the file are left out"
+        return (*self.problems, ContentError(problem, where=self.path, hint=hint, values={"count": self.omitted}))
 
 
 @dataclass(slots=True)
@@ -122,7 +132,7 @@ def time_of(value: object) -> datetime | None:
     """Return a time: RFC 3339, a day, or seconds since 1970; None if it is none."""
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
     try:
-        if text.isascii() and text.isdecimal():
+        if text.isascii() and text.isdecimal() and len(text) > _DAY_DIGITS:
             return datetime.fromtimestamp(int(text), UTC)
         found = datetime.fromisoformat(text)
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -19,7 +19,7 @@ def load_indicators(
     if not settings["intel.files"]:
         return None, []
     feeds = feeds_of(settings, files)
-    problems = [str(problem) for feed in feeds for problem in feed.problems]
+    problems = [str(problem) for feed in feeds for problem in feed.told]
     found = [one for feed in feeds for one in feed.indicators]
     return indicators_of(found, is_own=own_values(register), own_digest=_own_digest(register)), problems
 

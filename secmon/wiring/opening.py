@@ -40,6 +40,7 @@ def opened(
     clock: Clock | None = None,
     patient: bool = False,
     unfinished: bool = False,
+    begin: bool = True,
     texts: Texts | None = None,
 ) -> Iterator[Installation]:
     """Open an installation and close it again.
@@ -51,6 +52,7 @@ def opened(
         clock: another clock than the machine's, for tests and the demo.
         patient: open even if the cluster is away; `Installation.admit` has to be called before anything is written.
         unfinished: open even what a move has not finished: for the move itself.
+        begin: make a new installation where nothing is stored yet.
         texts: what content is made of, if it was read before; None reads it.
 
     Raises:
@@ -59,6 +61,8 @@ def opened(
         ConfigError: nothing is stored there, or with other keys.
     """
     state = settings.state
+    if not begin and _is_made(settings, patient=False) is False:
+        raise _nothing(settings)
     with ExitStack() as stack:
         if writable:
             make_state(state)
@@ -69,8 +73,7 @@ def opened(
         elif writable:
             load_keys(settings)  # before the store, so that a start that is cut off between the two leaves nothing half
         else:
-            hint = "run secmon up or secmon import"
-            raise ConfigError("nothing is stored here yet", where=store_place(settings), hint=hint)
+            raise _nothing(settings)
         store = stack.enter_context(opened_store(settings, writable=writable))
         ours = clock or SystemClock()
         admit = partial(_admit, settings, store, ours, writable=writable, unfinished=unfinished)
@@ -101,6 +104,11 @@ def opened(
             admit=admit,
             is_shared=is_cluster(settings),
         )
+
+
+def _nothing(settings: Settings) -> ConfigError:
+    hint = "run secmon up or secmon import"
+    return ConfigError("nothing is stored here yet", where=store_place(settings), hint=hint)
 
 
 def _content(settings: Settings, texts: Texts | None) -> dict[str, Any]:

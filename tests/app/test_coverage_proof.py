@@ -247,7 +247,7 @@ def exported(house: Installation) -> list[dict[str, Any]]:
 
 
 def checked(entries: list[dict[str, Any]], *keys: str) -> dict[str, Any]:
-    return verify_export([orjson.dumps(entry) for entry in entries], verifies, trusted=keys or (PUBLIC,))
+    return verify_export("x.jsonl", [orjson.dumps(entry) for entry in entries], verifies, trusted=keys or (PUBLIC,))
 
 
 def test_an_export_is_verified_without_the_store(house: Installation) -> None:
@@ -281,5 +281,5 @@ def test_whatever_was_done_to_an_export_is_told(house: Installation, name: str) 
 
 @pytest.mark.parametrize("line", [b"{}", b"[]", b"\xff", b'{"kind":"coverage"}', b"null"])
 def test_what_is_no_export_is_refused(line: bytes) -> None:
-    with pytest.raises(SecmonError, match="line 1"):
-        verify_export([line], verifies)
+    with pytest.raises(SecmonError, match=r"^x\.jsonl:1: "):
+        verify_export("x.jsonl", [line], verifies)

@@ -21,7 +21,9 @@ def covered(config: Path) -> Path:
 def test_before_anything_is_closed_there_is_nothing_and_no_failure(config: Path) -> None:
     done = secmon("--config", config, "coverage", "--json")
     assert (done.status, done.out) == (0, b"")
-    assert secmon("--config", config, "coverage").status == 0
+    shown = secmon("--config", config, "coverage")
+    assert (shown.status, "secmon up" in shown.err) == (0, True)
+    assert secmon("-q", "--config", config, "coverage").err.count("secmon up") == 0
 
 
 def test_verify_says_up_to_when_it_is_complete(covered: Path) -> None:
@@ -54,6 +56,13 @@ def test_an_export_is_verified_without_an_installation(covered: Path, tmp_path: 
     public = secmon("--config", covered, "coverage", "verify", "--json").row["public"]
     done = secmon("coverage", "verify", "--file", out, "--key", public, "--json")
     assert (done.status, done.row["ok"]) == (0, True)
+
+
+def test_an_export_that_cannot_be_written_names_the_file(covered: Path, tmp_path: Path) -> None:
+    out = tmp_path / "nowhere" / "coverage.jsonl"
+    done = secmon("--config", covered, "coverage", "export", "--out", out)
+    assert done.status == 1
+    assert done.err.startswith(f"{out}: ")
 
 
 def test_a_file_that_is_no_export_is_refused(tmp_path: Path) -> None:

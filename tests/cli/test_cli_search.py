@@ -21,6 +21,13 @@ def test_json_rows_are_the_events_as_they_are_stored(config: Path) -> None:
     assert times == sorted(times, reverse=True)
 
 
+def test_a_mistyped_folder_is_not_made_an_installation(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    done = secmon("--state", state, "search", "x")
+    assert (done.status, state.exists()) == (4, False)
+    assert "secmon up" in done.err
+
+
 def test_without_a_query_everything_in_the_time_range_is_found(config: Path) -> None:
     assert len(search(config, "--json").rows) == 10
     assert len(search(config, "--until", "2026-01-01", "--json").rows) == 0

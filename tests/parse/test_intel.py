@@ -218,6 +218,12 @@ def test_what_is_bounded_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intel_reading, "MAX_PROBLEMS", 2)
     feed = read("\n".join([*(f"192.0.2.{n}" for n in range(5)), *["nonsense"] * 5]))
     assert (len(feed.indicators), len(feed.problems), feed.omitted) == (3, 2, 5)
+    assert str(feed.told[-1]).startswith(f"{feed.path}: 5 more entries of the file are left out")
+
+
+def test_a_day_without_hyphens_is_a_day_and_no_moment_of_1970() -> None:
+    feed = read("value,valid_until\n192.0.2.1,20261231\n192.0.2.2,1798675200")
+    assert [one.until for one in feed.indicators] == [datetime(2026, 12, 31, tzinfo=UTC)] * 2
 
 
 def test_json_that_is_nested_without_end_is_refused() -> None:
