@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.app.coverage import CoverageFilter, windows
-from secmon.app.coverage_proof import verify
+from secmon.app.coverage_proof import _difference, verify
 from secmon.app.coverage_sheets import SEAL, SHEET, documents, load_head, note_failing, save_head
 from secmon.app.coverage_writing import GRACE, bring_forward
 from secmon.app.installation import Installation
@@ -70,6 +70,28 @@ def test_a_row_says_what_the_batches_of_its_window_say(house: Installation, cloc
     assert row["rulesets"] == ["f" * 64]
     assert row["unwatched_s"] == 0
     assert is_whole(house)
+
+
+def test_a_row_tells_since_when_each_rule_set_was_met(house: Installation, clock: SetClock) -> None:
+    old, new = "a" * 32, "b" * 32
+    for number, minutes, digest in ((1, 5, old), (2, 20, new), (3, 40, new)):
+        deliver(house, number, NOON + timedelta(minutes=minutes), ruleset=digest)
+    look(house, clock, hours=1, minutes=3)
+    row = row_of(house, 0)
+    assert row["rulesets"] == [old, new]
+    assert row["rulesets_since"] == {old: "2026-11-21T12:05:00Z", new: "2026-11-21T12:20:00Z"}
+    assert is_whole(house)
+
+
+def test_a_row_of_a_version_that_noted_no_such_times_is_no_change(house: Installation, clock: SetClock) -> None:
+    deliver(house, 1, NOON + timedelta(minutes=5))
+    look(house, clock, hours=1, minutes=3)
+    row = row_of(house, 0)
+    before = {name: value for name, value in row.items() if name != "rulesets_since"}
+    stored = to_delivered(row)
+    kept = {(part.day, part.retention) for part in stored.parts}
+    assert _difference(house, before, stored, kept) == ""
+    assert _difference(house, before, replace(stored, rulesets=("c" * 32,)), kept) == "changed"
 
 
 def test_a_window_in_which_nothing_came_says_so(house: Installation, clock: SetClock) -> None:

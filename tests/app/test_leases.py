@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from secmon.app.installation import Installation
 from secmon.app.leases import BEAT_S, FORWARD, TTL_S, Alone, Member, Peer, peers, readers, source_lease, valid_leases
+from secmon.daemon.sharing import Sharing
 from secmon.errors import ConflictError, SecmonError, StoreError, StoreUnavailableError
 from secmon.model.access import Access
 from secmon.model.record import Document
@@ -64,6 +65,20 @@ def test_two_daemons_share_and_have_nothing_twice(house: Installation, clock: Se
     assert held(one) | held(other) == set(NAMES)
     assert held(one) & held(other) == set()
     assert len(held(one) - {FORWARD}) == len(held(other) - {FORWARD}) == 1
+
+
+def test_daemons_tell_each_other_by_which_rules_they_work(house: Installation, clock: SetClock) -> None:
+    one, other = member(house, "a"), member(house, "b")
+    run(clock, 12, one, other)
+    assert {peer.ruleset for peer in peers(house, OPERATOR)} == {house.ruleset.digest}
+    assert Sharing(one).check().state == "ok"
+    other.ruleset = "f" * 32
+    run(clock, BEAT_S, one, other)
+    run(clock, BEAT_S, one, other)
+    found = Sharing(one).check()
+    assert (found.state, found.detail.rpartition("; ")[2]) == ("warn", "other rules on host-b")
+    one.ruleset = other.ruleset
+    assert Sharing(one).check().state == "ok"
 
 
 def test_what_a_dead_daemon_had_is_taken_within_half_a_minute(house: Installation, clock: SetClock) -> None:
