@@ -130,11 +130,11 @@ class Renewal(threading.Thread):
             return True
         try:
             self.renew(job_access("rules"), cause)
-        except StoreError as error:
-            self._asked = self._asked or cause
-            log.warning("rules.reload_waits", problem=str(error), retry_s=RETRY_S)
-            return False
         except SecmonError as error:
+            if error.retryable:
+                self._asked = self._asked or cause
+                log.warning("rules.reload_waits", problem=str(error), retry_s=RETRY_S)
+                return False
             log.info("rules.unchanged", problem=str(error))
         except Exception:
             log.exception("rules.reload_failed")
@@ -162,9 +162,11 @@ class Renewal(threading.Thread):
             seen = look(self._settings)
             try:
                 return self._renewed(access, cause, accept_empty=accept_empty)
-            except ContentError as error:
-                self._taken = seen  # not again until somebody changes them
-                self._refuse(access, cause, error)
+            except Exception as error:
+                if not (isinstance(error, SecmonError) and error.retryable):
+                    self._taken = seen  # not again until somebody changes them
+                if isinstance(error, ContentError):
+                    self._refuse(access, cause, error)
                 raise
 
     def _renewed(self, access: Access, cause: Cause, *, accept_empty: bool) -> dict[str, Any]:
