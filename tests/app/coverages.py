@@ -43,25 +43,31 @@ def covered_house(
 
 
 def deliver(
-    house: Installation, number: int, at: datetime, *, source: str = "web", hits: int = 0, events: int = 2, **more: Any
+    house: Installation,
+    number: int,
+    at: datetime,
+    *,
+    source: str = "web",
+    hits: int = 0,
+    events: int = 2,
+    ruleset: str = "",
+    **more: Any,
 ) -> None:
     """Commit a batch that was received at a moment; its first events are hit by one rule."""
     found: list[Event] = [
         event_at((number - 1) * 100_000 + place, at, source=source, day=at.date()) for place in range(events)
     ]
     chosen = [hit_on(event, rule=SHELL) for event in found[:hits]]
-    house.log.commit(
-        JOB,
-        batch_of(
-            found,
-            number=number,
-            source=source,
-            hits=chosen,
-            received_at=at,
-            day=at.date(),
-            **more,
-        ),
+    batch = batch_of(
+        found,
+        number=number,
+        source=source,
+        hits=chosen,
+        received_at=at,
+        day=at.date(),
+        **more,
     )
+    house.log.commit(JOB, replace(batch, ruleset=ruleset or batch.ruleset))
 
 
 def look(house: Installation, clock: SetClock, *, hours: float = 0, minutes: int = 0) -> None:
