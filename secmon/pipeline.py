@@ -38,7 +38,7 @@ from secmon.parse.kind import Kind
 from secmon.sigma.hits import make_hits
 from secmon.sigma.intel import Indicators
 from secmon.sigma.rule import Rule, RuleSet
-from secmon.sigma.seen import FieldWatch
+from secmon.sigma.seen import FieldWatch, Shown
 from secmon.sigma.suppressor import Suppressor
 
 DIGEST_BYTES = 16
@@ -121,7 +121,7 @@ class Processed:
         prefix: first 8 bytes of their event ids.
         received_at: when they were received.
         ruleset: digest of the rules that its events met.
-        seen: log source → fields that its rules look at and that stand in any of the events.
+        seen: log source → how many of the events are of it, and which fields that its rules look at stand in any.
     """
 
     events: tuple[StoredEvent, ...]
@@ -133,7 +133,7 @@ class Processed:
     received_at: datetime
     ruleset: str = ""
     encodings: dict[str, int] = field(default_factory=dict)
-    seen: dict[str, frozenset[str]] = field(default_factory=dict)
+    seen: dict[str, Shown] = field(default_factory=dict)
 
     @property
     def first(self) -> datetime | None:

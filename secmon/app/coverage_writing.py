@@ -45,6 +45,8 @@ from secmon.model.coverage import (
 from secmon.model.event import format_time, parse_time
 from secmon.model.ids import text_digest, window_start
 from secmon.model.record import Body, Document
+from secmon.sigma.omitted import omitted
+from secmon.sigma.rule import RuleSet
 
 GRACE = timedelta(minutes=2)
 """How long after its end a window is closed: what was received in it is committed by then, or comes as a new row."""
@@ -140,6 +142,16 @@ def _enter(house: Installation, access: Access, head: Head) -> tuple[list[tuple[
     if found:
         head.mark = found[-1][1]
     return late, len(found) < MAX_COMMITS
+
+
+def waiting_rules(ruleset: RuleSet) -> list[dict[str, str]]:
+    """Return the rules that are in order and are tried on nothing, as the ledger lists what does not run."""
+    left_out = omitted(ruleset, is_installed=True, classifies=True)
+    rules = [(ruleset.by_id[identity], why) for identity, why in sorted(left_out.items())]
+    return [
+        {"rule.id": one.id, "rule.name": one.name, "state": NotRun.WAITING.value, "reason": why.value, "path": one.path}
+        for one, why in rules
+    ]
 
 
 @dataclass(slots=True)
@@ -256,7 +268,7 @@ class _Desk:
         rules = [
             {"rule.id": one.rule_id, "rule.name": one.name, "state": one.state, "reason": one.problem, "path": one.path}
             for one in self.house.ruleset.problems
-        ]
+        ] + waiting_rules(self.house.ruleset)
         if not rules:
             return ""
         identity = text_digest([text for rule in rules for text in rule.values()])

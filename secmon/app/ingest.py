@@ -133,7 +133,6 @@ class _Reader:
         self._house, self._work, self._access, self._collector = given.house, given.work, access, collector
         self._desk = desk
         self._pending: deque[_Pending] = deque()
-        self._fields = fields_seen.Memory(given.house, access)
 
     def run(self, committed: Checkpoint, stop: Callable[[], bool]) -> Iterator[Progress]:
         ahead = committed
@@ -247,7 +246,7 @@ class _Reader:
                 hint="it is read again from the checkpoint; please report this",
             )
         deadletters.keep(self._house, self._access, result.dead_letters)
-        self._fields.note(committed.source, pending.ahead.day, result.seen)
+        fields_seen.note(self._house, self._access, committed.source, pending.ahead.day, result.seen)
         after = _reached(pending, committed, result)
         batch = Batch(
             source=committed.source,

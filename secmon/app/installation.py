@@ -43,6 +43,7 @@ class Installation:
         retention_ceilings: retention class → most days that it is kept.
         calendar: what baselines compare by.
         remembered: what `app.novelty` need not ask the store again; of this process, and may be lost at any time.
+        noted: what `app.fields_seen` knows to be kept of a source's day, by source; likewise.
         class_names: class of personal data → its Chinese name, for documents and the console.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         signer: signs the seals of the coverage ledger; without it days are not sealed.
@@ -74,6 +75,7 @@ class Installation:
     framework_texts: tuple[tuple[str, str], ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
     remembered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
+    noted: dict[str, Any] = field(default_factory=dict)
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
     signer: Signer | None = None

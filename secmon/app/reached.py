@@ -10,6 +10,7 @@ from secmon.app.fields_seen import blind_rules
 from secmon.app.installation import Installation
 from secmon.model.access import Access
 from secmon.parse.registry import KINDS
+from secmon.sigma.omitted import omitted
 from secmon.sigma.reach import can_reach, firing
 
 
@@ -37,8 +38,8 @@ def without_source(house: Installation, kinds: frozenset[str]) -> frozenset[str]
     if not kinds:
         return frozenset()
     ruleset = house.ruleset
-    waiting = {rule.id for rule in ruleset.intel_rules}  # for intelligence, not for a source
-    return frozenset(ruleset.by_id.keys() - firing(ruleset, kinds) - waiting)
+    waiting = omitted(ruleset, is_installed=True, classifies=True)  # for intelligence, not for a source
+    return frozenset(ruleset.by_id.keys() - firing(ruleset, kinds) - waiting.keys())
 
 
 def never_sent(house: Installation, access: Access) -> dict[str, tuple[str, ...]]:

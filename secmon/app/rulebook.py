@@ -29,8 +29,8 @@ KEEPER = job_access("rulebook")
 def keep(house: Installation, access: Access) -> None:
     """Keep the rule set in force: first its rules, then the set; done once a set.
 
-    The set is the manifest of the coverage ledger: rule id → digest of the compiled rule, and log source → ids of the
-    rules over it.
+    The set is the manifest of the coverage ledger: rule id → digest of the compiled rule, log source → ids of the
+    rules over it, and correlation or baseline → ids of the rules that it rests on.
     """
     ruleset = house.ruleset
     if not ruleset.by_id or house.records.get(access, RULESET, ruleset.digest) is not None:
@@ -44,7 +44,7 @@ def keep(house: Installation, access: Access) -> None:
         "rules": {rule.id: rule.digest for rule in ruleset.by_id.values()},
         "names": {rule.id: rule.title_zh or rule.name for rule in ruleset.by_id.values()},
         "logsources": logsources,
-        "correlations": {rule.id: sorted(rule.event_rule_ids) for rule in ruleset.correlations},
+        "correlations": {rule.id: sorted(rule.event_rule_ids) for rule in (*ruleset.correlations, *ruleset.baselines)},
         "suppressions": {one.id: one.digest for one in ruleset.suppressions},
     }
     house.records.create_all(access, [Document(kind=RULESET, id=ruleset.digest, body=body)])

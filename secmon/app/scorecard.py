@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any, Final
 
 from secmon.app import alerts as triage
+from secmon.app.fields_seen import MIN_EVENTS
 from secmon.app.installation import Installation
 from secmon.app.reached import kinds_here, never_sent, without_source
 from secmon.app.search import time_from
@@ -20,9 +21,10 @@ from secmon.errors import SearchStoppedError
 from secmon.model.access import Access, job_access
 from secmon.model.alert import Alert, AlertState, CloseReason
 from secmon.model.event import format_time
-from secmon.model.query import Exists, Query, required
+from secmon.model.query import EVERYTHING, Exists, Query, required
 from secmon.model.questions import EventQuery, HitQuery
 from secmon.model.search import Budget
+from secmon.sigma.omitted import omitted
 from secmon.sigma.routing import route
 from secmon.sigma.rule import CorrelationRule, LogSource, Rule
 from secmon.sigma.superset import of_route, of_tree
@@ -47,9 +49,10 @@ _KNOWN: Final = job_access("scorecard")
 """Who asks which sources there are: these belong to no unit, and nothing of theirs is shown."""
 
 NO_SOURCE, NO_EVENTS, NO_FIELD = "no_source", "no_events", "no_field"
-QUIET, NOT_ASKED = "quiet", "not_asked"
+NO_INTELLIGENCE, TOO_FEW, QUIET, NOT_ASKED = "no_intelligence", "too_few", "quiet", "not_asked"
 """Why a rule never fired: no source here can send such events; no event of its log source came; none with a field it
-needs; nothing of that; time was up."""
+needs; there is no threat intelligence to compare with; too few events came to say so of a field; nothing of that; time
+was up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,11 +274,15 @@ class _Idle:
         self._budget = Budget(house.clock.monotonic_s, _IDLE_SECONDS)
         self._sources: dict[LogSource, bool] = {}
         self._fields: dict[str, bool] = {}
+        self._many: dict[LogSource, bool] = {}
         self._without = without_source(house, kinds_here(house, _KNOWN))
         self._never_sent = never_sent(house, _KNOWN)
+        self._waiting = omitted(house.ruleset, is_installed=True, classifies=True)
 
     def why(self, rule: Rule | CorrelationRule) -> tuple[str, str]:
         """Return why a rule never fired, and the field that is missing."""
+        if rule.id in self._waiting:
+            return NO_INTELLIGENCE, ""
         if rule.id in self._without:
             return NO_SOURCE, ""
         if rule.id in self._never_sent:
@@ -283,7 +290,7 @@ class _Idle:
         if isinstance(rule, CorrelationRule):
             below = (self._house.ruleset.by_id.get(one) for one in sorted(rule.event_rule_ids))
             reasons = [self.why(one) for one in below if isinstance(one, Rule)]
-            missing = [reason for reason in reasons if reason[0] in {NO_SOURCE, NO_EVENTS, NO_FIELD}]
+            missing = [reason for reason in reasons if reason[0] in {NO_SOURCE, NO_EVENTS, NO_FIELD, TOO_FEW}]
             return missing[0] if missing and len(missing) == len(reasons) else (QUIET, "")
         try:
             return self._why(rule)
@@ -300,8 +307,17 @@ class _Idle:
             if name not in self._fields:
                 self._fields[name] = self._is_there(Exists(name))
             if not self._fields[name]:
-                return NO_FIELD, name
+                return (NO_FIELD if self._are_many(rule.logsource) else TOO_FEW), name
         return QUIET, ""
+
+    def _are_many(self, source: LogSource) -> bool:
+        """Tell whether there are enough events of a log source to say what none of them has."""
+        if source not in self._many:
+            found = route(source)
+            query = EventQuery(since=self._since, where=of_route(found) if found else EVERYTHING, limit=MIN_EVENTS)
+            there = self._house.log.events(self._access, query, budget=self._budget)
+            self._many[source] = sum(1 for _ in there) == MIN_EVENTS
+        return self._many[source]
 
     def _is_there(self, where: Query) -> bool:
         """Tell whether there is such an event; True where only reading all of them would tell.

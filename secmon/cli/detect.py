@@ -5,7 +5,7 @@ import json
 import secrets
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import datetime, tzinfo
 from itertools import chain, groupby
@@ -35,6 +35,7 @@ from secmon.sigma.index import Engine
 from secmon.sigma.lines import LineEngine
 from secmon.sigma.match import Definition
 from secmon.sigma.native import native_route
+from secmon.sigma.omitted import Omitted, omitted
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.suppressor import Suppressor
 from secmon.store.cache import user_cache
@@ -107,7 +108,8 @@ def detect(
 ) -> int:
     """Print the hits of Sigma rules in FILE..., one JSON object a line; "-" is standard input.
 
-    Broken and unroutable rules are named on standard error, and the others go on.
+    Broken and unroutable rules are named on standard error, and so are those that a run over files cannot try:
+    baselines, threat intelligence, what needs --classify or the registers. The others go on.
 
     Example: secmon detect --rules rules --source windows.json --summary security.jsonl
     """
@@ -115,11 +117,13 @@ def detect(
     ruleset, has_broken, notes = _load(rule_paths, pipelines, native=native)
     if (strict and has_broken) or not ruleset.by_id:
         return EXIT_NOT_READY
+    left_out = omitted(ruleset, is_installed=False, classifies=classify)
+    _name_left_out(ruleset, left_out)
     ledger = Ledger(ruleset, _suppressor(ruleset))
     run = _Run(ruleset, notes, engine=engine, native=native, classify=classify, workers=workers)
     malformed = _detect(run, ledger, files, source=source, zone=zone)
     if summary:
-        _print_summary(ledger)
+        _print_summary(ledger, left_out)
     if fail_on and ledger.highest and ledger.highest.rank >= Level(fail_on).rank:
         return EXIT_FOUND
     return EXIT_MALFORMED if malformed else 0
@@ -299,7 +303,29 @@ def _write(row: Row) -> None:
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def _print_summary(ledger: Ledger) -> None:
+# Why rules are left out, and what would run them.
+_LEFT_OUT: Mapping[Omitted, str] = {
+    Omitted.BASELINE: "{number} rules that compare with what is usual left out: secmon up runs them",
+    Omitted.INTELLIGENCE: "{number} rules over threat intelligence left out: secmon up runs them with intel.files",
+    Omitted.CLASSIFICATION: "{number} rules over personal data left out: they need --classify",
+    Omitted.REGISTERS: "{number} rules over units and assets left out: secmon import and secmon up run them",
+}
+
+
+def _name_left_out(ruleset: RuleSet, left_out: Mapping[str, Omitted]) -> None:
+    """Say on standard error which rules are not tried, and why."""
+    ctx = click.get_current_context()
+    say = words(ctx)
+    is_chinese = say is not str
+    for why, text in _LEFT_OUT.items():
+        rules = [ruleset.by_id[identity] for identity, each in left_out.items() if each is why]
+        if rules:
+            names = sorted((rule.title_zh if is_chinese else "") or rule.name for rule in rules)
+            parted = "、" if is_chinese else "; "
+            click.echo(safe(f"{say(text).format(number=len(rules))} ({parted.join(names)})"), err=True)
+
+
+def _print_summary(ledger: Ledger, left_out: Mapping[str, Omitted]) -> None:
     ruleset = ledger.ruleset
     states = [problem.state for problem in ruleset.problems]
     counts: dict[str, Any] = {
@@ -309,5 +335,11 @@ def _print_summary(ledger: Ledger) -> None:
         "rules_unroutable": states.count("unroutable"),
         "hits": ledger.hits,
         "suppressed": ledger.suppressed,
+        "rules_left_out": len(left_out),
+        "left_out": {
+            why.value: sorted(identity for identity, each in left_out.items() if each is why)
+            for why in Omitted
+            if why in left_out.values()
+        },
     }
     click.echo(orjson.dumps(counts).decode(), err=True)

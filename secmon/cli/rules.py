@@ -1,6 +1,6 @@
 """`secmon rules`: which rules run and which do not, and whether they find what they should."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import click
 
 from secmon.app.attack import disabled_rules
 from secmon.app.rule_tests import parse_lines
-from secmon.cli.output import complain, flush, safe, words, write_json, write_table
+from secmon.cli.output import complain, flush, message, safe, words, write_json, write_table
 from secmon.cli.rules_backtest import backtest
 from secmon.cli.rules_baselines import baselines
 from secmon.cli.rules_cost import cost
@@ -25,6 +25,8 @@ from secmon.sigma.testing import Outcome, run_tests
 from secmon.triage.playbook import load_playbook
 
 EXIT_FAILED, EXIT_NOT_READY = 1, 4
+WAITING = "waiting"
+_WAITS = "it compares with threat intelligence, and there is none: name files of indicators in intel.files"
 
 _PATH = click.Path(exists=True, path_type=Path)
 
@@ -43,12 +45,15 @@ def rules() -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 @click.pass_context
 def list_(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, as_json: bool) -> int:
-    """List the rules in PATH... (default: those of the settings) with their state: active, broken or unroutable.
+    """List the rules in PATH... (default: those of the settings) with their state.
+
+    active, disabled, broken, unroutable (no source of ours has such a log), or waiting (for threat intelligence).
 
     Example: secmon rules list --json
     """
     ruleset, errors = _load(paths) if paths else _of_settings(ctx)
-    rows = _rows(ruleset)
+    waiting = _waiting(ctx, ruleset)
+    rows = _rows(ruleset, waiting)
     if as_json:
         for row in rows:
             write_json(row)
@@ -68,8 +73,9 @@ def _print_table(ctx: click.Context, ruleset: RuleSet, rows: list[dict[str, Any]
     for row in rows:
         rule = ruleset.by_id.get(row["rule.id"])
         title = (rule.title_zh if rule is not None and is_chinese else "") or row["rule.name"]
-        level, problem = say(row.get("rule.level", "")), row.get("problem", "")
-        cells.append((row["rule.id"], level, say(row["state"]), title, row["path"], problem))
+        level, problem = say(row.get("rule.level", "")), message(ctx, row.get("problem", ""))
+        state = say("waits for intelligence") if row["state"] == WAITING else say(row["state"])
+        cells.append((row["rule.id"], level, state, title, row["path"], say(problem)))
     write_table([say(name) for name in head], cells, color=color(ctx))
 
 
@@ -158,6 +164,21 @@ def _of_settings(ctx: click.Context) -> tuple[RuleSet, list[ContentError]]:
     return load_rules(texts.files, pipelines=texts.pipelines, placeholders=texts.lists), errors
 
 
+def _waiting(ctx: click.Context, ruleset: RuleSet) -> frozenset[str]:
+    """Return the ids of the rules that wait for threat intelligence, correlations over them too."""
+    if not ruleset.intel_rules:
+        return frozenset()
+    from secmon.cli.session import session  # noqa: PLC0415  lazily: only these rules need the settings
+    from secmon.model.asset import AssetRegister  # noqa: PLC0415
+    from secmon.sigma.omitted import omitted  # noqa: PLC0415
+    from secmon.wiring.intel import load_indicators  # noqa: PLC0415
+
+    indicators, _ = load_indicators(session(ctx).settings, AssetRegister())
+    if indicators is not None and (indicators.by_value or indicators.networks):
+        return frozenset()
+    return frozenset(omitted(ruleset, is_installed=True, classifies=True))
+
+
 def _beside(path: Path) -> Path:
     """Return where the tests of a rule file stand; the tests of a folder stand in it."""
     return path.with_suffix(".test.yaml") if path.is_file() else path
@@ -176,7 +197,7 @@ def _load(folders: Sequence[Path], ctx: click.Context | None = None) -> tuple[Ru
     return load_rules(files, pipelines=texts.pipelines, placeholders=texts.lists), [*errors, *more]
 
 
-def _rows(ruleset: RuleSet) -> list[dict[str, Any]]:
+def _rows(ruleset: RuleSet, waiting: Collection[str]) -> list[dict[str, Any]]:
     disabled = disabled_rules(ruleset, SystemClock().now())
     rows: list[dict[str, Any]] = []
     for rule in ruleset.by_id.values():
@@ -187,6 +208,8 @@ def _rows(ruleset: RuleSet) -> list[dict[str, Any]]:
             "path": rule.path,
             "state": "disabled" if rule.id in disabled else "active",
         }
+        if rule.id in waiting:
+            row |= {"state": WAITING, "problem": _WAITS}
         if rule.id in disabled:
             row["disabled_by"] = disabled[rule.id]
         if rule.id in ruleset.tuned:

@@ -14,6 +14,8 @@ _NEVER = {
     "no_source": "never fired: no source sends such events",
     "no_events": "never fired: no such events",
     "no_field": "never fired: no event has the field",
+    "too_few": "never fired: too few events to say whether the field ever comes",
+    "no_intelligence": "never fired: no threat intelligence",
     "quiet": "never fired: nothing like it",
     "not_asked": "never fired: no time to ask why",
     "broken": "broken",

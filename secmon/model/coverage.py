@@ -52,6 +52,8 @@ class NotRun(StrEnum):
     """The rule is wrong in itself."""
     UNROUTABLE = "unroutable"
     """No source of ours has such a log."""
+    WAITING = "waiting"
+    """The rule compares with threat intelligence, and there is none."""
     DISABLED = "disabled"
     """An override disables the rule in the whole window: its hits raise nothing."""
     OVERFLOW = "overflow"

@@ -4,7 +4,7 @@ A rule that no configured source reaches, or that looks for fields which nobody 
 silent.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from functools import lru_cache
 
 from secmon.sigma.match import holds
@@ -92,10 +92,11 @@ def firing(ruleset: RuleSet, kinds: Collection[str]) -> frozenset[str]:
     What is missing there is sure not to fire. A correlation that counts needs one of its rules, one of an order all.
     """
     events = {rule.id for rule in ruleset.rules if any(can_reach(kind, rule.logsource) for kind in kinds)}
-    return frozenset(rule.id for rule in ruleset.by_id.values() if _can_fire(rule, events))
+    return frozenset(rule.id for rule in ruleset.by_id.values() if can_fire(rule, events))
 
 
-def _can_fire(rule: Rule | CorrelationRule, events: Collection[str]) -> bool:
+def can_fire(rule: Rule | CorrelationRule, events: Collection[str]) -> bool:
+    """Tell whether a rule can fire where these rules over single events can."""
     if isinstance(rule, Rule):
         return rule.id in events
     if rule.type in {"temporal", "temporal_ordered"} and not rule.expression and not rule.inner:
@@ -116,12 +117,12 @@ def _may_send(value: str, sent: frozenset[str]) -> bool:
     return value in sent or any(one.endswith(".") and value.startswith(one) for one in sent)
 
 
-def can_hold(tree: Node, present: Collection[str]) -> bool:
+def can_hold(tree: Node, present: Container[str]) -> bool:
     """Tell whether a condition could hold for an event that has no field besides these. False is sure."""
     return _possible(tree, present)[0]
 
 
-def _possible(node: Node, present: Collection[str]) -> tuple[bool, bool]:
+def _possible(node: Node, present: Container[str]) -> tuple[bool, bool]:
     """Return whether a node can be true, and whether it can be false."""
     if isinstance(node, Not):
         true, false = _possible(node.node, present)
@@ -137,7 +138,7 @@ def _possible(node: Node, present: Collection[str]) -> tuple[bool, bool]:
     return value, not value
 
 
-def _is_open(atom: Atom, present: Collection[str]) -> bool:
+def _is_open(atom: Atom, present: Container[str]) -> bool:
     if isinstance(atom, Keyword | KeywordRegex):
         return True
     if isinstance(atom, FieldReference):

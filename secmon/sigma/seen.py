@@ -1,6 +1,7 @@
 """Which of the fields that rules look at stand in events, by log source: what was never seen, no rule can find."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from secmon.model.event import Event
 from secmon.sigma.routing import Router, route
@@ -10,13 +11,30 @@ from secmon.sigma.rule import LogSource, RuleSet
 _MAX_SHAPES = 8192
 _MAX_SHAPE_TEXT = 4096
 _Shape = tuple[object, ...]
-Seen = Mapping[str, frozenset[str]]
-"""Log source, as `name_of` writes it → names of fields."""
+
+
+class Shown(NamedTuple):
+    """What was seen of one log source.
+
+    Args:
+        fields: the fields that rules of it look at and that stood in some event.
+        events: how many events of it there were.
+    """
+
+    fields: frozenset[str]
+    events: int
+
+
+Seen = Mapping[str, Shown]
+"""Log source, as `name_of` writes it → what was seen of it."""
 
 
 def name_of(source: LogSource) -> str:
     """Return a log source as one text."""
     return f"{source.product}|{source.category}|{source.service}"
+
+
+_NOTHING = Shown(frozenset(), 0)
 
 
 class FieldWatch:
@@ -35,22 +53,23 @@ class FieldWatch:
         self._routes = {source: found for source, found in routes.items() if found}
         self._fields = tuple(sorted({name for found in self._routes.values() for name in found.fields}))
         self._wanted = wanted
-        self._shapes: dict[_Shape, Seen] = {}
+        self._shapes: dict[_Shape, Mapping[str, frozenset[str]]] = {}
 
-    def of(self, events: Iterable[Event]) -> dict[str, frozenset[str]]:
-        """Return the fields that stand in any of some events and that a rule of their log source looks at."""
-        shapes: dict[_Shape, Event] = {}
+    def of(self, events: Iterable[Event]) -> dict[str, Shown]:
+        """Return log source → the fields that its rules look at and that stand in any of some events, and how many."""
+        shapes: dict[_Shape, list[Event]] = {}
         fields = self._fields
         for event in events:
             key = tuple([tuple(v) if v.__class__ is list else v for v in map(event.get, fields)])
-            shapes[(key, *event)] = event
-        seen: dict[str, frozenset[str]] = {}
-        for shape, event in shapes.items():
-            for name, found in self._of_shape(shape, event).items():
-                seen[name] = seen.get(name, frozenset()) | found
+            shapes.setdefault((key, *event), []).append(event)
+        seen: dict[str, Shown] = {}
+        for shape, alike in shapes.items():
+            for name, found in self._of_shape(shape, alike[0]).items():
+                known = seen.get(name, _NOTHING)
+                seen[name] = Shown(known.fields | found, known.events + len(alike))
         return seen
 
-    def _of_shape(self, shape: _Shape, event: Event) -> Seen:
+    def _of_shape(self, shape: _Shape, event: Event) -> Mapping[str, frozenset[str]]:
         known = self._shapes.get(shape)
         if known is None:
             known = {

@@ -41,6 +41,7 @@ COVERAGE_REASON_ZH = {
     "broken": "规则有错误",
     "unroutable": "没有对应的日志来源类型",
     "disabled": "规则已停用",
+    "waiting": "待威胁情报",
     "overflow": "时间窗过满，只计算了最近的事件",
 }
 LETTER_STATE_ZH = {"waiting": "待处理", "replayed": "已重放入库", "dropped": "已放弃"}
@@ -70,6 +71,8 @@ NEVER_ZH = {
     "no_source": "没有接入这类日志来源",
     "no_events": "没有这类日志",
     "no_field": "日志里没有字段",
+    "too_few": "日志太少，还不能断定缺少字段",
+    "no_intelligence": "没有威胁情报可比对",
     "quiet": "日志里没有这种情形",
     "not_asked": "来不及查原因",
     "broken": "规则有错，没有运行",

@@ -23,6 +23,7 @@ from tests.contracts.builders import batch_of, event_at, hit_on
 
 WINDOWS_RULE = "5f1c9a4e-0b1d-4c56-8a55-6d3c64f3a078"
 BROKEN = "5f1c9a4e-0b1d-4c56-8a55-6d3c64f3a0ff"
+LISTED, UNUSUAL = "5f1c9a4e-0b1d-4c56-8a55-6d3c64f3a0fd", "5f1c9a4e-0b1d-4c56-8a55-6d3c64f3a0fe"
 MORE = f"""{RULES}
 ---
 title: A shell of Windows
@@ -33,6 +34,18 @@ detection: {{a: {{Image|endswith: cmd.exe}}, condition: a}}
 title: No detection
 id: {BROKEN}
 logsource: {{category: webserver}}
+---
+title: Address of a list
+id: {LISTED}
+taxonomy: ecs
+logsource: {{category: webserver}}
+detection: {{a: {{source.ip|exists: true}}, condition: a}}
+custom: {{secmon: {{intel: {{fields: [source.ip], type: [ipv4]}}}}}}
+---
+title: More requests than usual
+id: {UNUSUAL}
+correlation: {{type: event_count, rules: ["{FAILURES}"], group-by: [url.path], timespan: 1h, condition: {{gte: 5}}}}
+custom: {{secmon: {{baseline: {{type: spike}}}}}}
 """
 
 
@@ -81,6 +94,8 @@ def test_each_rule_stands_at_each_source_that_reaches_it(house: Installation, cl
         (BRUTE, "web"): "evaluated",
         (WINDOWS_RULE, "dc"): "no_data",
         (BROKEN, "*"): "not_run",
+        (LISTED, "*"): "not_run",
+        (UNUSUAL, "web"): "evaluated",
     }
 
 
@@ -94,6 +109,16 @@ def test_a_row_has_the_keys_of_the_contract(house: Installation, clock: SetClock
     assert len(row["digest"]) == 64
     (broken,) = noon(view(house, rule=BROKEN))
     assert broken["reason"].startswith("broken: ")
+    (waiting,) = noon(view(house, rule=LISTED))
+    assert waiting["reason"] == "waiting: intelligence"
+
+
+def test_baselines_stand_in_the_manifest_with_what_they_rest_on(house: Installation) -> None:
+    document = house.records.get(JOB, rulebook.RULESET, house.ruleset.digest)
+    assert document is not None
+    assert document.body["correlations"][UNUSUAL] == [FAILURES]
+    assert document.body["rules"][UNUSUAL] == house.ruleset.by_id[UNUSUAL].digest
+    assert document.body["rules"].keys() == house.ruleset.by_id.keys()
 
 
 def test_a_correlation_has_a_state_at_a_source_but_no_hits_of_its_own(house: Installation, clock: SetClock) -> None:

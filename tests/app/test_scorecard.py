@@ -13,11 +13,12 @@ from secmon.app.evaluate import evaluate
 from secmon.app.imports import import_streams
 from secmon.app.installation import Installation, Source
 from secmon.app.reached import kinds_here, never_sent
-from secmon.app.scorecard import NO_EVENTS, NO_FIELD, NO_SOURCE, QUIET, Score
+from secmon.app.scorecard import MIN_EVENTS, NO_EVENTS, NO_FIELD, NO_SOURCE, QUIET, TOO_FEW, Score
 from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
 from secmon.model.access import Access, Scope, job_access
 from secmon.model.alert import CloseReason
+from secmon.sigma.seen import Shown
 from tests.app.houses import BRUTE, FAILURES, NOON, OPERATOR, RULES, SHELL, SetClock, access_line, opened_house
 
 SILENT = "5f1c9a4e-0b1d-4c56-8a55-6d3c64f3a004"
@@ -170,13 +171,23 @@ def test_fields_that_no_source_sent_on_other_days_are_told_without_asking_the_st
     here = replace(house, sources={"web": source})
     for age in range(2):
         day = here.clock.now().date() - timedelta(days=age)
-        fields_seen.note(here, OPERATOR, "web", day, {"|webserver|": frozenset({"url.path"})})
+        fields_seen.note(here, OPERATOR, "web", day, {"|webserver|": Shown(frozenset({"url.path"}), MIN_EVENTS)})
     assert never_sent(here, OPERATOR)[UNSENT] == ("user.name",)
     assert (score(here, UNSENT).idle, score(here, UNSENT).idle_field) == (NO_FIELD, "user.name")
     other = replace(here, sources={"web": source, "web2": replace(source, name="web2")})
     assert never_sent(other, OPERATOR) == {}
     bring_forward(here, job_access("coverage"))  # what was imported under another name may have had the field
     assert never_sent(here, OPERATOR) == {}
+
+
+def test_of_few_events_nobody_says_which_field_they_lack(house: Installation, tmp_path: Path) -> None:
+    assert (score(house, UNSENT).idle, score(house, UNSENT).idle_field) == (TOO_FEW, "user.name")
+    log = tmp_path / "many.log"
+    log.write_text(f"{access_line(NOON, '/')}\n" * MIN_EVENTS, encoding="utf-8")
+    collector = ImportCollector(source="nginx.access", kind="nginx.access", files=[str(log)], clock=house.clock)
+    import_streams(house, OPERATOR, collector, work=InlineWork(house.stages))
+    collector.close()
+    assert (score(house, UNSENT).idle, score(house, UNSENT).idle_field) == (NO_FIELD, "user.name")
 
 
 def test_base_rules_that_raise_nothing_of_their_own_are_left_out(house: Installation) -> None:

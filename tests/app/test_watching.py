@@ -22,6 +22,7 @@ from secmon.model.record import Document, RecordQuery
 from secmon.sigma import sliding
 from secmon.sigma.rule import RuleFile
 from secmon.sigma.ruleset import load_rules
+from secmon.sigma.seen import Shown
 from secmon.triage.sight import (
     CLOCK_OFF,
     EXCEPTION_ENDED,
@@ -245,10 +246,11 @@ def test_a_clock_that_stays_off_is_one_alert_a_day(house: Installation, clock: S
 # Fields and rules.
 
 
-def sent(house: Installation, *fields: str, days: int = 2) -> None:
+def sent(house: Installation, *fields: str, days: int = 2, events: int = 500) -> None:
     today = house.clock.now().date()
     for age in range(days):
-        fields_seen.note(house, JOB, "web", today - timedelta(days=age), {"|webserver|": frozenset(fields)})
+        shown = Shown(frozenset(fields), events)
+        fields_seen.note(house, JOB, "web", today - timedelta(days=age), {"|webserver|": shown})
 
 
 def test_fields_that_rules_need_and_nobody_sends_are_one_alert_a_source(house: Installation, clock: SetClock) -> None:
@@ -263,11 +265,46 @@ def test_fields_that_rules_need_and_nobody_sends_are_one_alert_a_source(house: I
     assert found(house, FIELD_NEVER_SENT.id)[0].state is AlertState.CLOSED
 
 
-def test_a_source_of_yesterday_has_not_had_the_time_to_send_everything(house: Installation, clock: SetClock) -> None:
+@pytest.mark.parametrize(("days", "events"), [(1, 100_000), (2, 3), (2, 499)])
+def test_a_new_source_has_not_had_the_time_to_send_everything(
+    house: Installation, clock: SetClock, days: int, events: int
+) -> None:
     go_on(house)
-    sent(house, "url.path", days=1)
+    sent(house, "url.path", days=days, events=events)
     pass_time(house, clock, 64)
     assert found(house, FIELD_NEVER_SENT.id) == []
+
+
+def test_a_source_that_sends_little_is_looked_at_over_more_days(house: Installation) -> None:
+    sent(house, "url.path", days=90, events=12)
+    assert fields_seen.blind_rules(house, JOB) != {}
+    sent(house, "http.response.status_code", days=1, events=1)
+    assert fields_seen.blind_rules(house, JOB) == {}
+
+
+def test_what_a_busy_source_sent_a_month_ago_it_does_not_send_now(house: Installation, clock: SetClock) -> None:
+    sent(house, "url.path", "http.response.status_code", days=2, events=1_000)
+    clock.pass_time(days=30)
+    sent(house, "url.path", days=2, events=1_000)
+    assert set(fields_seen.blind_rules(house, JOB)) == {"web"}
+
+
+def test_the_number_of_events_is_kept_when_it_has_doubled_and_survives_a_restart(house: Installation) -> None:
+    today = house.clock.now().date()
+
+    def kept() -> int:
+        document = house.records.get(JOB, fields_seen.KIND, f"web:{today.isoformat()}")
+        return document.version if document else 0
+
+    versions = []
+    for _ in range(300):
+        fields_seen.note(house, JOB, "web", today, {"|webserver|": Shown(frozenset({"url.path"}), 5)})
+        versions.append(kept())
+    assert versions[-1] <= 10
+    house.noted.clear()
+    told = fields_seen.seen(house, JOB, "web")["|webserver|"]
+    assert (told.fields, told.days) == (frozenset({"url.path"}), 1)
+    assert 1_000 <= told.events <= 1_500
 
 
 def test_what_this_program_adds_is_not_missed_in_a_source(house: Installation, clock: SetClock) -> None:

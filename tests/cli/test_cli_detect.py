@@ -124,8 +124,36 @@ def test_broken_and_unroutable_rules_are_named_and_the_rest_goes_on(files: Mappi
         "rules_unroutable": 1,
         "hits": len(rows),
         "suppressed": 0,
+        "rules_left_out": 0,
+        "left_out": {},
     }
     assert run("--rules", files["folder"], "--source", "ecs", "--strict", files["log"])[0] == 4
+
+
+UNUSUAL = COUNTED.replace("timespan: 10m", "timespan: 1h") + "custom: {secmon: {baseline: {type: spike}}}\n"
+CLASSED = rule_text("selection: {data.classes: cn_id18}\ncondition: selection", number=7)
+LISTED = (
+    rule_text("selection: {source.ip|exists: true}\ncondition: selection", number=8)
+    + "custom: {secmon: {title_zh: 情报地址, intel: {fields: [source.ip], type: [ipv4]}}}\n"
+)
+
+
+def test_rules_that_files_cannot_try_are_named_and_counted(files: Mapping[str, str], tmp_path: Path) -> None:
+    rules = tmp_path / "more"
+    rules.mkdir()
+    for name, text in {"u": f"{BASE}---\n{UNUSUAL}", "c": CLASSED, "l": LISTED}.items():
+        (rules / f"{name}.yml").write_text(text, "utf-8")
+    status, _, said = run("--rules", str(rules), "--source", "ecs", "--summary", files["log"])
+    assert status == 0
+    assert "1 rules that compare with what is usual left out: secmon up runs them (Correlation 4)" in said
+    assert "1 rules over personal data left out: they need --classify (Rule 7)" in said
+    told = json.loads(said.splitlines()[-1])
+    left_out = {"baseline": [ID.format(4)], "intelligence": [ID.format(8)], "classification": [ID.format(7)]}
+    assert (told["rules_left_out"], told["left_out"]) == (3, left_out)
+    classified = run("--rules", str(rules), "--source", "ecs", "--summary", "--classify", files["log"])[2]
+    assert json.loads(classified.splitlines()[-1])["rules_left_out"] == 2
+    chinese = run("--rules", str(rules), "--source", "ecs", "--lang", "zh-CN", files["log"])[2]
+    assert "1 条威胁情报规则未运行：配置 intel.files 后由 secmon up 运行 (情报地址)" in chinese
 
 
 def test_nothing_to_work_with_is_not_ready(files: Mapping[str, str]) -> None:

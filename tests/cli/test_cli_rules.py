@@ -58,6 +58,23 @@ def test_list_tells_the_state_of_every_rule(folder: Path) -> None:
     assert all(row["problem"].startswith(row["path"]) for row in rows if row["state"] != "active")
 
 
+LISTED = CAS.replace(ID.format(1), ID.format(9)) + "custom: {secmon: {intel: {fields: [source.ip], type: [ipv4]}}}\n"
+
+
+def test_a_rule_over_intelligence_waits_until_there_is_some(tmp_path: Path) -> None:
+    rules, feed = tmp_path / "own", tmp_path / "intel.csv"
+    rules.mkdir()
+    (rules / "listed.yml").write_text(LISTED, "utf-8")
+    settings = write_settings(tmp_path)
+    done = secmon("--config", settings, "--lang", "en", "rules", "list", "--json", rules)
+    assert (done.row["state"], "intel.files" in done.row["problem"]) == ("waiting", True)
+    assert "待威胁情报" in secmon("--config", settings, "--lang", "zh-CN", "rules", "list", rules).text
+    feed.write_text("192.0.2.66\n", "utf-8")
+    settings.write_text(f'{settings.read_text("utf-8")}\n[intel]\nfiles = ["{feed}"]\n', "utf-8")
+    done = secmon("--config", settings, "rules", "list", "--json", rules)
+    assert (done.row["state"], done.row.get("problem")) == ("active", None)
+
+
 def test_a_tested_rule_passes(folder: Path) -> None:
     status, rows, said = run("test", str(folder))
     assert (status, said) == (0, "tests: 2 cases of 1 rules, 0 failed\n")

@@ -7,7 +7,7 @@ from secmon.model.event import Event
 from secmon.sigma.routing import route
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
-from secmon.sigma.seen import FieldWatch, name_of
+from secmon.sigma.seen import FieldWatch, Shown, name_of
 
 RULES = """
 title: Web
@@ -31,20 +31,23 @@ def web(**fields: str) -> Event:
 
 
 def test_only_fields_that_rules_look_at_are_noted() -> None:
-    assert FieldWatch(RULESET).of([web(url_path="/", host_name="web1")]) == {WEB: frozenset({"url.path"})}
+    assert FieldWatch(RULESET).of([web(url_path="/", host_name="web1")]) == {WEB: Shown(frozenset({"url.path"}), 1)}
 
 
 def test_the_fields_of_all_events_of_a_log_source_are_put_together() -> None:
     watch = FieldWatch(RULESET)
     assert watch.of([web(url_path="/"), web(http_request_method="GET")]) == {
-        WEB: frozenset({"url.path", "http.request.method"})
+        WEB: Shown(frozenset({"url.path", "http.request.method"}), 2)
     }
-    assert watch.of([web()]) == {WEB: frozenset()}  # it was there, without any of them
+    assert watch.of([web()]) == {WEB: Shown(frozenset(), 1)}  # it was there, without any of them
 
 
 def test_an_event_may_be_of_several_log_sources_or_of_none() -> None:
     both = web(user_name="mori") | {"event.category": ["web", "authentication"]}
-    assert FieldWatch(RULESET).of([both, {"message": "x"}]) == {WEB: frozenset(), LOGIN: frozenset({"user.name"})}
+    assert FieldWatch(RULESET).of([both, {"message": "x"}]) == {
+        WEB: Shown(frozenset(), 1),
+        LOGIN: Shown(frozenset({"user.name"}), 1),
+    }
 
 
 def test_without_rules_there_is_nothing_to_note() -> None:
@@ -71,10 +74,12 @@ EVENTS = st.lists(
 def test_it_is_the_union_over_all_events_whatever_was_seen_before(batches: list[list[Event]]) -> None:
     watch = FieldWatch(RULESET)
     for events in batches:
-        expected: dict[str, set[str]] = {}
+        expected: dict[str, Shown] = {}
         for rule in RULESET.rules:
             found = route(rule.logsource)
             assert found is not None
-            for event in filter(found.accepts, events):
-                expected.setdefault(name_of(rule.logsource), set()).update(set(rule.fields) & set(event))
+            ours = list(filter(found.accepts, events))
+            if ours:
+                fields = frozenset().union(*(set(rule.fields) & set(event) for event in ours))
+                expected[name_of(rule.logsource)] = Shown(fields, len(ours))
         assert watch.of(events) == expected
