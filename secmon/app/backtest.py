@@ -3,7 +3,8 @@
 Events come out of the store in the order of their time, narrowed to those that the rules may match at all
 (`sigma.superset`), and the engine decides about each as it stands there, masked. Correlations are evaluated by the
 code that evaluates them every day, over windows that are let go as soon as no later event can fall into them. So the
-memory that it takes depends on the hits of one window, not on how far back it looks.
+memory that it takes depends on the hits of one window, not on how far back it looks. Baselines keep counts
+(`backtest_baselines`).
 """
 
 from collections import Counter
@@ -13,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 from secmon.app import audit
+from secmon.app.backtest_baselines import Training
+from secmon.app.backtest_sums import EVERY, AlertCount
 from secmon.app.detect import Place, Row, correlation_parts, event_row
 from secmon.app.installation import Installation
 from secmon.app.search import time_from
@@ -62,6 +65,11 @@ class Trial:
         return tuple(rule for rule in self.ruleset.correlations if rule.id in self.shown)
 
     @property
+    def baselines(self) -> tuple[CorrelationRule, ...]:
+        """The baselines that are wanted: all that is kept matters to them, for it tells since when a group is known."""
+        return tuple(rule for rule in self.ruleset.baselines if rule.id in self.shown)
+
+    @property
     def lookback(self) -> timedelta:
         """How far before an event others can matter to it."""
         return max((horizon(rule) for rule in self.correlations), default=timedelta())
@@ -89,20 +97,18 @@ def trial_of(ruleset: RuleSet, wanted: Iterable[str]) -> Trial:
 
     Raises:
         NotFoundError: none of them is there.
-        SecmonError: one of them compares with what is usual, which is no matter of a single pass over events.
     """
     shown = frozenset(wanted) & ruleset.by_id.keys()
     if not shown:
         raise NotFoundError("no active rule has this id", hint="secmon rules list names them")
-    if any(rule.id in shown for rule in ruleset.baselines):
-        hint = "try the rules that its correlation refers to"
-        raise SecmonError("a rule that compares with what is usual cannot be tried on history", hint=hint)
     correlations = tuple(rule for rule in ruleset.correlations if rule.id in shown)
-    needed = shown.union(*(rule.event_rule_ids for rule in correlations))
+    baselines = tuple(rule for rule in ruleset.baselines if rule.id in shown)
+    needed = shown.union(*(rule.event_rule_ids for rule in (*correlations, *baselines)))
     rules = tuple(rule for rule in ruleset.rules if rule.id in needed)
-    everything: tuple[Rule | CorrelationRule, ...] = (*rules, *correlations)
+    everything: tuple[Rule | CorrelationRule, ...] = (*rules, *correlations, *baselines)
     by_id = {rule.id: rule for rule in everything}
-    return Trial(replace(ruleset, rules=rules, correlations=correlations, by_id=by_id, problems=()), shown)
+    tried = replace(ruleset, rules=rules, correlations=correlations, baselines=baselines, by_id=by_id, problems=())
+    return Trial(tried, shown)
 
 
 def horizon(correlation: CorrelationRule) -> timedelta:
@@ -137,7 +143,8 @@ class BackTest:
     reached: datetime | None = None
     watch: tuple[int, Callable[[], None]] = (_SELDOM, lambda: None)
     suppressed: int = 0
-    _alerts: "_Alerts" = field(init=False)
+    _alerts: AlertCount = field(init=False)
+    _training: Training | None = field(init=False)
     _window: "_Window" = field(init=False)
     _by: "Counter[str]" = field(default_factory=Counter)
     _where: Query = field(init=False)
@@ -146,7 +153,8 @@ class BackTest:
     def __post_init__(self) -> None:
         # Of the trial, not of the rules in force: what is for any rule is for a draft too.
         self._suppressor = Suppressor(self.trial.ruleset.suppressions, self.house.tree.subtree)
-        self._alerts, self._window = _Alerts(), _Window(self.trial)
+        self._alerts, self._window = AlertCount(), _Window(self.trial)
+        self._training = Training(self.house, self.trial.baselines) if self.trial.baselines else None
         self._where = _where(self.house, self.access, self.trial.ruleset.rules, pushdown=self.is_pushed_down)
 
     @property
@@ -156,6 +164,8 @@ class BackTest:
 
     def rows(self) -> Iterator[Row]:
         """Yield the hits in order of events, then of rule id; what was yielded is right, however it ends.
+
+        Behind them stands what baselines would have said, by time.
 
         Raises:
             SearchStoppedError: the budget is used up.
@@ -182,15 +192,18 @@ class BackTest:
                     if rule.id in self.trial.shown:
                         held.append((order, rule.id, self._event_row(rule, hit, place, event)))
             self._window.add(hits, place if is_inside else None, event)
+            if self._training is not None:
+                self._training.add(hits, place, event)
             if self._window.is_due or len(held) >= _MOST_ROWS or not self.trial.correlations:
                 yield from self._settled(held)
         yield from self._settled(held)
+        yield from self._unusual()
 
     def _hits_on(self, event: Event, rules: Iterable[Rule]) -> list[Hit]:
         return self._suppressor.annotated(event, make_hits(self.trial.ruleset, event, rules))
 
     def _events(self) -> Iterator[Event]:
-        since = self.span.since
+        since = self.span.since if self._training is None else None
         if since is not None:
             since = since - min(self.trial.lookback, since - _EARLIEST)
         query = EventQuery(since=since, until=self.span.until, where=self._where)
@@ -231,6 +244,15 @@ class BackTest:
             yield row
         held.clear()
 
+    def _unusual(self) -> Iterator[Row]:
+        """Yield what baselines would have said."""
+        if self._training is None:
+            return
+        for one in self._training.unusual(self.span.since, self.span.until):
+            event: Event = {"@timestamp": format_time(one.at)} if one.event is None else one.event
+            self._alerts.add(one.rule.id, one.alert[1], one.alert[0], self._group(event))
+            yield self._counted(one.row, event, None)
+
     def _disabling(self, correlation: CorrelationRule, at: datetime) -> str | None:
         return self._suppressor.disabling(correlation.id, at)
 
@@ -241,10 +263,12 @@ class BackTest:
         told: dict[str, Any] = {
             "hits": self.hits,
             "events": sum(self.house.log.count(self.access, span).values()),
-            "alerts": alerts[_ALL],
+            "alerts": alerts[EVERY],
             "engine": "pushdown" if self.is_pushed_down else "scan",
             "read": self.read,
         }
+        if self._training is not None:
+            told["baselines"] = self._training.told(self.span.since)
         if self.suppressed:
             told["suppressed"] = self.suppressed
         if self.span.by:
@@ -273,31 +297,6 @@ def _where(house: Installation, access: Access, rules: Iterable[Rule], *, pushdo
         return leaf.field not in read and (leaf.field in routed or isinstance(leaf, Equals | Exists))
 
     return only(where, is_quick)
-
-
-_ALL: Final = "\0"  # no unit and no day is called like this
-
-
-class _Alerts:
-    """Counts different alerts; those of a window are forgotten when a later one of their rule begins."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, tuple[datetime, set[tuple[str, str]]]] = {}
-        self._counts: Counter[str] = Counter()
-
-    def add(self, rule_id: str, start: datetime, identity: str, group: str) -> None:
-        """Count a hit's alert; windows of a rule come in order."""
-        known = self._open.get(rule_id)
-        if known is None or known[0] != start:
-            known = self._open[rule_id] = (start, set())
-        for key in (_ALL, group):
-            if (key, identity) not in known[1]:
-                known[1].add((key, identity))
-                self._counts[key] += 1
-
-    def counts(self) -> Counter[str]:
-        """Return how many there were, of each group and of all."""
-        return self._counts
 
 
 # An event at which a correlation is satisfied, with its place.

@@ -3,9 +3,12 @@
 Scheduled by the ledger; the state is one document with the mark up to which hits were taken, and the moments up to
 which windows were judged. Every step can be done again: counts are counted again, verdicts and alerts are functions of
 them. So after an outage, or in another daemon, the same comes out as if nothing had happened.
+
+What was out of sight (`app.outages`, maintenance) is no count: it is compared with nothing, and nothing is missing in
+it. Sight only ever grows, by backlogs that are read; then the windows that rest on it are judged again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +16,7 @@ from typing import Any
 from secmon.app.installation import Installation
 from secmon.app.ledger import Window
 from secmon.app.novelty import Novelty
+from secmon.app.outages import Outages, joined, read
 from secmon.app.tallies import Group, Recounted, Tallies, is_counted
 from secmon.app.unusual import Unusual
 from secmon.model.access import Access
@@ -24,6 +28,8 @@ from secmon.model.record import Body, Document
 from secmon.sigma.correlate import group_hits
 from secmon.sigma.deviation import Counts, State, Verdict, judge
 from secmon.sigma.rule import Baseline, CorrelationRule
+from secmon.sigma.suppression import Suppression
+from secmon.sigma.suppressor import hiding
 
 TASK, LENGTH = "baselines", timedelta(minutes=10)
 MARK, STATUS = "baselines", "baseline"
@@ -43,6 +49,7 @@ class _Progress:
         seen: when this was written last.
         resumed: when the work began again after a pause.
         version: of the document.
+        sight: what was known of the sources when windows were judged last (`Outages.body`); None if nothing was.
     """
 
     place: str
@@ -51,6 +58,7 @@ class _Progress:
     seen: datetime
     resumed: datetime
     version: int = 0
+    sight: Body | None = None
 
     def head(self, baseline: Baseline) -> datetime:
         """Return how far windows of a baseline were judged."""
@@ -73,16 +81,20 @@ def run(house: Installation, access: Access, window: Window) -> Body:
 
 
 def _run(house: Installation, access: Access, window: Window) -> Body:
-    work = _Work(house, access)
     progress = _resumed(house, _read(house, access, window))
-    work.judge_due(progress := work.take_new(progress), window.until)
+    outages = read(house, access, progress.sight)
+    work = _Work(house, access, outages)
+    progress = work.take_new(progress)
+    work.judge_seen(progress)
+    work.judge_due(progress, window.until)
     is_settled = all(
         house.clock.now() >= progress.resumed + rule.baseline.delay
         for rule in house.ruleset.baselines
         if rule.baseline is not None and rule.baseline.is_of_absence
     )
     settled = max(progress.settled, window.until) if is_settled else progress.settled
-    done = _save(house, access, replace(progress, judged=max(progress.judged, window.until), settled=settled))
+    judged = max(progress.judged, window.until)
+    done = _save(house, access, replace(progress, judged=judged, settled=settled, sight=outages.body()))
     house.remembered[_OURS] = (done.seen, done.seen)
     return work.told()
 
@@ -102,7 +114,7 @@ def status(house: Installation, access: Access) -> list[dict[str, Any]]:
         document = house.records.get(access, STATUS, rule.id)
         body = document.body if document else {}
         row = {"rule.id": rule.id, "rule.name": rule.name, "rule.title_zh": rule.title_zh, "type": rule.baseline.type}
-        counts = {name: body.get(name) for name in ("groups", "learning", "overflow", "at")}
+        counts = {name: body.get(name) for name in ("groups", "learning", "hidden", "overflow", "at")}
         rows.append(row | {name: value for name, value in counts.items() if value is not None})
     return rows
 
@@ -113,6 +125,7 @@ class _Told:
 
     groups: int | None = None
     learning: int | None = None
+    hidden: int | None = None
     overflow: set[str] = field(default_factory=set)
 
 
@@ -120,6 +133,7 @@ class _Told:
 class _Work:
     house: Installation
     access: Access
+    outages: Outages
     alerts: dict[str, Unusual] = field(default_factory=dict)
     shown: dict[str, _Told] = field(default_factory=dict)
 
@@ -143,7 +157,8 @@ class _Work:
     def _tell(self, rule: CorrelationRule, told: _Told) -> None:
         document = self.house.records.get(self.access, STATUS, rule.id)
         body = dict(document.body) if document else {}
-        more = {"groups": told.groups, "learning": told.learning, "overflow": len(told.overflow) or None}
+        more = {"groups": told.groups, "learning": told.learning, "hidden": told.hidden}
+        more["overflow"] = len(told.overflow) or None
         new = body | {name: value for name, value in more.items() if value is not None}
         if new == body:
             return
@@ -159,8 +174,7 @@ class _Work:
             hits, place = self.house.log.hits_since(self.access, progress.place)
             if place == progress.place:
                 return progress
-            now = self.house.clock.now()
-            ours = [hit for hit in hits if hit.keys and is_counted(hit, now)]
+            ours = [hit for hit in hits if hit.keys and is_counted(hit)]
             for rule in self.house.ruleset.baselines:
                 if rule.baseline is not None:
                     counted = (hit for hit in ours if rule.baseline.is_of_absence or hit.suppressed_by is None)
@@ -179,7 +193,7 @@ class _Work:
                 told.learning = (told.learning or 0) + novelty.learning
             return
         tallies = Tallies(self.house, self.access, rule)
-        recounted = tallies.recount(values, fresh, progress.place)
+        recounted = tallies.recount(values, fresh, progress.place, self.outages.sources_of(fresh))
         if recounted.group is None:
             told.overflow.add(str(sorted(values.items())))
             return
@@ -189,18 +203,53 @@ class _Work:
 
     def _affected(self, rule: CorrelationRule, baseline: Baseline, changed: Recounted, head: datetime) -> list[Span]:
         """Return the windows, judged already, whose verdict may be another one now."""
-        calendar, length, latest = self.house.calendar, rule.timespan, head - baseline.delay
-        found: dict[datetime, Span] = {}
-        for window in changed.windows:
-            day = calendar.day_of(window.start)
-            for later in range(baseline.lookback.days + 1):
-                other = calendar.same_time(window, length, day + later * DAY)
-                if other is not None and other.end <= latest:
-                    found[other.start] = other
+        latest = head - baseline.delay
+        found = self._resting_on(rule, baseline, changed.windows, latest)
         if changed.group is not None and changed.before is not None and changed.group.since < changed.before:
             until = min(latest, changed.before + baseline.lookback)
-            found |= {window.start: window for window in calendar.windows(changed.group.since, until, length)}
+            every = self.house.calendar.windows(changed.group.since, until, rule.timespan)
+            found |= {window.start: window for window in every}
+        if changed.joined is not None and changed.joined < latest:
+            every = self.house.calendar.windows(changed.joined, latest, rule.timespan)
+            found |= {window.start: window for window in every}
         return [window for _, window in sorted(found.items())]
+
+    def _resting_on(
+        self, rule: CorrelationRule, baseline: Baseline, changed: Iterable[Span], latest: datetime
+    ) -> dict[datetime, Span]:
+        """Return the windows that ended until then and are compared with some windows, and these, by their start."""
+        calendar, found = self.house.calendar, dict[datetime, Span]()
+        for window in changed:
+            day = calendar.day_of(window.start)
+            for later in range(baseline.lookback.days + 1):
+                other = calendar.same_time(window, rule.timespan, day + later * DAY)
+                if other is not None and other.end <= latest:
+                    found[other.start] = other
+        return found
+
+    def judge_seen(self, progress: _Progress) -> None:
+        """Judge windows again that were out of sight, or are compared with such, and of which more is known now."""
+        for rule in self.house.ruleset.baselines if self.outages.closed else ():
+            baseline = rule.baseline
+            if baseline is None or baseline.type == "new_value":
+                continue
+            latest = progress.head(baseline) - baseline.delay
+            by_source: dict[str, dict[datetime, Span]] = {}
+            for source, closed in self.outages.closed.items():
+                inside = (window for span in closed for window in self._meeting(rule, span, latest))
+                by_source[source] = self._resting_on(rule, baseline, inside, latest)
+            if not any(by_source.values()):
+                continue
+            for group in Tallies(self.house, self.access, rule).groups():
+                found = {start: one for each in group.sources for start, one in by_source.get(each, {}).items()}
+                windows = [window for start, window in sorted(found.items()) if start >= group.since]
+                if windows:
+                    self._judge(rule, baseline, group, windows, progress)
+
+    def _meeting(self, rule: CorrelationRule, span: Span, latest: datetime) -> Iterator[Span]:
+        """Yield the windows that ended until then and that a span meets."""
+        last = self.house.calendar.window_of(span.end, rule.timespan)
+        yield from self.house.calendar.windows(span.start, min(last.end, latest), rule.timespan)
 
     def judge_due(self, progress: _Progress, until: datetime) -> None:
         """Judge the windows that have ended, for every group that is known."""
@@ -215,11 +264,12 @@ class _Work:
             windows = list(self.house.calendar.windows(since, until - baseline.delay, rule.timespan))
             if windows:
                 told = self.shown.setdefault(rule.id, _Told())
-                told.groups, told.learning = 0, 0
+                told.groups, told.learning, told.hidden = 0, 0, 0
                 for group in Tallies(self.house, self.access, rule).groups():
                     verdicts = self._judge(rule, baseline, group, windows, progress)
                     told.groups += 1
                     told.learning += any(each.state is State.LEARNING for each in verdicts)
+                    told.hidden += any(each.state is State.HIDDEN for each in verdicts)
 
     def _judge(
         self, rule: CorrelationRule, baseline: Baseline, group: Group, windows: Sequence[Span], progress: _Progress
@@ -229,8 +279,10 @@ class _Work:
         starts = sorted({window_start(window.start, width) for window in windows})
         first, last = starts[0], starts[-1] + width
         tallies = Tallies(self.house, self.access, rule)
-        by_window = tallies.counts(group.key, first - baseline.lookback - 2 * DAY, last + DAY)
-        counts, asked = Counts(group.since, by_window), {window.start for window in windows}
+        around = Span(first - baseline.lookback - 2 * DAY, last + DAY)
+        by_window = tallies.counts(group.key, around.start, around.end)
+        counts = Counts(group.since, by_window, gaps(self.house, self.outages, rule, group, around))
+        asked = {window.start for window in windows}
         latest = max(progress.head(baseline) - baseline.delay, *(window.end for window in windows))
         verdicts = []
         for start in starts:
@@ -249,6 +301,19 @@ class _Work:
         return verdicts
 
 
+def gaps(house: Installation, outages: Outages, rule: CorrelationRule, group: Group, within: Span) -> tuple[Span, ...]:
+    """Return the times around windows of a group that were out of sight: outages of its sources, and maintenance."""
+
+    def covered(one: Suppression) -> bool:
+        units = frozenset().union(*({unit} | house.tree.subtree(unit) for unit in one.units))
+        assets = {asset for some in group.shares.values() for asset in some}
+        return (not one.units or not units.isdisjoint(group.shares)) and (
+            not one.assets or not assets.isdisjoint(one.assets)
+        )
+
+    return tuple(joined([*outages.gaps(group.sources), *hiding(house.ruleset.suppressions, rule, covered, within)]))
+
+
 def _read(house: Installation, access: Access, window: Window) -> _Progress:
     document = house.records.get(access, "mark", MARK)
     if document is None:
@@ -256,7 +321,7 @@ def _read(house: Installation, access: Access, window: Window) -> _Progress:
         return _Progress("", window.since, window.since, now, now)
     body = document.body
     times = {name: parse_time(body[name]) for name in ("judged", "settled", "seen", "resumed")}
-    return _Progress(place=str(body["mark"]), version=document.version, **times)
+    return _Progress(place=str(body["mark"]), version=document.version, sight=body.get("sight"), **times)
 
 
 def _resumed(house: Installation, progress: _Progress) -> _Progress:
@@ -270,6 +335,9 @@ def _resumed(house: Installation, progress: _Progress) -> _Progress:
 def _save(house: Installation, access: Access, progress: _Progress) -> _Progress:
     progress = replace(progress, seen=house.clock.now())
     times = {name: format_time(getattr(progress, name)) for name in ("judged", "settled", "seen", "resumed")}
-    document = Document(kind="mark", id=MARK, body={"mark": progress.place, **times}, version=progress.version)
+    body: Body = {"mark": progress.place, **times}
+    if progress.sight is not None:
+        body["sight"] = progress.sight
+    document = Document(kind="mark", id=MARK, body=body, version=progress.version)
     saved = house.records.replace(access, document) if progress.version else house.records.create(access, document)
     return replace(progress, version=saved.version)

@@ -21,7 +21,7 @@ from secmon.model.questions import HitQuery
 from secmon.ports import EventLog
 from secmon.sigma.correlate import grouped, hit_of_chain
 from secmon.sigma.rule import CorrelationRule
-from secmon.sigma.sliding import Sliding, counted, in_order
+from secmon.sigma.sliding import Sliding, counted, in_order, in_turn
 from secmon.triage.correlated import Stretches, lookahead, lookback, touched_range
 
 PIECE = 4_096
@@ -64,7 +64,7 @@ class HitReader:
     def stored(self, key: str, since: datetime, until: datetime) -> Iterator[Hit]:
         """Yield the stored hits of one key in order, without those that something suppresses; `until` is exclusive."""
         query = HitQuery(keys=(key,), since=since, until=until, upto=self.upto, suppressed=False)
-        return self.log.hits(self.access, query)
+        return in_turn(self.log.hits(self.access, query))
 
     def hits(self, rule: CorrelationRule, stored: Iterable[Hit]) -> Iterator[Hit]:
         """Yield the hits that count towards one group of a correlation, in order, out of those stored under its key."""
@@ -129,7 +129,7 @@ class HitReader:
                 return None
             for key in found.keys() & hit.keys:
                 found[key].append(hit)
-        return found
+        return {key: list(in_turn(hits)) for key, hits in found.items()}
 
 
 def several(touched: Iterable[Touched], rule: CorrelationRule) -> Iterator[list[Touched]]:

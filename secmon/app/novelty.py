@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from secmon.app.installation import Installation
+from secmon.app.tallies import is_counted
 from secmon.app.unusual import Unusual
 from secmon.model.access import Access
 from secmon.model.event import Value
@@ -19,6 +20,7 @@ from secmon.model.questions import HitQuery
 from secmon.sigma.deviation import fits
 from secmon.sigma.novelty import New, counted, satisfied, value_key
 from secmon.sigma.rule import Baseline, CorrelationRule
+from secmon.sigma.sliding import in_turn
 
 MAX_REMEMBERED = 200_000
 _MOMENT = timedelta(microseconds=1)
@@ -159,4 +161,5 @@ class Novelty:
     def _hits(self, key: str, since: datetime, until: datetime | None) -> Iterator[Hit]:
         query = HitQuery(keys=(key,), since=since, until=until, upto=self.upto, suppressed=False)
         baseline, calendar = self.baseline, self.house.calendar
-        return (hit for hit in self.house.log.hits(self.access, query) if fits(baseline, calendar.slot(hit.at)))
+        found = (hit for hit in self.house.log.hits(self.access, query) if is_counted(hit))
+        return (hit for hit in in_turn(found) if fits(baseline, calendar.slot(hit.at)))

@@ -8,8 +8,8 @@ Of each group there is a head (since when it is known) and twelve documents with
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from secmon.app.installation import Installation
@@ -19,7 +19,7 @@ from secmon.model.access import Access
 from secmon.model.calendar import Span
 from secmon.model.event import Value, format_time, parse_time
 from secmon.model.hit import Hit
-from secmon.model.ids import key_id
+from secmon.model.ids import day_of_id, key_id
 from secmon.model.questions import HitQuery
 from secmon.model.record import Body, Document, RecordQuery
 from secmon.sigma.deviation import measure
@@ -27,8 +27,11 @@ from secmon.sigma.rule import CorrelationRule
 
 GROUP, COUNTS = "baseline_group", "baseline_counts"
 MAX_GROUPS = 2000
-KEPT_BEHIND, KEPT_AHEAD = timedelta(days=200), timedelta(days=2)
-"""How old a hit may be, and how far ahead, to be counted: with look-backs of 180 days, less than a year in all."""
+KEPT_BEHIND, KEPT_AHEAD = timedelta(days=200), timedelta(days=3)
+"""How old an event may be on the day of its receipt, and how far ahead of its beginning, to be counted: with look-backs
+of 180 days, less than a year in all. The day stands in the event's id: whenever and wherever it is asked, the answer is
+the same."""
+_LATEST = datetime.max.replace(tzinfo=UTC)
 _MONTHS = 12
 _PAGE = 200
 _ATTEMPTS = 20
@@ -43,12 +46,14 @@ class Group:
         values: its values.
         since: start of its first window.
         shares: units of its hits → their assets, sorted.
+        sources: the configured sources that its hits came from, each with the time of its earliest one.
     """
 
     key: str
     values: dict[str, Value]
     since: datetime
     shares: Mapping[str, tuple[str, ...]]
+    sources: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,13 @@ class Recounted:
         group: the group as it is now; None: there are too many groups.
         before: since when it was known before; None if it is new.
         windows: the windows whose count is another one now.
+        joined: since when a source feeds it of which that was not known, or only from a later time on.
     """
 
     group: Group | None
     before: datetime | None = None
     windows: tuple[Span, ...] = ()
+    joined: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -108,20 +115,23 @@ class Tallies:
                         found[start] = count
         return found
 
-    def recount(self, values: dict[str, Value], fresh: Sequence[Hit], upto: str) -> Recounted:
+    def recount(
+        self, values: dict[str, Value], fresh: Sequence[Hit], upto: str, sources: Mapping[str, datetime]
+    ) -> Recounted:
         """Count every window again that new hits of a group touch.
 
         Args:
             values: the group.
             fresh: the hits.
             upto: only hits of batches before this mark.
+            sources: where the hits came from, each source with the time of its earliest hit.
 
         Raises:
             ConflictError: others change the same documents again and again; ask again.
         """
         calendar, timespan, key = self.house.calendar, self.rule.timespan, key_id(self.rule.id, values)
         windows = sorted({calendar.window_of(hit.at, timespan) for hit in fresh}, key=lambda one: one.start)
-        group, before = self._met(key, values, windows[0].start, fresh)
+        group, old = self._met(Group(key, values, windows[0].start, {}), fresh, sources)
         if group is None:
             return Recounted(None)
         numbers = {window.start: measure(self.rule, self.hits(key, [window], upto)) for window in windows}
@@ -129,7 +139,11 @@ class Tallies:
         for month in sorted({_month(start) for start in numbers}):
             ours = {start: number for start, number in numbers.items() if _month(start) == month}
             changed |= self._keep(key, month, ours)
-        return Recounted(group, before, tuple(window for window in windows if window.start in changed))
+        if old is None:
+            return Recounted(group, None, tuple(window for window in windows if window.start in changed))
+        earlier = [at for source, at in group.sources.items() if at < old.sources.get(source, _LATEST)]
+        touched = tuple(window for window in windows if window.start in changed)
+        return Recounted(group, old.since, touched, min(earlier, default=None))
 
     def hits(self, key: str, windows: Iterable[Span], upto: str) -> Iterator[Hit]:
         """Yield the hits that count in some windows of a group."""
@@ -137,16 +151,17 @@ class Tallies:
         suppressed = None if is_of_absence else False
         for window in windows:
             query = HitQuery(keys=(key,), since=window.start, until=window.end, upto=upto, suppressed=suppressed)
-            yield from self.house.log.hits(self.access, query)
+            yield from filter(is_counted, self.house.log.hits(self.access, query))
 
     def _met(
-        self, key: str, values: dict[str, Value], first: datetime, fresh: Sequence[Hit]
-    ) -> tuple[Group | None, datetime | None]:
-        """Keep the head of a group up to date; return it, and since when it was known before."""
+        self, first: Group, fresh: Sequence[Hit], sources: Mapping[str, datetime]
+    ) -> tuple[Group | None, Group | None]:
+        """Keep the head of a group up to date; return it, and as it was before."""
+        key = first.key
         for _ in range(_ATTEMPTS):
             document = self.house.records.get(self.access, GROUP, f"{self.name}:{key}")
             old = _group(document.body) if document else None
-            new = _grown(old or Group(key, values, first, {}), first, fresh)
+            new = _grown(old or first, first.since, fresh, sources)
             try:
                 if document is None:
                     if self.number() >= MAX_GROUPS:
@@ -158,7 +173,7 @@ class Tallies:
                     self.house.records.replace(self.access, replace(document, body=_body(new)))
             except ConflictError:
                 continue
-            return new, old.since if old else None
+            return new, old
         raise ConflictError("others change the baselines at the same moment", hint="the next tick tries again")
 
     def _keep(self, key: str, month: str, numbers: Mapping[datetime, int]) -> set[datetime]:
@@ -188,27 +203,38 @@ class Tallies:
         return f"{self.name}:{key}:{int(month[5:]) % _MONTHS}"
 
 
-def is_counted(hit: Hit, now: datetime) -> bool:
-    """Tell whether a hit's time is one that baselines look at."""
-    return now - KEPT_BEHIND <= hit.at <= now + KEPT_AHEAD
+def is_counted(hit: Hit) -> bool:
+    """Tell whether a hit's time is one that baselines look at, seen from the day on which its event was received."""
+    received = datetime.combine(day_of_id(hit.event_id), time(), UTC)
+    return received - KEPT_BEHIND <= hit.at <= received + KEPT_AHEAD
 
 
-def _grown(group: Group, first: datetime, fresh: Sequence[Hit]) -> Group:
+def _grown(group: Group, first: datetime, fresh: Sequence[Hit], sources: Mapping[str, datetime]) -> Group:
     shares: dict[str, set[str]] = {unit: set(assets) for unit, assets in group.shares.items()}
     for hit in fresh:
         shares.setdefault(hit.unit_id or "", set()).update({hit.asset_id} if hit.asset_id else ())
     ordered = {unit: tuple(sorted(assets)) for unit, assets in sorted(shares.items())}
-    return replace(group, since=min(group.since, first), shares=ordered)
+    met = dict(group.sources)
+    for source, at in sources.items():
+        met[source] = min(met.get(source, at), at)
+    return replace(group, since=min(group.since, first), shares=ordered, sources=met)
 
 
 def _group(body: Body) -> Group:
     shares = {unit: tuple(assets) for unit, assets in body["shares"].items()}
-    return Group(body["key"], body["values"], parse_time(body["since"]), shares)
+    sources = {source: parse_time(at) for source, at in body.get("sources", {}).items()}
+    return Group(body["key"], body["values"], parse_time(body["since"]), shares, sources)
 
 
 def _body(group: Group) -> dict[str, Any]:
     shares = {unit: list(assets) for unit, assets in group.shares.items()}
-    return {"key": group.key, "values": group.values, "since": format_time(group.since), "shares": shares}
+    return {
+        "key": group.key,
+        "values": group.values,
+        "since": format_time(group.since),
+        "shares": shares,
+        "sources": {source: format_time(at) for source, at in sorted(group.sources.items())},
+    }
 
 
 def _seconds(at: datetime) -> str:

@@ -169,12 +169,13 @@ def _waiting(ctx: click.Context, ruleset: RuleSet) -> frozenset[str]:
     if not ruleset.intel_rules:
         return frozenset()
     from secmon.cli.session import session  # noqa: PLC0415  lazily: only these rules need the settings
-    from secmon.model.asset import AssetRegister  # noqa: PLC0415
     from secmon.sigma.omitted import omitted  # noqa: PLC0415
-    from secmon.wiring.intel import load_indicators  # noqa: PLC0415
+    from secmon.wiring.intel import feeds_of  # noqa: PLC0415
+    from secmon.wiring.texts import read_intel  # noqa: PLC0415
 
-    indicators, _ = load_indicators(session(ctx).settings, AssetRegister())
-    if indicators is not None and (indicators.by_value or indicators.networks):
+    settings = session(ctx).settings
+    files, _ = read_intel(settings)
+    if any(feed.indicators for feed in feeds_of(settings, files)):
         return frozenset()
     return frozenset(omitted(ruleset, is_installed=True, classifies=True))
 

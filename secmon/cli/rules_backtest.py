@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +41,8 @@ def backtest(ctx: click.Context, /, rule: str, *, since: str, until: str, by: st
     """Try RULE, the id of an active rule or a file of rules, on stored history (回测): its hits, then the sums.
 
     The events are those that are kept, masked as they are; correlations look back before --since as they do every day.
-    Nothing is stored, and no alert is raised. What the audit chain keeps is who tried which rule over which time.
+    Baselines learn from all that is kept. Nothing is stored, and no alert is raised. What the audit chain keeps is who
+    tried which rule over which time.
 
     Example: secmon rules backtest draft.yml --since 180d --by unit
     """
@@ -68,9 +69,41 @@ def backtest(ctx: click.Context, /, rule: str, *, since: str, until: str, by: st
                 hint="allow more time with --timeout, or ask for a shorter time range",
                 values={"reached": here.time(_text(run.reached)), "count": run.read},
             ) from error
-        write_json(run.summary())
+        summary = run.summary()
+        write_json(summary)
         flush()
+        _tell_learning(here, trial, summary.get("baselines", ()))
     return 0
+
+
+def _tell_learning(here: Session, trial: "Trial", baselines: Iterable[dict[str, Any]]) -> None:
+    """Say on standard error what baselines learnt from, and what they could not judge."""
+    for told in baselines if not here.quiet else ():
+        rule = trial.ruleset.by_id[told["rule.id"]]
+        name = (rule.title_zh if here.settings["secmon.lang"] != "en" else "") or rule.name
+        for text in _learning(here, told):
+            click.echo(safe(f"{name}: {text}"), err=True)
+
+
+def _learning(here: Session, told: dict[str, Any]) -> Iterator[str]:
+    say = here.words
+    if not told["groups"]:
+        yield say("nothing that is kept meets its rules: there is nothing to learn from")
+        return
+    span = {name: here.time(told[name]) for name in ("history_from", "taught_until")}
+    if told["taught_only"] and told["learning_days"] >= 1:
+        text = say("the first {days} days only taught: {history_from} to {taught_until}")
+        yield text.format(days=f"{told['learning_days']:g}", **span)
+    elif told["taught_only"]:
+        yield say("only taught at first: {history_from} to {taught_until}").format(**span)
+    else:
+        yield say("learnt from what came before, from {history_from} on").format(**span)
+    if told["learning"]:
+        yield say("not judged, for there was too little to compare with: {count}").format(count=told["learning"])
+    if told["hidden"]:
+        yield say("not judged, for a source was away or maintenance went on: {count}").format(count=told["hidden"])
+    if told["overflow"]:
+        yield say("groups left out beyond the limit: {count}").format(count=told["overflow"])
 
 
 def _trial(here: Session, house: "Installation", rule: str) -> "Trial | None":

@@ -12,7 +12,7 @@ from secmon.cli.session import session
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
 def baselines(ctx: click.Context, *, as_json: bool) -> None:
-    """Show each baseline rule: how many groups it follows, how many of them it learns still, how many are too many.
+    """Show each baseline rule: groups that it follows, learns still, could not see (out of sight), and cannot keep.
 
     Example: secmon rules baselines --json
     """
@@ -27,9 +27,9 @@ def baselines(ctx: click.Context, *, as_json: bool) -> None:
         (
             here.title(row),
             here.words(row["type"]),
-            *(row.get(name, "—") for name in ("groups", "learning", "overflow")),
+            *(row.get(name, "—") for name in ("groups", "learning", "hidden", "overflow")),
             here.time(row.get("at")),
         )
         for row in rows
     ]
-    here.table(("rule", "type", "groups", "learning", "overflow", "as of"), cells)
+    here.table(("rule", "type", "groups", "learning", "out of sight", "overflow", "as of"), cells)

@@ -32,6 +32,24 @@ def day_of_id(event_id: str) -> date:
     return partition_day(int(event_id[:4], 16))
 
 
+def place_of_id(event_id: str) -> str:
+    """Return the part of an event id that tells its place in a stream, whatever day it was received on.
+
+    Among events of one time it decides which came first: so no correlation depends on the day of arrival.
+    """
+    return event_id[4:]
+
+
+def stream_of_id(event_id: str) -> str:
+    """Return the 12 hex digits that name the stream of an event."""
+    return event_id[4:16]
+
+
+def stream_name(source: str, generation: str) -> str:
+    """Return the 12 hex digits that stand for a stream in the ids of its events."""
+    return stream_prefix(None, source, generation)[2:].hex()
+
+
 def stream_prefix(day: date | None, source: str, generation: str) -> bytes:
     """Return the first 8 bytes that all event ids of one stream and partition day share.
 

@@ -1,7 +1,7 @@
 """Correlations over hits, by event time: a pure function of the set of hits, never of their order of arrival.
 
-The window of an event at time t is half-open, (t − timespan, t]; among events of one time the event id decides
-which came first. Each event counts once, however many base rules it satisfies.
+The window of an event at time t is half-open, (t − timespan, t]; among events of one time the event id, without the day
+of its receipt, decides which came first. Each event counts once, however many base rules it satisfies.
 
 A correlation may rest on other correlations (a chain). The hit of such an inner correlation is the event that completes
 it: at its time, with its values; the outer correlation groups by these, whatever the inner one groups by.

@@ -5,12 +5,14 @@ e-Handbook of Statistical Methods gives it in 1.3.5.17: the modified z-score, ou
 floor, the root of the median: the spread that a Poisson count has by nature.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from math import sqrt
+from operator import attrgetter
 from statistics import median
 
 from secmon.model.calendar import DAY, Calendar, Slot, Span
@@ -32,6 +34,8 @@ class State(StrEnum):
     """There is too little to compare with."""
     OUTSIDE = "outside"
     """The rule is not about this time."""
+    HIDDEN = "hidden"
+    """Too much of it was out of sight to say that something is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,21 @@ class Counts:
     Args:
         since: start of the first window in which anything was counted.
         by_window: start of a window → count; a window that is missing, from `since` on, had none.
+        gaps: times out of sight, disjoint and in order: a source was down, or maintenance covered the rule.
     """
 
     since: datetime
     by_window: Mapping[datetime, int]
+    gaps: tuple[Span, ...] = ()
+
+    def hides(self, window: Span) -> bool:
+        """Tell whether more than a tenth of a window was out of sight: its count is no count then."""
+        hidden = timedelta()
+        for gap in self.gaps[bisect_right(self.gaps, window.start, key=attrgetter("end")) :]:
+            if gap.start >= window.end:
+                break
+            hidden += min(gap.end, window.end) - max(gap.start, window.start)
+        return hidden > (window.end - window.start) / 10
 
 
 def judge(rule: CorrelationRule, baseline: Baseline, calendar: Calendar, counts: Counts, window: Span) -> Verdict:
@@ -84,6 +99,8 @@ def judge(rule: CorrelationRule, baseline: Baseline, calendar: Calendar, counts:
     slot = calendar.slot(window.start)
     if not fits(baseline, slot):
         return Verdict(window, State.OUTSIDE, actual, slot)
+    if baseline.is_of_absence and counts.hides(window):
+        return Verdict(window, State.HIDDEN, actual, slot)
     compared = _compared(rule, baseline, calendar, counts, window)
     if window.start - counts.since < baseline.learning or len(compared) < baseline.comparable:
         return Verdict(window, State.LEARNING, actual, slot, compared=compared)
@@ -97,18 +114,21 @@ def judge(rule: CorrelationRule, baseline: Baseline, calendar: Calendar, counts:
 
 
 def measure(rule: CorrelationRule, hits: Iterable[Hit]) -> int:
-    """Return what a rule counts in some hits: their events, or the distinct values of its fields.
+    """Return what a rule counts in some hits: their events, or the distinct values of its fields."""
+    return len(set().union(*(counted_in(rule, hit) for hit in hits)))
+
+
+def counted_in(rule: CorrelationRule, hit: Hit) -> tuple[str, ...]:
+    """Return what a hit adds to what a rule counts: its event, or its values of the fields that the rule counts.
 
     A hit without one of the fields has no value that could be counted.
     """
     if not rule.value_fields:
-        return len({hit.event_id for hit in hits})
-    seen: set[str] = set()
-    for hit in hits:
-        if all(name in hit.captured for name in rule.value_fields):
-            columns = [tuple(texts_of(hit.captured[name])) for name in rule.value_fields]
-            seen.update(columns[0] if len(columns) == 1 else ["\x1e".join("\x1f".join(texts) for texts in columns)])
-    return len(seen)
+        return (hit.event_id,)
+    if not all(name in hit.captured for name in rule.value_fields):
+        return ()
+    columns = [tuple(texts_of(hit.captured[name])) for name in rule.value_fields]
+    return columns[0] if len(columns) == 1 else ("\x1e".join("\x1f".join(texts) for texts in columns),)
 
 
 def counts_of(rule: CorrelationRule, calendar: Calendar, hits: Iterable[Hit]) -> Counts | None:
@@ -129,7 +149,7 @@ def fits(baseline: Baseline, slot: Slot) -> bool:
 def _compared(
     rule: CorrelationRule, baseline: Baseline, calendar: Calendar, counts: Counts, window: Span
 ) -> tuple[tuple[datetime, int], ...]:
-    """Return the windows of the same time of day and class within the look-back, since the group is known."""
+    """Return the windows of the same time of day and class within the look-back, since the group is known, in sight."""
     today = calendar.day_of(window.start)
     ours = calendar.day_class(today)
     found = []
@@ -142,6 +162,8 @@ def _compared(
             continue
         if other.start < counts.since:
             break
+        if counts.hides(other):
+            continue
         found.append((other.start, counts.by_window.get(other.start, 0)))
     return tuple(found)
 

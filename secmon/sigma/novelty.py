@@ -12,12 +12,13 @@ from itertools import groupby
 from secmon.model.calendar import Calendar
 from secmon.model.event import Value
 from secmon.model.hit import Hit
-from secmon.model.ids import key_id
+from secmon.model.ids import key_id, place_of_id
 from secmon.sigma.deviation import fits
 from secmon.sigma.rule import Baseline, CorrelationRule
+from secmon.sigma.sliding import in_order
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class New:
     """The first hit with a value that was not seen in its group for the whole look-back.
 
@@ -45,7 +46,7 @@ def value_key(rule: CorrelationRule, hit: Hit) -> str | None:
 def counted(baseline: Baseline, calendar: Calendar, hits: Iterable[Hit]) -> list[Hit]:
     """Return the hits of the times that a baseline is about, in order."""
     ours = (hit for hit in hits if fits(baseline, calendar.slot(hit.at)))
-    return sorted(ours, key=lambda hit: (hit.at, hit.event_id))
+    return in_order(ours)
 
 
 def news(rule: CorrelationRule, baseline: Baseline, calendar: Calendar, hits: Sequence[Hit]) -> list[New]:
@@ -81,7 +82,7 @@ def satisfied(rule: CorrelationRule, found: Sequence[New]) -> list[tuple[New, in
     window: Counter[str] = Counter()
     result = []
     first = 0
-    for at, group in groupby(sorted(found), key=lambda new: new.at):
+    for at, group in groupby(sorted(found, key=_turn_of), key=lambda new: new.at):
         for new in group:
             window[new.key] += 1
             while at - found[first].at >= rule.timespan:
@@ -90,6 +91,10 @@ def satisfied(rule: CorrelationRule, found: Sequence[New]) -> list[tuple[New, in
             if rule.threshold.holds(len(window)):
                 result.append((new, len(window)))
     return result
+
+
+def _turn_of(new: New) -> tuple[datetime, str, str]:
+    return new.at, place_of_id(new.event_id), new.key
 
 
 def _drop(window: Counter[str], key: str) -> None:

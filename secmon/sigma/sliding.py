@@ -1,7 +1,7 @@
 """The sliding window of a correlation, moved over the events of one key in order, in bounded memory.
 
-Events come in the order (time, event id); the window at an event of time t is half-open, (t − timespan, t]. Only the
-window is held, never all events of a key.
+Events come in order of time, those of one time by their place in their streams (`ids.place_of_id`); the window at an
+event of time t is half-open, (t − timespan, t]. Only the window is held, never all events of a key.
 """
 
 import math
@@ -9,10 +9,11 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 
 from secmon.model.hit import Hit
+from secmon.model.ids import place_of_id
 from secmon.sigma.rule import COUNTING, CorrelationRule, Threshold
 from secmon.sigma.values import texts_of
 from secmon.sigma.windows import Entry, numbers_in, shown, window_of
@@ -21,6 +22,8 @@ MAX_WINDOW = 50_000
 """Most events of one window. In a longer one the latest count: the same ones whatever the order of arrival."""
 MAX_WINDOW_ASKED = 1_000_000
 """The same for a correlation that counts to more than `MAX_WINDOW`."""
+MAX_TIES = 2 * MAX_WINDOW
+"""Most hits of one time that are put in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,31 @@ class Counted:
         return self.hits[-1]
 
 
+def turn_of(hit: Hit) -> tuple[datetime, str, str, str]:
+    """Return what hits are ordered by as windows slide over them: time, place of the event, rule.
+
+    Not by the whole id of the event: that begins with the day on which it was received.
+    """
+    return hit.at, place_of_id(hit.event_id), hit.event_id, hit.rule_id
+
+
 def in_order(hits: Iterable[Hit]) -> list[Hit]:
-    """Return hits as windows slide over them: by time, event id and rule id."""
-    return sorted(hits, key=attrgetter("at", "event_id", "rule_id"))
+    """Return hits as windows slide over them (`turn_of`)."""
+    return sorted(hits, key=turn_of)
+
+
+def in_turn(hits: Iterable[Hit]) -> Iterator[Hit]:
+    """Yield hits, which come by time and event id out of a store, as windows slide over them (`turn_of`).
+
+    Of more than `MAX_TIES` hits of one time the later ones stay as they come: no window counts so many.
+    """
+    for _, same in groupby(hits, key=attrgetter("at")):
+        yield from _untied(same)
+
+
+def _untied(same: Iterator[Hit]) -> Iterator[Hit]:
+    yield from sorted(islice(same, MAX_TIES), key=turn_of)
+    yield from same
 
 
 def counted(correlation: CorrelationRule, hits: Iterable[Hit]) -> Iterator[Counted]:

@@ -7,10 +7,13 @@ that a late event, a repeated import and a back-test end alike. Because of that 
 host whose clock stands years back is not inside an exception that ran out long ago.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 
+from secmon.model.calendar import Span
+from secmon.model.zone import zone_of
 from secmon.sigma.tree import Node
 
 SuppressionKind = Literal["exception", "disabled", "maintenance"]
@@ -48,14 +51,17 @@ class Weekly:
         """Tell whether some of its hours lie between two times of that zone, both included."""
         if until - since >= _WEEK:
             return True
+        return next(self.times(since, until), None) is not None
+
+    def times(self, since: datetime, until: datetime) -> Iterator[Span]:
+        """Yield its hours that lie, wholly or in part, between two times of that zone, both included."""
         first = datetime.combine(since.date(), time(), tzinfo=since.tzinfo) - _DAY
         for number in range((until.date() - first.date()).days + 1):
             day = first + number * _DAY
             opens = day + timedelta(minutes=self.opens)
             closes = day + timedelta(minutes=self.closes) + (timedelta() if self.opens < self.closes else _DAY)
             if day.weekday() in self.days and opens <= until and closes > since:
-                return True
-        return False
+                yield Span(opens, closes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,19 @@ class Suppression:
     def rule_ids(self) -> tuple[str, ...]:
         """The rules it is for, sorted; empty for every one."""
         return tuple(sorted({identity for part in self.parts for identity in part.rule_ids}))
+
+    def times(self, since: datetime, until: datetime) -> Iterator[Span]:
+        """Yield the times between two moments in which it is in force, in UTC and cut to these."""
+        zone = zone_of(self.weekly.zone) if self.weekly is not None else None
+        if since >= until:
+            return
+        if self.weekly is None or zone is None:
+            yield Span(since, until)
+            return
+        for hours in self.weekly.times(since.astimezone(zone), until.astimezone(zone)):
+            start, end = max(hours.start.astimezone(UTC), since), min(hours.end.astimezone(UTC), until)
+            if start < end:
+                yield Span(start, end)
 
     def lasts(self, at: datetime) -> bool:
         """Tell whether it is in force at a moment; of a weekly window: whether it recurs then."""

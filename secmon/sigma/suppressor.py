@@ -1,17 +1,20 @@
 """Says of each hit what suppresses it (`suppression.py`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
+from secmon.model.calendar import Span
 from secmon.model.event import Event
 from secmon.model.hit import Hit
 from secmon.model.zone import zone_of
 from secmon.sigma.match import holds
+from secmon.sigma.rule import CorrelationRule
 from secmon.sigma.suppression import ANY_RULE, Part, Suppression
 from secmon.sigma.tree import Node
 
 Subtree = Callable[[str], frozenset[str]]
+Covered = Callable[[Suppression], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,26 @@ class _Ready:
 def is_in_force(one: Suppression, at: datetime) -> bool:
     """Tell whether a suppression covers events of a moment; of one that recurs: whether it is one of its hours."""
     return _Ready(one, frozenset(), zone_of(one.weekly.zone) if one.weekly else None).is_then(at)
+
+
+def hiding(
+    suppressions: Iterable[Suppression], rule: CorrelationRule, covered: Covered, within: Span
+) -> Iterator[Span]:
+    """Yield the times within another in which maintenance or disabled rules cover a group of a correlation.
+
+    What an exception covers is left out: it names events, not times.
+
+    Args:
+        suppressions: those in force.
+        rule: the correlation.
+        covered: tells whether the units and assets of a suppression are those of the group.
+        within: the time that is asked about.
+    """
+    rules = {rule.id, *rule.event_rule_ids}
+    for one in suppressions:
+        is_of_times = one.kind in {"maintenance", "disabled"} and all(part.admits is None for part in one.parts)
+        if is_of_times and (not one.rule_ids or rules.intersection(one.rule_ids)) and covered(one):
+            yield from one.times(max(within.start, one.since), min(within.end, one.until))
 
 
 @dataclass(slots=True)

@@ -24,13 +24,13 @@ from secmon.sigma.values import number_of
 Measure = int | Fraction
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One event in a window.
 
     Args:
         at: its time.
-        event_id: its id; decides among events of one time.
+        event_id: its id.
         values: texts of the values that the correlation counts or calculates with, sorted.
         rule_ids: the rules it satisfied.
     """

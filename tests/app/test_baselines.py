@@ -97,6 +97,11 @@ def house_at(folder: Path, backend: str = "sqlite") -> AbstractContextManager[In
 
 
 def take_in(house: Installation, folder: Path, lines: list[str], name: str) -> None:
+    """Import lines, no earlier than the latest of them was written."""
+    assert isinstance(house.clock, SetClock)
+    stamps = [line.partition("[")[2].partition("]")[0] for line in lines]
+    written = max(datetime.strptime(stamp, "%d/%b/%Y:%H:%M:%S %z") for stamp in stamps)
+    house.clock.moment = max(house.clock.moment, written)
     path = folder / name
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     collector = ImportCollector(source="nginx.access", kind="nginx.access", files=[str(path)], clock=house.clock)

@@ -10,10 +10,11 @@ import pytest
 from secmon.app import alerts, fields_seen, scorecard
 from secmon.app.coverage_writing import bring_forward
 from secmon.app.evaluate import evaluate
+from secmon.app.fields_seen import MIN_EVENTS
 from secmon.app.imports import import_streams
 from secmon.app.installation import Installation, Source
 from secmon.app.reached import kinds_here, never_sent
-from secmon.app.scorecard import MIN_EVENTS, NO_EVENTS, NO_FIELD, NO_SOURCE, QUIET, TOO_FEW, Score
+from secmon.app.scorecard import NO_EVENTS, NO_FIELD, NO_SOURCE, QUIET, TOO_FEW, Score
 from secmon.app.work import InlineWork
 from secmon.collect.oneoff import ImportCollector
 from secmon.model.access import Access, Scope, job_access
@@ -138,7 +139,7 @@ def test_reopening_counts_and_opens_again(house: Installation) -> None:
 
 def test_a_rule_that_never_fired_says_why(house: Installation) -> None:
     assert (score(house, SILENT).idle, score(house, SILENT).last) == (NO_EVENTS, None)
-    assert (score(house, UNSENT).idle, score(house, UNSENT).idle_field) == (NO_FIELD, "user.name")
+    assert (score(house, UNSENT).idle, score(house, UNSENT).idle_field) == (TOO_FEW, "user.name")
     assert score(house, RARE).idle == QUIET
     assert score(house, LINKED).idle == NO_EVENTS
     assert score(house, BRUTE).idle == ""

@@ -45,6 +45,42 @@ def test_a_file_with_a_correlation_over_a_rule_in_force(config: Path, tmp_path: 
     assert summary["hits"] == summary["alerts"] == 1
 
 
+UNUSUAL = """
+title: New path
+id: 5f1c9a4e-0b1d-4c56-8a55-6d3c64f3a0aa
+correlation:
+  type: value_count
+  rules: [rule_1]
+  timespan: 1h
+  condition: {field: url.path, gte: 1}
+level: low
+custom: {secmon: {title_zh: 新路径, baseline: {type: new_value, lookback: 7d, learning: 5s}}}
+"""
+
+
+def test_a_baseline_says_what_only_taught(config: Path, tmp_path: Path) -> None:
+    draft = tmp_path / "draft.yml"
+    text = rule_text("selection: {url.path|contains: /}\ncondition: selection", head="name: rule_1", number=1)
+    draft.write_text(text.replace("category: authentication", "category: webserver") + "---" + UNUSUAL, "utf-8")
+    done = backtest(config, draft)
+    assert done.status == 0, done.err
+    *hits, summary = done.rows
+    assert {hit["secmon.hit"] for hit in hits} == {"baseline"}
+    (told,) = summary["baselines"]
+    assert summary["hits"] == len(hits) > 0
+    assert (told["type"], told["groups"], told["taught_only"]) == ("new_value", 1, True)
+    assert told["learning"] > 0
+    assert "新路径: 起初只用于学习" in done.err
+    draft.write_text(draft.read_text("utf-8").replace("learning: 5s", "learning: 2d"), "utf-8")
+    assert "新路径: 前 2 天只用于学习：2026-11-20" in backtest(config, draft).err
+    later = secmon(
+        "--config", config, "rules", "backtest", str(draft), "--since", "2026-11-21", "--until", "2026-11-22"
+    )
+    assert later.rows[-1]["hits"] == 0
+    assert "已用此前的历史学习" in later.err
+    assert secmon("--config", config, "-q", "rules", "backtest", str(draft), "--since", "all").err == ""
+
+
 LISTED = rule_text("selection: {url.path|expand: '%probes%'}\ncondition: selection", logsource="category: webserver")
 ADDRESS = "selection: {source.ip: 198.51.100.7}"
 FILTER = f"""

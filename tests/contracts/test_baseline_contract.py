@@ -1,16 +1,22 @@
 """Baselines over the hits of every store: late batches, and the same alerts as the definition finds."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from secmon.app import alerts, baselines
+from secmon.app.backtest import BackTest, Span, budget_of, trial_of
 from secmon.app.installation import Installation
 from secmon.app.ledger import Window
-from secmon.model.event import Event, format_time
+from secmon.model.event import Event, format_time, parse_time
 from secmon.model.hit import Hit
+from secmon.model.ids import alert_id, window_start
 from secmon.sigma.hits import make_hits
 from secmon.sigma.match import Definition
 from tests.app.houses import OPERATOR, SetClock
@@ -56,3 +62,48 @@ def test_every_store_gives_the_alerts_that_the_definition_finds(store: Opened, t
         wanted = expected(house, end + timedelta(hours=3, minutes=50))
         assert {(one.id, one.content.count) for one in found if not one.withdrawn} == wanted
         assert len(wanted) > 1
+
+
+def tried(house: Installation, until: datetime, **span: Any) -> tuple[set[tuple[str, int]], dict[str, Any]]:
+    """Return alert id and number of moments as a back-test tells them, and its sums."""
+    trial = trial_of(house.ruleset, [rule.id for rule in house.ruleset.baselines])
+    run = BackTest(house, OPERATOR, trial, Span(since=span.pop("since", None), until=until), budget_of(house, 600))
+    counts: Counter[str] = Counter()
+    for row in run.rows():
+        rule = house.ruleset.by_id[row["rule.id"]]
+        start = window_start(parse_time(row["@timestamp"]), rule.group_window)
+        counts[alert_id(rule.id, row["secmon.group"], start)] += 1
+    return set(counts.items()), run.summary()
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+def test_a_back_test_says_what_was_said_from_day_to_day(store: Opened, backend: str, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311  a reproducible order, no secret
+    with house_at(tmp_path / "house") as small:
+        house = replace(small, log=store.log, records=store.records, clock=SetClock(START))
+        house = replace(house, is_shared=backend == "elasticsearch")
+        baselines.run(house, OPERATOR, Window("baselines", START, START))
+        end = START + 15 * DAY
+        for number in range(1, 4):
+            events = events_of(chance, 100 * number, 40)
+            store.log.commit(OPERATOR, batch_of(events, number=number, hits=hits_of(house, events)))
+            for minutes in range(0, 60, 10):
+                until = end + timedelta(hours=number, minutes=minutes)
+                house = replace(house, clock=SetClock(until))
+                baselines.run(house, OPERATOR, Window("baselines", until - timedelta(minutes=10), until))
+        said = {
+            (one.id, one.content.count)
+            for one in alerts.every_alert(house, OPERATOR, alerts.AlertFilter())
+            if not one.withdrawn
+        }
+        found, summary = tried(house, until)
+        assert found == said
+        assert len(said) > 1
+        assert summary["alerts"] == len(said)
+        assert all(told["taught_only"] for told in summary["baselines"])
+        begin = START + 9 * DAY
+        later, sums = tried(house, until, since=begin)
+        assert later < found
+        assert not any(
+            told["taught_only"] for told in sums["baselines"]
+        )  # what came before is learnt from all the same

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secmon.model.calendar import Calendar, DayClass, Period
+from secmon.model.calendar import Calendar, DayClass, Period, Span
 from secmon.model.event import Value
 from secmon.model.hit import Hit, Level
 from secmon.sigma.deviation import Counts, State, counts_of, judge
@@ -314,3 +314,46 @@ def test_several_new_values_may_be_asked_for() -> None:
     rule, _ = only(NEW.replace("gte: 1", "gte: 2"))
     found = [New(MONDAY, "a", "k1"), New(MONDAY + HOUR, "b", "k2"), New(MONDAY + 25 * HOUR, "c", "k3")]
     assert [(new.event_id, count) for new, count in satisfied(rule, found)] == [("b", 2)]
+
+
+def out_of_sight(days: dict[int, float], counts: list[int]) -> Counts:
+    """Return usual counts, of which the window of some days was out of sight for so many minutes."""
+    known = usual(counts)
+    gaps = [Span(MONDAY + day * DAY, MONDAY + day * DAY + timedelta(minutes=least)) for day, least in days.items()]
+    return Counts(known.since, known.by_window, tuple(gaps))
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(6, State.FOUND), (7, State.HIDDEN), (60, State.HIDDEN)])
+def test_nothing_is_missing_in_a_window_of_which_more_than_a_tenth_was_out_of_sight(
+    minutes: float, expected: State
+) -> None:
+    assert verdict(out_of_sight({7: minutes}, [3, 4, 2, 5, 3]), MONDAY + 7 * DAY, FLAT) is expected
+
+
+def test_a_spike_is_told_however_much_of_its_window_was_out_of_sight() -> None:
+    assert verdict(out_of_sight({7: 59}, [10, 10, 10, 10, 10, 0, 0, 300]), MONDAY + 7 * DAY) is State.FOUND
+
+
+def test_what_was_out_of_sight_is_compared_with_nothing() -> None:
+    counts = out_of_sight({1: 60, 3: 60}, [10, 0, 10, 0, 10, 0, 0, 10, 10, 300])
+    rule, baseline = only(SPIKE.replace("comparable: 5", "comparable: 3"))
+    found = judge(rule, baseline, PLAIN, counts, PLAIN.window_of(MONDAY + 9 * DAY, HOUR))
+    assert (found.state, found.expected, [count for _, count in found.compared]) == (State.FOUND, 10, [10] * 5)
+    assert verdict(counts, MONDAY + 8 * DAY) is State.LEARNING  # four of six are left
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 60)), max_size=6)
+
+
+@given(spans=SPANS, start=st.integers(0, 300))
+def test_a_window_is_hidden_by_the_sum_of_what_lies_in_it(spans: list[tuple[int, int]], start: int) -> None:
+    minutes = {minute for first, length in spans for minute in range(first, first + length)}
+    firsts = sorted(minute for minute in minutes if minute - 1 not in minutes)
+    lasts = sorted(minute + 1 for minute in minutes if minute + 1 not in minutes)
+    gaps = tuple(
+        Span(MONDAY + timedelta(minutes=first), MONDAY + timedelta(minutes=last))
+        for first, last in zip(firsts, lasts, strict=True)
+    )
+    window = Span(MONDAY + timedelta(minutes=start), MONDAY + timedelta(minutes=start + 50))
+    hidden = len(minutes.intersection(range(start, start + 50)))
+    assert Counts(MONDAY, {}, gaps).hides(window) is (hidden > 5)

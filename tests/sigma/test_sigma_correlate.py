@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from secmon.model.event import Event, Value, format_time
 from secmon.model.hit import Hit, Level
 from secmon.model.ids import key_id
+from secmon.sigma import sliding
 from secmon.sigma.correlate import Moment, group_hits, members, moments, with_derived
 from secmon.sigma.hits import MAX_CAPTURED, captured, make_hits
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import CorrelationRule, RuleSet
+from secmon.sigma.sliding import in_turn
 from secmon.sigma.windows import shown
 from tests.sigma.rule_texts import ID, correlation_text, load, login, rule_text
 
@@ -143,6 +145,26 @@ def test_temporal_asks_for_all_rules_and_ordered_for_their_order(
 ) -> None:
     assert seconds(moments(over_three("type: temporal"), steps(series))) == temporal
     assert seconds(moments(over_three("type: temporal_ordered"), steps(series))) == ordered
+
+
+@pytest.mark.parametrize("days", [(0, 0), (1, 2), (2, 1)])
+def test_ties_are_decided_by_the_place_of_events_not_by_the_day_of_their_receipt(days: tuple[int, int]) -> None:
+    """Two events of one time, of two streams: whichever was received first, the answer is the same."""
+    first, second = (
+        replace(hit(0, 0, rule=rule), event_id=f"{day:04x}{stream:012x}{0:016x}")
+        for rule, stream, day in ((1, 5, days[0]), (2, 9, days[1]))
+    )
+    found = over_three("type: temporal_ordered\ncondition: {gte: 2}")
+    for hits in ([first, second], [second, first]):
+        assert seconds(moments(found, hits)) == [0]
+    assert list(in_turn(sorted([first, second], key=lambda one: one.event_id))) == [first, second]
+
+
+def test_more_ties_than_are_put_in_order_stay_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sliding, "MAX_TIES", 2)
+    hits = [replace(hit(0, 0), event_id=f"{0:04x}{stream:028x}") for stream in (3, 1, 2)]
+    later = hit(1, 9)
+    assert list(in_turn([*hits, later])) == [hits[1], hits[0], hits[2], later]
 
 
 def test_the_order_is_that_of_the_document_and_may_name_a_rule_twice() -> None:
