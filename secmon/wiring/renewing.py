@@ -185,7 +185,7 @@ def tried(settings: Settings, trial: Trial, keys: Keys) -> Verdict:
     What was prepared is kept in STATE/cache, so that whoever makes stages of it afterwards need not wait.
 
     Raises:
-        ContentError: without rules, or under other pipelines than are written, nothing can go on.
+        ContentError: without rules, under other pipelines than are written, or without rules that run, nothing goes on.
     """
     old = _paths(trial.before)
     wrong = {error.where: str(error) for error in trial.fresh.unread if error.where in old}
@@ -193,6 +193,7 @@ def tried(settings: Settings, trial: Trial, keys: Keys) -> Verdict:
     ruleset = load_content(settings, texts, keys).stages.ruleset or RuleSet()
     new = _paths(texts)
     changed = {path for path in new if path in old and old[path] != new[path]}
+    _require_room(ruleset, trial, {*old, *(file.path for file in trial.before.shipped)} - changed)
     broken = {path: text for path, text in _broken(ruleset).items() if path not in trial.broken}
     beside = {path: text for path, text in _wrong(settings, texts, changed).items() if path not in broken}
     known = _wrong(settings, trial.before, beside)
@@ -201,6 +202,28 @@ def tried(settings: Settings, trial: Trial, keys: Keys) -> Verdict:
         wrong |= worse
         load_content(settings, mended(trial.fresh, trial.before, wrong), keys)
     return Verdict(tuple(wrong), tuple(wrong.values()))
+
+
+def _require_room(ruleset: RuleSet, trial: Trial, unchanged: Collection[str]) -> None:
+    """Refuse rules that take the room of others: what all rules together may cost is bounded, and the later ones lose.
+
+    Raises:
+        ContentError: a rule of an unchanged file, which ran before, would not run any more.
+    """
+    from secmon.sigma.ruleset import FEWER  # noqa: PLC0415  pySigma, which a warm start needs not
+
+    pushed = [
+        one
+        for one in ruleset.problems
+        if one.state == "broken" and one.hint == FEWER and one.path in unchanged and one.path not in trial.broken
+    ]
+    if pushed:
+        raise ContentError(
+            "the rules that were added take the room of {count} that run",
+            where=f"{pushed[0].path}:{pushed[0].line}",
+            hint="add fewer rules",
+            values={"count": len(pushed)},
+        )
 
 
 def _wrong(settings: Settings, texts: Texts, paths: Collection[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Texts in the place of others: what is worse than before is refused, file by file, and said with its place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +125,20 @@ def test_what_rules_rest_on_counts_as_it_was_when_it_is_broken(place: Place, nam
     assert verdict.kept == (str(path),)
     assert verdict.refused[0].startswith(str(path))
     assert mended(place.fresh(), place.before, verdict.kept).digest == place.before.digest
+
+
+def test_rules_that_take_the_room_of_others_are_refused(place: Place) -> None:
+    greedy = rule_text(
+        "selection: {user.name|re: ['" + "', '".join(f"x{{{n}}}(a|b|c){{900}}" for n in range(1, 12)) + "']}\n"
+        "condition: selection"
+    )
+    for number in range(40):
+        place.write(f"rules/greedy{number:02}.yml", greedy.replace(ID.format(1), ID.format(100 + number)))
+    place.write("rules/other.yml", greedy.replace(ID.format(1), ID.format(72)))
+    fresh = place.fresh()
+    place.before = replace(place.before, rules=tuple(one for one in fresh.rules if "greedy" not in one.path))
+    with pytest.raises(ContentError, match="take the room of 1"):
+        place.verdict()
 
 
 def test_a_rule_that_was_taken_away_is_gone(place: Place) -> None:
