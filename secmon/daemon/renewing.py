@@ -35,7 +35,7 @@ RETRY_S = 10.0
 """How long after the store was away what was asked for is tried again."""
 OPERATION = "rules.reload"
 REFUSED = "rules.reload_refused"
-_REMEDY = "correct the file; until then its last good version goes on"
+_REMEDY = "what was refused counts as it was before, until it is corrected"
 Cause = Literal["command", "signal", "files"]
 log = structlog.get_logger()
 
@@ -135,7 +135,8 @@ class Renewal(threading.Thread):
                 self._asked = self._asked or cause
                 log.warning("rules.reload_waits", problem=str(error), retry_s=RETRY_S)
                 return False
-            log.info("rules.unchanged", problem=str(error))
+            if not isinstance(error, ContentError):  # which is told already
+                log.warning("rules.unchanged", problem=str(error))
         except Exception:
             log.exception("rules.reload_failed")
         return True
@@ -160,6 +161,8 @@ class Renewal(threading.Thread):
         """
         with self._one_at_a_time:
             seen = look(self._settings)
+            if cause == "files" and seen == self._taken:  # somebody else did it meanwhile
+                return {"state": "unchanged", "digest": self.state.digest}
             try:
                 return self._renewed(access, cause, accept_empty=accept_empty)
             except Exception as error:

@@ -105,16 +105,16 @@ def require_places(settings: Settings, fresh: Texts, before: Texts, *, accept_em
     for error in fresh.unread:
         count = _below(Path(error.where), old)
         if count and error.where not in old:
-            raise _lost(error.where, count, "the folder is gone, or cannot be read; it held {count} files")
+            raise _lost(error.where, count, "what held {count} files of rules is gone, or cannot be read")
     for place in places(settings):
         count = _below(place, old)
         if not count or _below(place, new):
             continue
         if not place.exists():
-            raise _lost(str(place), count, "the folder is gone, or cannot be read; it held {count} files")
+            raise _lost(str(place), count, "what held {count} files of rules is gone, or cannot be read")
         if not accept_empty and place.is_dir():
             raise ContentError(
-                "the folder is empty; it held {count} files",
+                "what held {count} files of rules is empty",
                 where=str(place),
                 hint="if that is meant: secmon rules reload --accept-empty",
                 values={"count": count},
