@@ -5,7 +5,7 @@ which windows were judged. Every step can be done again: counts are counted agai
 them. So after an outage, or in another daemon, the same comes out as if nothing had happened.
 
 What was out of sight (`app.outages`, maintenance) is no count: it is compared with nothing, and nothing is missing in
-it. Sight only ever grows, by backlogs that are read; then the windows that rest on it are judged again.
+it. Where sight changes, by a backlog that is read or a silence that lasts too long, what rests on it is judged again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -228,15 +228,15 @@ class _Work:
         return found
 
     def judge_seen(self, progress: _Progress) -> None:
-        """Judge windows again that were out of sight, or are compared with such, and of which more is known now."""
-        for rule in self.house.ruleset.baselines if self.outages.closed else ():
+        """Judge windows again that came into sight or fell out of it, and those that are compared with such."""
+        for rule in self.house.ruleset.baselines if self.outages.changed else ():
             baseline = rule.baseline
             if baseline is None or baseline.type == "new_value":
                 continue
             latest = progress.head(baseline) - baseline.delay
             by_source: dict[str, dict[datetime, Span]] = {}
-            for source, closed in self.outages.closed.items():
-                inside = (window for span in closed for window in self._meeting(rule, span, latest))
+            for source, changed in self.outages.changed.items():
+                inside = (window for span in changed for window in self._meeting(rule, span, latest))
                 by_source[source] = self._resting_on(rule, baseline, inside, latest)
             if not any(by_source.values()):
                 continue

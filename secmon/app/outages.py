@@ -4,12 +4,17 @@ Read from the coverage ledger, row by row, and so the same whoever reads it, and
 the earliest and the latest `@timestamp`: what lies between was delivered. A backlog that is read after an outage closes
 the gap that the outage left; what a source lost stays a gap. Nothing is known of sources that nobody configured: no
 time was agreed for them.
+
+What comes after the latest event is not known yet. A source that is still within its agreed silence gets `PATIENCE`:
+what lies further back counts as seen, although nothing came, and so its silence can be told at a time at which it never
+is silent. When it has been silent for too long, all of that silence is a gap.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from secmon.app import checkpoints
@@ -26,6 +31,8 @@ from secmon.triage.correlated import Stretches
 
 MAX_BACKLOG = timedelta(days=8)
 """A row whose events lie further apart holds one with a wrong stamp: nothing is known of what lies between."""
+PATIENCE = timedelta(hours=1)
+"""How long one waits for a source to be heard again behind a moment."""
 KEPT = timedelta(days=400)
 """How long ago something was delivered that is remembered: twice what baselines look back on."""
 _END = datetime.max.replace(tzinfo=UTC)
@@ -40,15 +47,20 @@ class Outages:
         access: whose job it is; the ledger belongs to no unit.
         sheet: number of the last sheet of the ledger that was read.
         delivered: source → the times of which it delivered, joined where it may be silent in between.
-        closed: source → times that were a gap, or not yet there, at the reading before, and were delivered since.
+        changed: source → times that were out of sight at the reading before, or are now, and not both.
     """
 
     house: Installation
     access: Access
     sheet: int = 0
     delivered: dict[str, Stretches] = field(default_factory=dict)
-    closed: dict[str, list[Span]] = field(default_factory=dict)
+    changed: dict[str, list[Span]] = field(default_factory=dict)
+    _now: datetime = field(init=False)
+    _ends: dict[str, datetime] = field(default_factory=dict)
     _streams: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._now = self.house.clock.now()
 
     def gaps(self, sources: Mapping[str, datetime]) -> list[Span]:
         """Return when any of some sources was out of sight, in order and disjoint; the last gap may have no end.
@@ -65,8 +77,15 @@ class Outages:
 
     def _gaps_of(self, source: str) -> Iterator[Span]:
         stretches = list(self.delivered.get(source, ()))
-        for number, (_, last) in enumerate(stretches):
-            yield Span(last, stretches[number + 1][0] if number + 1 < len(stretches) else _END)
+        for (_, last), (first, _) in pairwise(stretches):
+            yield Span(last, first)
+        if stretches:
+            yield Span(self._end(source, stretches[-1][1]), _END)
+
+    def _end(self, source: str, last: datetime) -> datetime:
+        """Return until when a source counts as seen that was heard last at some time."""
+        is_agreed = self._now - last <= self._reach(source)
+        return max(last, self._now - PATIENCE) if is_agreed else last
 
     def sources_of(self, hits: Iterable[Hit]) -> dict[str, datetime]:
         """Return the configured sources that some hits came from, each with the time of its earliest one."""
@@ -87,29 +106,44 @@ class Outages:
 
     def body(self) -> Body:
         """Return what is to be kept, as JSON."""
-        since = self.house.clock.now() - KEPT
+        since = self._now - KEPT
         delivered = {
             source: [[format_time(first), format_time(last)] for first, last in stretches if last >= since]
             for source, stretches in sorted(self.delivered.items())
         }
-        reach = {source: self._reach(source).total_seconds() for source in delivered}
-        return {"sheet": self.sheet, "delivered": delivered, "reach": reach}
+        ends = {
+            source: format_time(self._end(source, stretches[-1][1]))
+            for source, stretches in ((name, list(found)) for name, found in sorted(self.delivered.items()))
+        }
+        return {"sheet": self.sheet, "delivered": delivered, "reach": self._reaches(), "ends": ends}
 
     # Reading.
 
     def _reach(self, source: str) -> timedelta:
         return self.house.sources[source].silent_after
 
+    def _reaches(self) -> dict[str, float]:
+        return {source: one.silent_after.total_seconds() for source, one in sorted(self.house.sources.items())}
+
     def _restore(self, kept: Mapping[str, Any]) -> None:
-        """Take up what was kept; all of it is read anew where a source was agreed to be silent for another time."""
-        reach = {source: one.silent_after.total_seconds() for source, one in self.house.sources.items()}
-        if any(reach.get(source, each) != each for source, each in kept["reach"].items()):
+        """Take up what was kept, if it was for the same sources and the same agreed silences."""
+        if kept["reach"] != self._reaches():
             return
         self.sheet = int(kept["sheet"])
         for source, spans in kept["delivered"].items():
-            if source in self.house.sources:
-                for first, last in spans:
-                    self._add(source, parse_time(first), parse_time(last))
+            for first, last in spans:
+                self._add(source, parse_time(first), parse_time(last))
+            if spans:
+                self._ends[source] = parse_time(kept["ends"][source])
+
+    def _compare(self, before: Mapping[str, list[tuple[datetime, datetime]]]) -> None:
+        """Tell what changed since the reading that was taken up."""
+        for source, end in self._ends.items():
+            now = list(self.delivered[source])
+            first, last = sorted((end, self._end(source, now[-1][1])))
+            spans = [*difference(now, before[source]), *([Span(first, last)] if first < last else ())]
+            if spans:
+                self.changed[source] = joined(spans)
 
     def _bring_forward(self) -> None:
         for sheet in documents(self.house, self.access, SHEET, first=self.sheet + 1):
@@ -143,7 +177,7 @@ def read(house: Installation, access: Access, kept: Mapping[str, Any] | None = N
     Args:
         house: the installation.
         access: whose job it is.
-        kept: what was kept of an earlier reading (`Outages.body`): then only what came since is read, and `closed`
+        kept: what was kept of an earlier reading (`Outages.body`): then only what came since is read, and `changed`
             tells the difference.
     """
     found = Outages(house, access)
@@ -151,9 +185,7 @@ def read(house: Installation, access: Access, kept: Mapping[str, Any] | None = N
         found._restore(kept)  # noqa: SLF001  its own constructor
     before = {source: list(stretches) for source, stretches in found.delivered.items()}
     found._bring_forward()  # noqa: SLF001  likewise
-    for source, old in before.items():
-        if closed := difference(list(found.delivered[source]), old):
-            found.closed[source] = closed
+    found._compare(before)  # noqa: SLF001  likewise
     return found
 
 

@@ -71,13 +71,13 @@ def test_a_baseline_says_what_only_taught(config: Path, tmp_path: Path) -> None:
     assert (told["type"], told["groups"], told["taught_only"]) == ("new_value", 1, True)
     assert told["learning"] > 0
     assert "新路径: 起初只用于学习" in done.err
-    draft.write_text(draft.read_text("utf-8").replace("learning: 5s", "learning: 2d"), "utf-8")
-    assert "新路径: 前 2 天只用于学习：2026-11-20" in backtest(config, draft).err
     later = secmon(
         "--config", config, "rules", "backtest", str(draft), "--since", "2026-11-21", "--until", "2026-11-22"
     )
     assert later.rows[-1]["hits"] == 0
     assert "已用此前的历史学习" in later.err
+    draft.write_text(draft.read_text("utf-8").replace("learning: 5s", "learning: 2d"), "utf-8")
+    assert "新路径: 前 2 天只用于学习：2026-11-20" in backtest(config, draft).err
     assert secmon("--config", config, "-q", "rules", "backtest", str(draft), "--since", "all").err == ""
 
 
