@@ -14,7 +14,7 @@ from secmon.model.hit import Hit
 from secmon.model.ids import event_id
 from secmon.parse.frame import Lines
 from secmon.parse.native import native_time, read_native
-from secmon.parse.skim import Skimmed, Skimmer
+from secmon.parse.skim import Skimmed, Skimmer, size_of
 from secmon.pipeline import Classifying, Lane, Matcher
 from secmon.sigma import gate
 from secmon.sigma.lines import LineEngine
@@ -24,7 +24,7 @@ from secmon.sigma.suppressor import Suppressor
 Block = Lines | tuple[Frame, ...]
 
 _MAX_LANES = 8192
-_MAX_KEY_CHARS = 512
+_MAX_KEY_BYTES = 512
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ class SkimStation:
     def _take(self, frame: Frame, key: Skimmed | None, finds: _Finds) -> None:
         """Read a line in full; keep its lane if there will be more of its kind."""
         event = self._slow.take(frame, finds)
-        if event is None or key is None or len(repr(key)) > _MAX_KEY_CHARS:
+        if event is None or key is None or size_of(key) > _MAX_KEY_BYTES:
             return
         if len(self._lanes) >= _MAX_LANES:
             self._lanes.clear()

@@ -21,13 +21,14 @@ from secmon.app.detect_lines import LineStation, SkimStation
 from secmon.cli.output import complain, flush, message, safe, words, write_json
 from secmon.cli.params import AUTO, KindType, ZoneType
 from secmon.clock import SystemClock
-from secmon.collect.oneshot import open_reading
+from secmon.collect.oneshot import open_reading, read_part
 from secmon.content import classifier_files, read_files
 from secmon.errors import ContentError, ParseError
 from secmon.model.event import Frame
 from secmon.model.hit import Level
 from secmon.model.patterns import Compiler
-from secmon.parse.frame import Lines, whole_lines
+from secmon.model.stream import Position
+from secmon.parse.frame import Lines, frame_lines, whole_lines
 from secmon.parse.native import NATIVE
 from secmon.parse.registry import READ_ONCE
 from secmon.pipeline import Classifying, Lane
@@ -49,8 +50,17 @@ KEY_BYTES = 32
 _COLLECT_SELDOM = (100_000, 50, 100)
 _RULE_SUFFIXES = (".yml", ".yaml")
 
-# Records of one stream, lines that are native perhaps not cut yet; the stream, and the first bytes of their event ids.
-Records = Lines | tuple[Frame, ...]
+
+class Part(NamedTuple):
+    """Whole lines of a file that a worker shall read itself: where they begin, and how many bytes they are."""
+
+    key: tuple[int, int]
+    position: Position
+    size: int
+
+
+# Records of one stream, lines perhaps not cut yet; the stream, and the first bytes of their event ids.
+Records = Lines | Part | tuple[Frame, ...]
 Block = tuple[Records, Lane, bytes]
 
 
@@ -169,26 +179,29 @@ class _Run:
     ) -> None:
         key = secrets.token_bytes(KEY_BYTES) if classify else b""
         self._setup = _Setup(ruleset, notes, engine, native, key, SystemClock().now())
-        self._workers = workers
+        self.workers = workers
 
     def works(self, blocks: Iterable[Block]) -> Iterator[Worked]:
         """Yield what became of each block."""
-        if self._workers == 1:
+        if self.workers == 1:
             station = _station(self._setup)
             for block in blocks:
-                yield station.work(*block)  # type: ignore[arg-type]  # the same
+                yield station.work(*block)  # type: ignore[arg-type]  # lines for those who take them, and no parts
             return
         context = get_context("fork" if sys.platform == "linux" else "spawn")
-        with ProcessPoolExecutor(self._workers, context, _set_up, (self._setup,)) as pool:
+        if sys.platform == "linux":
+            _stations[:] = [_station(self._setup)]  # here, and all workers have it
+        with ProcessPoolExecutor(self.workers, context, _set_up, (self._setup,)) as pool:
             waiting: deque[Future[Worked]] = deque()
             for records, lane, prefix in _gathered(blocks):
                 # A kind holds functions that cannot be sent; its name can.
                 place = (lane.kind.name, lane.source, lane.generation, lane.zone, lane.place)
                 waiting.append(pool.submit(_work, records, place, prefix))
-                while len(waiting) > 2 * self._workers:
+                while len(waiting) > 2 * self.workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        _stations.clear()
 
 
 AnyStation = Station | LineStation | SkimStation
@@ -196,13 +209,19 @@ _stations: list[AnyStation] = []  # the one of this process, made when the proce
 
 
 def _set_up(setup: _Setup) -> None:
-    _stations.append(_station(setup))
+    if not _stations:
+        _stations.append(_station(setup))
 
 
 def _work(records: Records, place: tuple[str, str, str, tzinfo, str], prefix: bytes) -> Worked:
     kind, source, generation, zone, path = place
     lane = Lane(source=source, generation=generation, kind=READ_ONCE[kind], zone=zone, place=path)
-    return _stations[0].work(records, lane, prefix)  # type: ignore[arg-type]  # lines for those who take them
+    station = _stations[0]
+    if isinstance(records, Part):
+        records = Lines(read_part(path, records.key, records.position.offset, records.size), records.position)
+    if isinstance(station, Station):
+        return station.work(records.frames() if isinstance(records, Lines) else records, lane, prefix)
+    return station.work(records, lane, prefix)
 
 
 def _station(setup: _Setup) -> AnyStation:
@@ -245,7 +264,7 @@ def _classifier(key: bytes, now: datetime, compiler: Compiler) -> Classifying:
 def _detect(run: _Run, ledger: Ledger, files: tuple[str, ...], *, source: str, zone: tzinfo) -> int:
     """Print the hits in all files; return how many records were malformed."""
     malformed: list[str] = []
-    for worked in run.works(_blocks(files, source, zone, malformed)):
+    for worked in run.works(_blocks(files, source, zone, malformed, shared=run.workers > 1)):
         for problem in worked.malformed:
             malformed.append(problem)
             complain(problem)
@@ -258,16 +277,24 @@ def _detect(run: _Run, ledger: Ledger, files: tuple[str, ...], *, source: str, z
     return len(malformed)
 
 
-def _blocks(files: tuple[str, ...], source: str, zone: tzinfo, malformed: list[str]) -> Iterator[Block]:
-    """Yield the records of all files as they come."""
+def _blocks(
+    files: tuple[str, ...], source: str, zone: tzinfo, malformed: list[str], *, shared: bool
+) -> Iterator[Block]:
+    """Yield the records of all files as they come; `shared`: of lines only where they stand, if workers can read them.
+
+    Sending lines to another process costs about as much as half of what is to be done with them.
+    """
     for path in files:
         reading = open_reading(path, source=source, zone=zone)
         if source == AUTO:
             complain(f"{path}: taken for {reading.lane.kind.name} ({reading.confidence:.0%})")
         try:
-            pieces = whole_lines(reading.chunks) if reading.lane.kind is NATIVE else reading.frames
-            for records in pieces:
-                yield records, reading.lane, reading.prefix
+            kind = reading.lane.kind
+            in_lines = kind is NATIVE or (shared and kind.frame is frame_lines)
+            for records in whole_lines(reading.chunks) if in_lines else reading.frames:
+                is_part = shared and reading.key is not None and isinstance(records, Lines)
+                part = Part(reading.key, records.position, len(records.data)) if is_part else records  # type: ignore[union-attr, arg-type]  # just asked
+                yield part, reading.lane, reading.prefix
         except ParseError as error:  # a gzip file that ends too early: what was right before has been read
             malformed.append(str(error))
             complain(error)
@@ -280,7 +307,7 @@ def _gathered(blocks: Iterable[Block]) -> Iterator[Block]:
         size = 0
         for records, lane, _ in same:
             gathered.append(records)
-            size += len(records.data) if isinstance(records, Lines) else sum(len(frame.raw) for frame in records)
+            size += _size_of(records)
             if size >= BLOCK_BYTES:
                 yield _joined(gathered), lane, prefix
                 gathered, size = [], 0
@@ -288,7 +315,15 @@ def _gathered(blocks: Iterable[Block]) -> Iterator[Block]:
             yield _joined(gathered), lane, prefix
 
 
+def _size_of(records: Records) -> int:
+    if isinstance(records, Part):
+        return records.size
+    return len(records.data) if isinstance(records, Lines) else sum(len(frame.raw) for frame in records)
+
+
 def _joined(gathered: list[Any]) -> Records:
+    if isinstance(gathered[0], Part):
+        return gathered[0]._replace(size=sum(part.size for part in gathered))
     if isinstance(gathered[0], Lines):
         return Lines(b"".join(lines.data for lines in gathered), gathered[0].position)
     return tuple(chain.from_iterable(gathered))

@@ -5,9 +5,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import lru_cache
 from itertools import chain
 
-from secmon.collect.content import open_content
+from secmon.collect.content import Content, open_content
 from secmon.collect.inflate import GZIP_MAGIC, Inflater
 from secmon.collect.standard_input import Readable, standard_input
 from secmon.errors import SecmonError
@@ -33,12 +34,14 @@ class Reading:
         prefix: first 8 bytes of its events' ids, of no partition.
         chunks: its bytes, to be read once.
         confidence: how sure its kind is: 1.0 where it was given.
+        key: device and inode of a regular file that is not packed, by which others may read it too; None of others.
     """
 
     lane: Lane
     prefix: bytes
     chunks: Iterator[bytes]
     confidence: float = 1.0
+    key: tuple[int, int] | None = None
 
     @property
     def frames(self) -> Iterator[tuple[Frame, ...]]:
@@ -64,7 +67,58 @@ def open_reading(path: str, *, source: str, zone: tzinfo) -> Reading:
     kind = READ_ONCE[name or "syslog"]  # an empty file is of any kind
     generation = generation_of_head(head)
     lane = Lane(source=kind.name, generation=generation, kind=kind, zone=zone, place=path)
-    return Reading(lane, stream_prefix(None, kind.name, generation), chunks, confidence)
+    return Reading(lane, stream_prefix(None, kind.name, generation), chunks, confidence, _key_of(path))
+
+
+def _key_of(path: str) -> tuple[int, int] | None:
+    """Return the key of a regular file that is not packed; None where nothing can be said."""
+    if path == STDIN:
+        return None
+    try:
+        status = os.stat(path)  # noqa: PTH116  a text path is what the command was given
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        with open(path, "rb") as stream:  # noqa: PTH123  the same
+            return None if stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC else (status.st_dev, status.st_ino)
+    except OSError:
+        return None
+
+
+def read_part(path: str, key: tuple[int, int], offset: int, size: int) -> bytes:
+    """Return some bytes of a regular file that somebody else has read up to there.
+
+    Raises:
+        SecmonError: it cannot be read, or it is another file by now, or shorter.
+    """
+    try:
+        content = _opened(path, key)
+        data = content.at(offset, size)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SecmonError("cannot be read: {reason}", where=path, values={"reason": reason}) from error
+    if len(data) < size:
+        raise SecmonError("the file was changed while it was read", where=path, hint="run the command again")
+    return data
+
+
+@lru_cache(maxsize=1)  # parts of a file are read one after another; an open file is closed when nobody has it any more
+def _opened(path: str, key: tuple[int, int]) -> "_Open":
+    return _Open(open_content(path, where=path, key=key))
+
+
+class _Open:
+    """Content that is given back when it is forgotten.
+
+    Args:
+        content: the content.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self.at = content.at
+
+    def __del__(self) -> None:
+        self._content.close()
 
 
 def read_chunks(path: str) -> Iterator[bytes]:

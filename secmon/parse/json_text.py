@@ -168,12 +168,13 @@ def flatten(members: dict[str, Any], record: Record, *, prefix: str = "") -> Eve
     """
     flat = _Flat(record.where)
     flat.lay(members, prefix, MAX_DEPTH)
-    for name in flat.fields:
-        if len(name) > MAX_NAME:
-            raise ParseError(TOO_LONG_NAME, where=record.where)
-        if ".." in name or name.startswith(".") or name.endswith(".") or not name:
-            raise ParseError("an empty part in a field name", where=record.where)
-    return flat.fields
+    fields = flat.fields
+    if max(map(len, fields), default=0) > MAX_NAME:
+        raise ParseError(TOO_LONG_NAME, where=record.where)
+    # All names at once: between the dots that part them nothing is empty either.
+    if fields and ".." in f".{'.'.join(fields)}.":
+        raise ParseError("an empty part in a field name", where=record.where)
+    return fields
 
 
 class _Flat:

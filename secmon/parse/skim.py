@@ -1,49 +1,72 @@
 r"""Some members of JSON lines, read without reading the rest: for whoever wants most lines for nothing else.
 
-A line is skimmed only if `parse.native.read_native` would take it as it stands: one flat object in UTF-8. The rest of
-it is checked as strictly as by the full reader (RFC 8259; `msgspec` validates what it skips, but for UTF-8). Lines in
-which a text may be written in several ways are not skimmed either: but for `\"`, `\\` and other short escapes, and but
-for numbers, what stands in a skimmed line is what the full reader gives.
+A line is skimmed only if `parse.native.read_native` would take it as it stands: one object in UTF-8. The rest of it is
+checked as strictly as by the full reader (RFC 8259; `msgspec` validates what it skips, but for UTF-8). Lines in which a
+text may be written in several ways are not skimmed: but for `\"`, `\\` and other short escapes, and but for numbers,
+what stands in a skimmed line is what the full reader gives.
+
+Objects and arrays inside are laid flat by the full reader (`json_text.flatten`). A nested line is skimmed where that
+cannot fail and changes no text: not for odd names, names that might grow too long, or where it might be too deep.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, Union
 
 import hyperscan
 import msgspec
 
 from secmon.model.patterns import Patterns, compiled
-from secmon.parse.json_text import MAX_FIELDS
+from secmon.parse.json_text import MAX_DEPTH, MAX_FIELDS, MAX_NAME
 
-# Where one of these stands, the line is read in full: escapes that a writer need not use; nesting, or what looks like
-# it; and U+0130, U+212A and U+017F, of which lower or upper case is ASCII.
-_ODD = (rb"\\[u/]", rb":\s*[\[{]", rb"\xc4\xb0|\xe2\x84\xaa|\xc5\xbf")
+# Where one of these stands, the line is read in full: escapes that a writer need not use; U+0130, U+212A and U+017F,
+# of which lower or upper case is ASCII.
+_ODD = (rb"\\[u/]", rb"\xc4\xb0|\xe2\x84\xaa|\xc5\xbf")
+# Nesting, or what looks like it.
+_NESTED = rb":\s*[\[{]"
+# Names that the full reader of nested lines refuses: with an empty part; and those that make others too long.
+_LONG_NAME = 33
+_REST = rb'(?:[^"\\\n]|\\.)'
+_NAMES = (
+    rb'""\s*:',
+    rb'"\.%b*"\s*:' % _REST,
+    rb"\.\.%b*" % _REST + rb'"\s*:',
+    rb'\."\s*:',
+    rb'[^"\n]{%d}"\s*:' % _LONG_NAME,
+    rb'\\"[^"\n]{0,%d}"\s*:' % (_LONG_NAME - 1),
+)
+# With no more objects than this no name is too long, with no more objects and arrays nothing too deep.
+_MAX_OBJECTS, _MAX_OPEN = MAX_NAME // _LONG_NAME, MAX_DEPTH - 1
 # A block with more odd places than this is read in full: it is written in that way, and counting on is no use.
 _MAX_ODD = 4096
+# In a block with more nested places than this, and in so many blocks behind it, any line is taken for a nested one.
+_MANY_NESTED, _MORE_BLOCKS = 256, 64
 # No line below this size has too many members: the shortest takes five bytes, one of which is a colon.
 _FEW_BYTES = 5 * MAX_FIELDS
 
 _Failures = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+_Scalar = str | int | None
+_Scalars = str | int | tuple[_Scalar, ...] | None
+_Read = Callable[[bytes], Any]
 
 Skimmed = Any
-"""The named members of one line: hashable, and equal to another line's if all of them are."""
+"""The named members of one line: hashable, and equal to another line's only if all of them are."""
 
 
 class Skimmer:
     """Reads some members of lines.
 
     Args:
-        names: the members, by their names at the top level of the object.
+        names: the members, by their names in an event; a dot may be one in a name, or stand for an object.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        members = {f"m{number}": name for number, name in enumerate(names)}
-        fields = [(member, str | int | None, None) for member in members]
-        kind = msgspec.defstruct("Skimmed", fields, rename=members, frozen=True, gc=False)
-        self._read = msgspec.json.Decoder(kind).decode
-        self._odd = compiled(Patterns(_ODD, tuple(range(len(_ODD))), (0,) * len(_ODD)))
+        self._read: _Read = msgspec.json.Decoder(_struct(dict.fromkeys(names, _Scalar))).decode
+        self._read_nested: _Read = msgspec.json.Decoder(_nested(names)).decode
+        self._scan = _scan((*_ODD, _NESTED))
+        self._scan_nested = _scan((*_ODD, *_NAMES))
+        self._blocks = 0
 
     def skim(self, data: bytes, lines: Sequence[bytes]) -> list[Skimmed | None]:
         """Return the members of every line, None for one that must be read in full.
@@ -52,46 +75,113 @@ class Skimmer:
             data: whole lines, each ended by a newline.
             lines: the same, cut at the newlines.
         """
-        odd = self._odd_lines(data, lines)
-        if odd is None:
-            return [None] * len(lines)
+        if self._blocks:
+            self._blocks -= 1
+            return self._skim_nested(data, lines)
+        odd, nested = list[int](), list[int]()
         try:
-            found: list[Skimmed | None] = list(map(self._read, lines))
-        except _Failures:
-            found = [self._skimmed(line) for line in lines]
-        for number in odd:
-            found[number] = None
-        return found
-
-    def _skimmed(self, line: bytes) -> Skimmed | None:
-        try:
-            return self._read(line)
-        except _Failures:
-            return None
-
-    def _odd_lines(self, data: bytes, lines: Sequence[bytes]) -> set[int] | None:
-        """Return the numbers of lines to be read in full; None for all of them."""
-        ends: list[int] = []
-        try:
-            self._odd.scan(data, _note, 0, ends)
+            self._scan(data, _note, 0, (odd, nested))
         except hyperscan.ScanTerminated:
-            return None
-        odd: set[int] = set()
-        if ends:
-            behind = list(accumulate(len(line) + 1 for line in lines))
-            odd.update(bisect_left(behind, end) for end in ends)
-        if not _is_utf8(data):
-            odd.update(number for number, line in enumerate(lines) if not _is_utf8(line))
-        odd.update(
-            number for number, line in enumerate(lines) if len(line) > _FEW_BYTES and line.count(b":") > MAX_FIELDS
-        )
-        return odd
+            if len(odd) > _MAX_ODD:
+                return [None] * len(lines)
+            self._blocks = _MORE_BLOCKS
+            return self._skim_nested(data, lines)
+        found = _decoded(self._read, lines)
+        if nested:
+            numbers = sorted(_numbers(nested, lines))
+            several = [lines[number] for number in numbers]
+            members = self._skim_nested(b"".join(b"%b\n" % line for line in several), several)
+            for number, each in zip(numbers, members, strict=True):
+                found[number] = each
+        return _without(found, _unusual(data, lines, odd))
+
+    def _skim_nested(self, data: bytes, lines: Sequence[bytes]) -> list[Skimmed | None]:
+        odd = list[int]()
+        try:
+            self._scan_nested(data, _note, 0, (odd, odd))
+        except hyperscan.ScanTerminated:
+            return [None] * len(lines)
+        found = _decoded(self._read_nested, lines)
+        deep = [number for number, line in enumerate(lines) if _may_be_deep(line)]
+        return _without(_without(found, deep), _unusual(data, lines, odd))
 
 
-def _note(number: int, start: int, end: int, flags: int, ends: list[int]) -> bool:
-    del number, start, flags
+def _may_be_deep(line: bytes) -> bool:
+    objects = line.count(b"{")
+    return objects > _MAX_OBJECTS or objects + line.count(b"[") > _MAX_OPEN
+
+
+def size_of(members: Skimmed) -> int:
+    """Return about how large the members of a line are, in bytes."""
+    return len(msgspec.json.encode(members))
+
+
+def _struct(members: dict[str, Any]) -> Any:
+    """Return a type with some members, each with its type; all of them may be left out."""
+    names = {f"m{number}": name for number, name in enumerate(members)}
+    fields = [(member, members[name], None) for member, name in names.items()]
+    return msgspec.defstruct("Skimmed", fields, rename=names, frozen=True, gc=False, omit_defaults=True)
+
+
+def _nested(names: Collection[str]) -> Any:
+    """Return a type for members that may stand in objects: for each dot, below what is before it."""
+    below: dict[str, list[str]] = {}
+    for name in names:
+        for at, character in enumerate(name):
+            if character == ".":
+                below.setdefault(name[:at], []).append(name[at + 1 :])
+    members: dict[str, Any] = {name: _nested(inner) | None for name, inner in below.items()}
+    return _struct(members | {name: Union[members.get(name), _Scalars] for name in names})  # noqa: UP007  of values
+
+
+def _scan(expressions: Sequence[bytes]) -> Callable[..., Any]:
+    numbers = tuple(range(len(expressions)))
+    return compiled(Patterns(tuple(expressions), numbers, (0,) * len(expressions))).scan  # type: ignore[no-any-return]  # hyperscan has no types
+
+
+def _note(number: int, start: int, end: int, flags: int, places: tuple[list[int], list[int]]) -> bool:
+    del start, flags
+    is_name = number >= len(_ODD)
+    ends = places[is_name]
     ends.append(end)
-    return len(ends) > _MAX_ODD
+    return len(ends) > (_MANY_NESTED if is_name else _MAX_ODD)
+
+
+def _decoded(read: _Read, lines: Sequence[bytes]) -> list[Skimmed | None]:
+    try:
+        return list(map(read, lines))
+    except _Failures:
+        return [_decoded_one(read, line) for line in lines]
+
+
+def _decoded_one(read: _Read, line: bytes) -> Skimmed | None:
+    try:
+        return read(line)
+    except _Failures:
+        return None
+
+
+def _without(found: list[Skimmed | None], numbers: Iterable[int]) -> list[Skimmed | None]:
+    for number in numbers:
+        found[number] = None
+    return found
+
+
+def _numbers(ends: Iterable[int], lines: Sequence[bytes]) -> set[int]:
+    """Return the numbers of the lines in which something ends."""
+    behind = list(accumulate(len(line) + 1 for line in lines))
+    return {bisect_left(behind, end) for end in ends}
+
+
+def _unusual(data: bytes, lines: Sequence[bytes], odd: Sequence[int]) -> set[int]:
+    """Return the numbers of lines to be read in full: those with odd places, and those that are no text or too long."""
+    unusual = _numbers(odd, lines) if odd else set[int]()
+    if not _is_utf8(data):
+        unusual.update(number for number, line in enumerate(lines) if not _is_utf8(line))
+    unusual.update(
+        number for number, line in enumerate(lines) if len(line) > _FEW_BYTES and line.count(b":") > MAX_FIELDS
+    )
+    return unusual
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -46,7 +46,7 @@ class View:
         self.event = event
         self.texts = _Texts(event)
         """Field → text of each of its values; "" → those of all fields that keywords look into."""
-        self.folded = _Folded(self.texts)
+        self.folded = _Folded(event, self.texts)
         """The same in lower case."""
 
 
@@ -54,7 +54,6 @@ class _Texts(dict[str, tuple[str, ...]]):
     __slots__ = ("_event",)
 
     def __init__(self, event: Event) -> None:
-        super().__init__()
         self._event = event
 
     def __missing__(self, field: str) -> tuple[str, ...]:
@@ -68,15 +67,15 @@ class _Texts(dict[str, tuple[str, ...]]):
 
 
 class _Folded(dict[str, tuple[str, ...]]):
-    __slots__ = ("_texts",)
+    __slots__ = ("_event", "_texts")
 
-    def __init__(self, texts: _Texts) -> None:
-        super().__init__()
-        self._texts = texts
+    def __init__(self, event: Event, texts: _Texts) -> None:
+        self._event, self._texts = event, texts
 
     def __missing__(self, field: str) -> tuple[str, ...]:
-        texts = self._texts[field]
-        texts = self[field] = (fold(texts[0]),) if len(texts) == 1 else tuple(map(fold, texts))
+        value = self._event.get(field) if field else None
+        texts = (fold(value),) if value.__class__ is str else tuple(map(fold, self._texts[field]))  # type: ignore[arg-type]  # a text
+        self[field] = texts
         return texts
 
 

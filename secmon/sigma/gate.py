@@ -45,7 +45,8 @@ _GRAM = 4
 # A text of these may stand in a number, which Sigma may read in another form than it is written in: if it has a
 # fraction or an exponent, or is an integer that a float cannot hold.
 _NUMERIC = frozenset(b"0123456789.e+-")
-_FRACTION = rb'"\s*:\s*-?(?:[0-9]{16}|[0-9]{1,15}[.eE])'
+# Between it and the quotation mark before it stands nothing but separators and other numbers.
+_FRACTION = rb'"\s*[:,](?:[^"\n]*[\[,])?\s*-?(?:[0-9]{16}|[0-9]{1,15}[.eE])'
 _MAX_DATABASES = 1_024
 
 

@@ -1,6 +1,7 @@
 r"""Texts that stand in a line of JSON if a condition holds for its event.
 
-A condition needs its atoms, an atom the texts of its pattern, and a value stands in its line as it is, but for:
+A condition needs its atoms, an atom the texts of its pattern, and a value stands in its line as it is, in quotation
+marks if it is a text, but for:
 
 - escapes that are always the same: `\"` and `\\`; the texts below are written with them, and end at a control
   character, which has several;
@@ -38,6 +39,8 @@ _FOR_A_BYTE = 2.5
 # A cover of this cost is not worth looking for a better one: one text of some length that was never seen.
 _GOOD = 0.5
 
+# What numbers are written with; those that are infinite or none are not JSON.
+_NUMBER = frozenset("0123456789.e+-")
 _PLAIN = frozenset({str, int, bool, type(None)})
 _PIECE = re.compile(r"[\x20-\x7e]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -141,23 +144,48 @@ def _is_branch(node: Node) -> bool:
 def _texts(node: Node) -> Iterator[bytes]:
     """Yield the texts that an atom needs, each of them."""
     if isinstance(node, Text | Keyword):
-        for part in node.pattern:
+        ends = (0, len(node.pattern) - 1) if isinstance(node, Text) else ()
+        for place, part in enumerate(node.pattern):
             if isinstance(part, str):
-                yield from _written(part if node.cased else fold(part))
+                text = part if node.cased else fold(part)
+                quoted = _quoted(text, is_first=place in ends[:1], is_last=place in ends[1:])
+                yield from (quoted,) if quoted else _written(text)
     elif isinstance(node, Regex | KeywordRegex):
         for run in literals_of(node.expression):
             yield from _written(run)
 
 
+def _quoted(text: str, *, is_first: bool, is_last: bool) -> bytes:
+    """Return a text that a value begins or ends with, the quotation marks around the value included.
+
+    Nothing where the value may be no text in JSON, or where the ends of the text say no more than all of it.
+    """
+    low = text.lower()
+    if not (is_first or is_last) or not (low.isascii() and low.isprintable()):
+        return b""
+    if _NUMBER.issuperset(low) or low in "true" or low in "false":
+        return b""
+    written = _escaped(low)
+    if is_first:
+        written = b'"' + written
+    if is_last and len(written) < MAX_BYTES:
+        written += b'"'
+    return written[:MAX_BYTES] if len(written) >= MIN_BYTES else b""
+
+
+def _escaped(low: str) -> bytes:
+    return low.replace("\\", "\\\\").replace('"', '\\"').encode()
+
+
 def _written(text: str) -> Iterator[bytes]:
     """Yield the pieces of a text as they stand in a line."""
     if text.isascii() and text.isprintable():  # nearly all are
-        written = text.lower().replace("\\", "\\\\").replace('"', '\\"').encode()
+        written = _escaped(text.lower())
         if len(written) >= MIN_BYTES:
             yield written[:MAX_BYTES]
         return
     for piece in _PIECE.findall(text):
-        written = piece.lower().replace("\\", "\\\\").replace('"', '\\"').encode()
+        written = _escaped(piece.lower())
         if len(written) >= MIN_BYTES:
             yield written[:MAX_BYTES]
     if _NOT_ASCII.search(text):

@@ -254,6 +254,24 @@ def test_lanes_that_have_learnt_find_the_same(tmp_path: Path) -> None:
     assert run(*common, "--workers", "3") == expected
 
 
+@pytest.mark.parametrize("place", ["plain", "packed", "standard input"])
+def test_workers_find_the_same_wherever_the_lines_come_from(tmp_path: Path, place: str) -> None:
+    rule, log = tmp_path / "native.yml", tmp_path / "log.jsonl"
+    rule.write_text(NATIVE, "utf-8")
+    lines = [native(n % 60, "whoami" if n % 997 == 0 else f"ping {'x' * 300} {n}") for n in range(8000)]
+    lines[4000] = b"{\r\n"
+    lines[4500] = b'{"EventID":1,"CommandLine":"%b"}\n' % (b"x" * (2 << 20))
+    data = b"\xef\xbb\xbf" + b"".join(lines).removesuffix(b"\n")
+    assert len(data) > 4 << 20
+    log.write_bytes(gzip.compress(data, 1) if place == "packed" else data)
+    name, stdin = ("-", data) if place == "standard input" else (str(log), b"")
+    common = ["--rules", str(rule), "--source", "native", name, "--summary"]
+    status, rows, said = run(*common, stdin=stdin)
+    assert (status, len(rows)) == (5, 9)
+    assert "record 4001: not JSON" in said
+    assert run(*common, "--workers", "3", stdin=stdin) == (status, rows, said)
+
+
 def test_a_suppressed_hit_is_printed_and_does_not_fail_the_run(files: Mapping[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "tuned"
     folder.mkdir()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secmon.collect.inflate import GzipError
-from secmon.collect.oneshot import frames_of, open_reading, read_chunks
+from secmon.collect.oneshot import frames_of, open_reading, read_chunks, read_part
 from secmon.errors import SecmonError
 from secmon.parse.frame import frame_lines
 
@@ -76,3 +76,34 @@ def test_ids_depend_on_content_and_kind_only(tmp_path: Path) -> None:
     other = open_reading(str(tmp_path / "a.log"), source="nginx.access", zone=ZONE)
     assert first.prefix == second.prefix != other.prefix
     assert first.prefix[:2] == b"\0\0"
+
+
+def key_of(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def test_part_of_a_file_is_read_by_whoever_knows_where_it_stands(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(b"one\ntwo\nthree\n")
+    reading = open_reading(str(log), source="syslog", zone=ZONE)
+    assert reading.key == key_of(log)
+    assert read_part(str(log), key_of(log), 4, 4) == b"two\n"
+    assert read_part(str(log), key_of(log), 0, 4) == b"one\n"
+
+
+def test_packed_files_have_no_parts(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(gzip.compress(b"one\n"))
+    assert open_reading(str(log), source="syslog", zone=ZONE).key is None
+
+
+def test_part_of_another_file_or_of_a_shorter_one_is_refused(tmp_path: Path) -> None:
+    log, other = tmp_path / "a.log", tmp_path / "b.log"
+    log.write_bytes(b"one\ntwo\n")
+    key = key_of(log)
+    with pytest.raises(SecmonError, match="changed while it was read"):
+        read_part(str(log), key, 4, 5)
+    other.write_bytes(b"1\n")
+    with pytest.raises(SecmonError, match="cannot be read"):
+        read_part(str(other), key, 0, 2)

@@ -1,6 +1,8 @@
 """Skimmed lines against the full reader: whatever the bytes, a skim says the same or nothing."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +10,10 @@ from hypothesis import strategies as st
 
 from secmon.errors import ParseError
 from secmon.model.event import Dropped, Event
+from secmon.parse import skim as module
+from secmon.parse.json_text import scalars
 from secmon.parse.native import read_native
-from secmon.parse.skim import Skimmer
+from secmon.parse.skim import Skimmer, size_of
 
 NAMES = ("Channel", "EventID", "x.y")
 
@@ -20,9 +24,25 @@ VALUES = st.one_of(
     st.sampled_from(
         ["1", "-0", "1.0", "1e400", "true", "null", "12345678901234567890", "[1]", '{"y":1}', "[]", '"\\/"']
     ),
+    st.sampled_from(
+        [
+            '{"y":{"z":"a"}}',
+            '[{"y":"b"},{"y":2}]',
+            '{"y":["a",1,null]}',
+            '[[1,"a"],"b"]',
+            '{"":1}',
+            '{"z":{"a.":1}}',
+            '{"y":null}',
+            "{}",
+            '{"%s":1}' % ("n" * 40),
+            '{"a":' * 40 + "1" + "}" * 40,
+        ]
+    ),
     st.sampled_from(["01", "tru", '"\\q"', "", "NaN", '"\t"']),
 )
-MEMBERS = st.tuples(st.sampled_from([*NAMES, "Image", "", "a..b"]), VALUES, st.sampled_from([":", " : ", ": "]))
+MEMBERS = st.tuples(
+    st.sampled_from([*NAMES, "x", "x", "Image", "", "a..b", ".a", 'a\\".']), VALUES, st.sampled_from([":", " : ", ": "])
+)
 LINES = st.one_of(
     st.lists(MEMBERS, max_size=5).map(
         lambda members: ("{" + ",".join(f'"{name}"{colon}{value}' for name, value, colon in members) + "}").encode(
@@ -45,26 +65,43 @@ def read(line: bytes) -> Event | Dropped | None:
         return None
 
 
+def laid_flat(found: Any, above: str = "") -> Iterator[tuple[str, object]]:
+    """Yield each member that was skimmed, by its name in an event."""
+    for attribute, name in zip(found.__struct_fields__, found.__struct_encode_fields__, strict=True):
+        value = getattr(found, attribute)
+        if hasattr(value, "__struct_fields__"):
+            yield from laid_flat(value, f"{above}{name}.")
+        else:
+            yield from ((above + name, each) for each in (value if isinstance(value, tuple) else (value,)))
+
+
+@pytest.mark.parametrize("many", [0, 256], ids=["all taken for nested", "some nested"])
 @settings(deadline=None, max_examples=1000)
-@given(st.lists(LINES, max_size=6))
-def test_what_is_skimmed_is_what_the_full_reader_gives(lines: list[bytes]) -> None:
-    skimmer = Skimmer(NAMES)
-    for line, found in zip(lines, skimmer.skim(b"".join(b"%b\n" % line for line in lines), lines), strict=True):
+@given(lines=st.lists(LINES, max_size=6))
+def test_what_is_skimmed_is_what_the_full_reader_gives(many: int, lines: list[bytes]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_MANY_NESTED", many)
+        skimmed = skim(*lines)
+    for line, found in zip(lines, skimmed, strict=True):
         if found is None:
             continue
         event = read(line)
         assert isinstance(event, dict)
-        assert [getattr(found, f"m{number}") for number in range(len(NAMES))] == [event.get(name) for name in NAMES]
-        assert not any(isinstance(value, list) for value in event.values())
-        for value in event.values():
-            if isinstance(value, str) and value.isprintable() and value not in ("true", "false"):
-                assert json.dumps(value, ensure_ascii=False)[1:-1].encode() in line
+        members = [(name, value) for name, value in laid_flat(found) if value is not None and name in NAMES]
+        values = {name: scalars(value) for name in NAMES if (value := event.get(name)) is not None}
+        assert sorted(map(repr, members)) == sorted(repr((name, each)) for name in values for each in values[name])
+        texts = [each for value in event.values() if value is not None for each in scalars(value)]
+        for text in texts:
+            if isinstance(text, str) and text.isprintable() and text not in ("true", "false"):
+                assert json.dumps(text, ensure_ascii=False)[1:-1].encode() in line
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        rb'{"Image":"\u0041"}', rb'{"Image":"\/"}', b'{"Image":[1]}', b'{"Image" : {"y":1}}', b'{"Channel":true}',
+        rb'{"Image":"\u0041"}', rb'{"Image":"\/"}', b'{"Image":{"":1}}', b'{"Image" : {"y..z":1}}', b'{"Channel":true}',
+        b'{"Image":{".y":1}}', b'{"Image":{"y.":1}}', b'{"Image":[{"%b":1}]}' % (b"n" * 33), b'{"x":[{"y":1}]}',
+        b'{"Image":%b1%b}' % (b'{"y":' * 16, b"}" * 16), b'{"Image":%b1%b}' % (b"[" * 40, b"]" * 40),
         b'{"Image":"\xd6\xd0"}', '{"Image":"\u212a"}'.encode(), b'{"Image":1', b"", b'{"EventID":1.5}',
         b"{%b}" % b",".join(b'"%d":1' % number for number in range(1001)),
     ],
@@ -80,6 +117,21 @@ def test_equal_members_are_equal_keys_and_others_are_not() -> None:
     assert first == second
     assert hash(first) == hash(second)
     assert first != third
+
+
+def test_members_are_found_in_objects_and_arrays() -> None:
+    (found,) = skim(b'{"x":{"y":["a",2]},"Image":{"z":[{"q":1}]},"EventID":[4688]}')
+    assert {(name, value) for name, value in laid_flat(found) if value is not None} == {
+        ("x.y", "a"), ("x.y", 2), ("EventID", 4688),
+    }  # fmt: skip
+    assert size_of(found) < 50
+
+
+def test_a_block_full_of_nested_lines_is_skimmed_and_so_are_flat_ones_behind_it() -> None:
+    skimmer = Skimmer(NAMES)
+    nested, flat = [b'{"Channel":"Security","Image":[%d]}' % number for number in range(300)], [b'{"Channel":"System"}']
+    for lines in (nested, flat, nested):
+        assert None not in skimmer.skim(b"".join(b"%b\n" % line for line in lines), lines)
 
 
 def test_a_block_full_of_escapes_is_given_up_at_once() -> None:

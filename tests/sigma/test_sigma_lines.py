@@ -11,7 +11,7 @@ from secmon.app.detect_lines import LineStation, SkimStation
 from secmon.errors import ParseError
 from secmon.model.event import Dropped, Event
 from secmon.model.hit import Level
-from secmon.parse import windows_logs, windows_security
+from secmon.parse import skim, windows_logs, windows_security
 from secmon.parse.frame import whole_lines
 from secmon.parse.native import NATIVE, read_native
 from secmon.pipeline import Lane as LogLane
@@ -184,7 +184,9 @@ VALUES = st.one_of(
     SCALARS,
     SCALARS,
     st.lists(SCALARS, max_size=3).map(lambda items: f"[{','.join(items)}]"),
-    st.builds(lambda name, value: f'{{"{name}" : {value}}}', st.sampled_from(["y", "Image"]), SCALARS),
+    st.builds(lambda name, value: f'{{"{name}" : {value}}}', st.sampled_from(["y", "Image", "", "z."]), SCALARS),
+    st.lists(SCALARS.map(lambda item: f'{{"y":{item}}},{item}'), max_size=3).map(lambda items: f"[{','.join(items)}]"),
+    SCALARS.map(lambda item: f'{{"y":[[{item}],null,true,{item}]}}'),
 )
 MEMBERS = st.tuples(
     st.sampled_from(["Image", "x.y", "x", "EventID", "EventID", "Channel", "Channel", "Provider_Name"]), VALUES
@@ -254,6 +256,7 @@ def test_the_line_engine_agrees_with_the_definition(
                 assert engine.match(event) == definition.match(event)
 
 
+@pytest.mark.parametrize("many", [0, 256], ids=["all taken for nested", "some nested"])
 @settings(deadline=None, max_examples=300)
 @given(
     trees=st.lists(st.tuples(TREES, SOURCES), min_size=1, max_size=6),
@@ -262,7 +265,7 @@ def test_the_line_engine_agrees_with_the_definition(
     ),
 )
 def test_lines_that_are_skimmed_give_what_the_definition_gives(
-    trees: list[tuple[Node, LogSource]], drawn: list[bytes]
+    many: int, trees: list[tuple[Node, LogSource]], drawn: list[bytes]
 ) -> None:
     ruleset = compiled(trees)
     lane = LogLane(source="native", generation="", kind=NATIVE, zone=UTC, place="a.jsonl")
@@ -272,6 +275,7 @@ def test_lines_that_are_skimmed_give_what_the_definition_gives(
     for engine in (quick, quick, LineEngine(ruleset, notes=notes), LineEngine(ruleset, notes=notes)):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(gate, "_WORTH_KEEPING", 1)
+            patched.setattr(skim, "_MANY_NESTED", many)
             station = SkimStation(engine, ruleset)
             for block in whole_lines([data]):
                 assert station.work(block, lane, bytes(8)) == slow.work(block, lane, bytes(8))
