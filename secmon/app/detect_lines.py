@@ -13,17 +13,20 @@ from secmon.model.event import Dropped, Event, Frame
 from secmon.model.hit import Hit
 from secmon.model.ids import event_id
 from secmon.parse.frame import Lines
-from secmon.parse.native import native_time, read_native
+from secmon.parse.native import event_of, native_time, read_members, read_native
 from secmon.parse.skim import Skimmed, Skimmer, size_of
 from secmon.pipeline import Classifying, Lane, Matcher
 from secmon.sigma import gate
 from secmon.sigma.lines import LineEngine
 from secmon.sigma.rule import Rule, RuleSet
 from secmon.sigma.suppressor import Suppressor
+from secmon.sigma.tree import Keyword, KeywordRegex, atoms_of
 
 Block = Lines | tuple[Frame, ...]
 
 _MAX_LANES = 8192
+# A nested line is laid flat no further than its rules look, if they are few and it is not huge.
+_MAX_TRIALS_PARTLY, _MAX_PARTLY = 16, 1 << 16
 _MAX_KEY_BYTES = 512
 
 
@@ -125,6 +128,7 @@ class SkimStation:
         self._slow = LineStation(engine, ruleset, suppressor=suppressor)
         self._skimmer = Skimmer(engine.asked)
         self._lanes: dict[Skimmed, gate.Lane] = {}
+        self._heads: dict[str, frozenset[str] | None] = {}
 
     def work(self, block: Block, lane: Lane, prefix: bytes) -> Worked:
         """Read lines, and match their events."""
@@ -132,7 +136,7 @@ class SkimStation:
             return self._slow.work(block, lane, prefix)
         finds = _Finds(self._slow.ruleset, self._slow.suppressor, lane, prefix)
         lines = block.cut()
-        lane_of = self._lanes.get
+        lane_of, is_nested = self._lanes.get, self._skimmer.is_nested
         skimmed = self._skimmer.skim(block.data, lines)
         frames = _Frames(block, lines)
         for number, key in enumerate(skimmed):
@@ -142,16 +146,35 @@ class SkimStation:
                 continue
             trials = found.candidates(lines[number])
             if trials:
-                self._try(frames, number, trials, finds)
+                self._try(frames, number, trials, finds, is_nested=is_nested(key))
             finds.events += 1
         return finds.worked()
 
-    def _try(self, frames: "_Frames", number: int, trials: Sequence[gate.Trial], finds: _Finds) -> None:
+    def _try(
+        self, frames: "_Frames", number: int, trials: Sequence[gate.Trial], finds: _Finds, *, is_nested: bool
+    ) -> None:
         """Read a line that may satisfy some rules, and try them; whoever could skim it can read it."""
         line = frames.lines[number]
-        event = read_native(line)
-        if not isinstance(event, Dropped) and (rules := self._engine.decide(event, trials, len(line))):
-            finds.add(event, rules, frames.at(number))
+        members = read_members(line)
+        heads = self._heads_of(trials) if is_nested and len(line) <= _MAX_PARTLY else None
+        event = event_of(members if heads is None else {name: members[name] for name in members if name in heads})
+        if rules := self._engine.decide(event, trials, len(line)):
+            finds.add(event if heads is None else event_of(members), rules, frames.at(number))
+
+    def _heads_of(self, trials: Sequence[gate.Trial]) -> frozenset[str] | None:
+        """Return the names by which all that some rules look at may begin in a line; None for all there are."""
+        if len(trials) > _MAX_TRIALS_PARTLY:
+            return None
+        found: frozenset[str] = frozenset()
+        for trial in trials:
+            rule = trial.rule
+            if rule.id not in self._heads:
+                self._heads[rule.id] = _heads(rule)
+            heads = self._heads[rule.id]
+            if heads is None:
+                return None
+            found |= heads
+        return found
 
     def _take(self, frame: Frame, key: Skimmed | None, finds: _Finds) -> None:
         """Read a line in full; keep its lane if there will be more of its kind."""
@@ -161,6 +184,13 @@ class SkimStation:
         if len(self._lanes) >= _MAX_LANES:
             self._lanes.clear()
         self._lanes[key] = self._engine.lane(event)
+
+
+def _heads(rule: Rule) -> frozenset[str] | None:
+    if any(isinstance(atom, Keyword | KeywordRegex) for atom in atoms_of(rule.tree)):
+        return None
+    parts = [name.split(".") for name in rule.fields]
+    return frozenset(".".join(names[:count]) for names in parts for count in range(1, len(names) + 1))
 
 
 class _Frames:

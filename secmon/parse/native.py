@@ -46,17 +46,28 @@ def read_native(raw: bytes) -> Event | Dropped:
         return _read_unusual(raw)
     if type(members) is not dict:
         raise ParseError("not a JSON object", hint="one object a line is expected")
-    return _event_of(members)
+    return event_of(members)
+
+
+def read_members(raw: bytes) -> dict[str, Any]:
+    """Return the members of a line that was skimmed (`parse.skim`), of which `event_of` makes an event."""
+    members: dict[str, Any] = orjson.loads(raw)
+    return members
 
 
 def _read_unusual(raw: bytes) -> Event | Dropped:
     text, encoding = decode(raw)
     if is_blank(text):
         return Dropped("blank")
-    return _event_of(load_object(Record(text, "", encoding)))
+    return event_of(load_object(Record(text, "", encoding)))
 
 
-def _event_of(members: dict[str, Any]) -> Event:
+def event_of(members: dict[str, Any]) -> Event:
+    """Return the event of an object: of some of its members, what they give to it.
+
+    Raises:
+        ParseError: it breaks a bound.
+    """
     kinds = set(map(type, members.values()))
     if kinds <= _FLAT and len(members) <= MAX_FIELDS:
         return members if kinds <= _PLAIN else _settled_event(members)

@@ -20,21 +20,22 @@ import msgspec
 from secmon.model.patterns import Patterns, compiled
 from secmon.parse.json_text import MAX_DEPTH, MAX_FIELDS, MAX_NAME
 
+# Hyperscan 5.4 overlooks short expressions such as `:\s*[\[{]` in one text of a hundred, literals in none: what can be
+# one is one.
 # Where one of these stands, the line is read in full: escapes that a writer need not use; U+0130, U+212A and U+017F,
 # of which lower or upper case is ASCII.
-_ODD = (rb"\\[u/]", rb"\xc4\xb0|\xe2\x84\xaa|\xc5\xbf")
-# Nesting, or what looks like it.
-_NESTED = rb":\s*[\[{]"
+_ODD = (rb"\u", rb"\/", b"\xc4\xb0", b"\xe2\x84\xaa", b"\xc5\xbf")
+# Nesting, or what looks like it; more white space than one blank is taken for it.
+_NESTED = (b":{", b":[", b": {", b": [", b":  ", b": \t", b": \r", b":\t", b":\r")
 # Names that the full reader of nested lines refuses: with an empty part; and those that make others too long.
 _LONG_NAME = 33
-_REST = rb'(?:[^"\\\n]|\\.)'
+_ENDS = (b'"":', b'"" ', b'""\t', b'""\r', b'.":', b'." ', b'."\t', b'."\r')
+_REST = rb'(?:[^"\\\n]|\\.)*"[: \t\r]'
 _NAMES = (
-    rb'""\s*:',
-    rb'"\.%b*"\s*:' % _REST,
-    rb"\.\.%b*" % _REST + rb'"\s*:',
-    rb'\."\s*:',
-    rb'[^"\n]{%d}"\s*:' % _LONG_NAME,
-    rb'\\"[^"\n]{0,%d}"\s*:' % (_LONG_NAME - 1),
+    rb'"\.' + _REST,
+    rb"\.\." + _REST,
+    rb'[^"\n]{%d}"[: \t\r]' % _LONG_NAME,
+    rb'\\"[^"\n]{0,%d}"[: \t\r]' % (_LONG_NAME - 1),
 )
 # With no more objects than this no name is too long, with no more objects and arrays nothing too deep.
 _MAX_OBJECTS, _MAX_OPEN = MAX_NAME // _LONG_NAME, MAX_DEPTH - 1
@@ -63,9 +64,10 @@ class Skimmer:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._read: _Read = msgspec.json.Decoder(_struct(dict.fromkeys(names, _Scalar))).decode
-        self._read_nested: _Read = msgspec.json.Decoder(_nested(names)).decode
-        self._scan = _scan((*_ODD, _NESTED))
-        self._scan_nested = _scan((*_ODD, *_NAMES))
+        self._nested = _nested(names)
+        self._read_nested: _Read = msgspec.json.Decoder(self._nested).decode
+        self._scan = _scan((*_ODD, *_NESTED), literal=True)
+        self._scan_nested = _scan((*_ODD, *_ENDS), literal=True), _scan(_NAMES, literal=False)
         self._blocks = 0
 
     def skim(self, data: bytes, lines: Sequence[bytes]) -> list[Skimmed | None]:
@@ -95,10 +97,15 @@ class Skimmer:
                 found[number] = each
         return _without(found, _unusual(data, lines, odd))
 
+    def is_nested(self, members: Skimmed) -> bool:
+        """Tell whether there may be objects and arrays in a line, of which these are the members."""
+        return type(members) is self._nested
+
     def _skim_nested(self, data: bytes, lines: Sequence[bytes]) -> list[Skimmed | None]:
         odd = list[int]()
         try:
-            self._scan_nested(data, _note, 0, (odd, odd))
+            for scan in self._scan_nested:
+                scan(data, _note_odd, 0, odd)
         except hyperscan.ScanTerminated:
             return [None] * len(lines)
         found = _decoded(self._read_nested, lines)
@@ -134,17 +141,24 @@ def _nested(names: Collection[str]) -> Any:
     return _struct(members | {name: Union[members.get(name), _Scalars] for name in names})  # noqa: UP007  of values
 
 
-def _scan(expressions: Sequence[bytes]) -> Callable[..., Any]:
-    numbers = tuple(range(len(expressions)))
-    return compiled(Patterns(tuple(expressions), numbers, (0,) * len(expressions))).scan  # type: ignore[no-any-return]  # hyperscan has no types
+def _scan(expressions: Sequence[bytes], *, literal: bool) -> Callable[..., Any]:
+    count = len(expressions)
+    patterns = Patterns(tuple(expressions), tuple(range(count)), (0,) * count, literal=literal)
+    return compiled(patterns).scan  # type: ignore[no-any-return]  # hyperscan has no types
 
 
 def _note(number: int, start: int, end: int, flags: int, places: tuple[list[int], list[int]]) -> bool:
     del start, flags
-    is_name = number >= len(_ODD)
-    ends = places[is_name]
+    is_nested = number >= len(_ODD)
+    ends = places[is_nested]
     ends.append(end)
-    return len(ends) > (_MANY_NESTED if is_name else _MAX_ODD)
+    return len(ends) > (_MANY_NESTED if is_nested else _MAX_ODD)
+
+
+def _note_odd(number: int, start: int, end: int, flags: int, ends: list[int]) -> bool:
+    del number, start, flags
+    ends.append(end)
+    return len(ends) > _MAX_ODD
 
 
 def _decoded(read: _Read, lines: Sequence[bytes]) -> list[Skimmed | None]:

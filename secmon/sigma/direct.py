@@ -74,7 +74,7 @@ class _Folded(dict[str, tuple[str, ...]]):
 
     def __missing__(self, field: str) -> tuple[str, ...]:
         value = self._event.get(field) if field else None
-        texts = (fold(value),) if value.__class__ is str else tuple(map(fold, self._texts[field]))  # type: ignore[arg-type]  # a text
+        texts = (fold(value),) if value.__class__ is str else tuple(map(fold, self._texts[field]))
         self[field] = texts
         return texts
 
