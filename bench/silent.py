@@ -11,6 +11,7 @@ indices (prefix "silent-…") are removed at the end.
 import argparse
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -120,10 +121,13 @@ def measured(opened: Callable[[], AbstractContextManager[Store]], work: list[Bat
     with opened() as (log, server, merge):
         keys = tuple(dict.fromkeys(key for batch in work for hit in batch.hits[:200] for key in hit.keys))[:KEYS]
         span = HitQuery(since=work[-1].hits[0].at, keys=keys) if work[-1].hits else HitQuery(keys=("none",))
+        busiest = Counter(key for batch in work for hit in batch.hits for key in hit.keys).most_common(1)
+        sparse = HitQuery(keys=(busiest[0][0],)) if busiest else span
         steps: dict[str, Callable[[], object]] = {
             "commit": lambda: [log.commit(ACCESS, batch) for batch in work],
             "since": lambda: _all_since(log),
             "keys": lambda: sum(1 for _ in log.hits(ACCESS, span)),
+            "one": lambda: sum(1 for _ in log.hits(ACCESS, sparse)),
         }
         for name, step in steps.items():
             spent, before = Spent(), server()
@@ -131,6 +135,7 @@ def measured(opened: Callable[[], AbstractContextManager[Store]], work: list[Bat
                 step()
             found |= {name: spent.cpu_s, f"{name} server": server() - before, f"{name} wall": spent.wall_s}
         merge()
+        found["of one"] = sum(1 for _ in log.hits(ACCESS, sparse))
         found["bytes"] = sum(partition.bytes for partition in log.partitions(ACCESS))
     return found
 
@@ -154,9 +159,8 @@ def main() -> None:
     bare = [replace(batch, hits=()) for batch in work]
     number = sum(len(batch.hits) for batch in work)
     print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {number:,} hits")
-    print(
-        f"{'':<28}{'B a hit':>8}{'commit µs':>10}{'server':>8}{'since µs':>9}{'server':>8}{'keys ms':>9}{'server':>8}"
-    )
+    print(f"{'':<28}{'B a hit':>8}{'commit µs':>10}{'server':>8}{'since µs':>9}{'server':>8}", end="")
+    print(f"{'keys ms':>9}{'server':>8}{'one ms':>8}{'server':>8}")
     ways: dict[str, Callable[[], AbstractContextManager[Store]]] = {
         "SQLite": embedded,
         "Elasticsearch, documents": lambda: cluster(chosen.url, is_packed=False),
@@ -169,7 +173,8 @@ def main() -> None:
         since = [found[key] / number * 1e6 for key in ("since", "since server")]
         keys = [found[key] * 1e3 for key in ("keys", "keys server")]
         print(f"{name:<28}{size:8.0f}{commit[0]:10.1f}{commit[1]:8.1f}{since[0]:9.1f}{since[1]:8.1f}", end="")
-        print(f"{keys[0]:9.0f}{keys[1]:8.0f}", flush=True)
+        print(f"{keys[0]:9.0f}{keys[1]:8.0f}{found['one'] * 1e3:8.0f}{found['one server'] * 1e3:8.0f}", end="")
+        print(f"  ({found['of one']} hits of one key)", flush=True)
 
 
 if __name__ == "__main__":

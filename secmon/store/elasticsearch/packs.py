@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import accumulate, chain, count, islice
+from operator import attrgetter
 from typing import Any, Final, Self
 
 import orjson
@@ -54,8 +55,8 @@ def is_packable(hit: Hit) -> bool:
 
 
 def packs_of(hits: Iterable[Hit]) -> Iterator[Sequence[Hit]]:
-    """Yield the hits of a batch by the pack they go into: each is a stretch of its log."""
-    ordered = iter(sorted(hits, key=by_event))
+    """Yield the hits of a batch by the pack they go into: by key, so that few packs hold what one key is asked for."""
+    ordered = iter(sorted(hits, key=attrgetter("keys", "event_id", "rule_id")))
     while part := tuple(islice(ordered, MOST_HITS)):
         yield part
 
@@ -73,23 +74,23 @@ def pack_item(identity: str, hits: Sequence[Hit]) -> Item:
 
     Args:
         identity: its `_id`.
-        hits: what is in it, one at least, in the order of `packs_of`.
+        hits: what is in it, one at least; in whatever order, it is kept.
 
     Raises:
         StoreError: a value cannot be written as JSON.
     """
-    times = [to_micros(hit.at) for hit in hits]
-    prefixes = _numbers(hit.event_id[:_PREFIX_DIGITS] for hit in hits)
+    times, events = [to_micros(hit.at) for hit in hits], [hit.event_id for hit in hits]
+    prefixes = _numbers(event[:_PREFIX_DIGITS] for event in events)
     kinds = _numbers(map(_kind, hits))
     keys = _numbers(chain.from_iterable(hit.keys for hit in hits))
     document = {
-        "at": min(times), "last": max(times), "count": len(hits), "event": hits[0].event_id + identity,
-        "last_event": hits[-1].event_id, "rule": sorted({hit.rule_id for hit in hits}), "keys": list(keys),
+        "at": min(times), "last": max(times), "count": len(hits), "event": min(events) + identity,
+        "last_event": max(events), "rule": sorted({hit.rule_id for hit in hits}), "keys": list(keys),
         "unit": sorted({hit.unit_id for hit in hits if hit.unit_id is not None}),
         "asset": sorted({hit.asset_id for hit in hits if hit.asset_id is not None}),
         "pack": {
-            "prefixes": list(prefixes), "prefix": [prefixes[hit.event_id[:_PREFIX_DIGITS]] for hit in hits],
-            "place": _steps([int(hit.event_id[_PREFIX_DIGITS:], 16) for hit in hits]), "time": _steps(times),
+            "prefixes": list(prefixes), "prefix": [prefixes[event[:_PREFIX_DIGITS]] for event in events],
+            "place": _steps([int(event[_PREFIX_DIGITS:], 16) for event in events]), "time": _steps(times),
             "kinds": list(kinds), "kind": [kinds[_kind(hit)] for hit in hits],
             "keys": [[keys[key] for key in hit.keys] for hit in hits],
             "values": [[*hit.group.values(), *hit.captured.values()] for hit in hits],
@@ -199,26 +200,25 @@ def _unpacked(source: Source, wanted: Wanted) -> Iterator[Hit]:
     kinds = [kind if wanted.takes(kind) else None for kind in pack["kinds"]]
     least = wanted.since if wanted.since is not None else source["at"]
     behind = wanted.until if wanted.until is not None else source["last"] + 1
-    columns = zip(
-        accumulate(pack["time"]), accumulate(pack["place"]), pack["prefix"], pack["kind"], pack["keys"],
-        pack["values"], pack["signature"], strict=True,
-    )  # fmt: skip
-    for time, place, prefix, number, mine, values, signature in columns:
-        kind = kinds[number]
-        if kind is None or not least <= time < behind or (asked is not None and asked.isdisjoint(mine)):
+    times, places = list(accumulate(pack["time"])), list(accumulate(pack["place"]))
+    # Keys first: of one key there is often one hit in a pack, or none.
+    rows = enumerate(pack["keys"])
+    for row, mine in rows if asked is None else ((row, mine) for row, mine in rows if not asked.isdisjoint(mine)):
+        kind = kinds[pack["kind"][row]]
+        if kind is None or not least <= times[row] < behind:
             continue
         rule, digest, level, unit, asset, group, captured = kind
-        cut = len(group)
+        values, cut = pack["values"][row], len(group)
         yield Hit(
-            event_id=f"{pack['prefixes'][prefix]}{place:016x}",
+            event_id=f"{pack['prefixes'][pack['prefix'][row]]}{places[row]:016x}",
             rule_id=rule,
             rule_digest=digest,
             level=Level(level),
-            at=to_datetime(time),
+            at=to_datetime(times[row]),
             group=_named(group, values[:cut]),
             keys=tuple(keys[each] for each in mine),
             captured=_named(captured, values[cut:]),
-            signature=signature,
+            signature=pack["signature"][row],
             unit_id=unit,
             asset_id=asset,
         )
@@ -234,7 +234,7 @@ def by_time(hit: Hit) -> tuple[Any, ...]:
 
 
 def by_event(hit: Hit) -> tuple[Any, ...]:
-    """Sort key of the order in which hits are digested and packed."""
+    """Sort key of the order in which hits are digested."""
     return (hit.event_id, hit.rule_id)
 
 
