@@ -78,10 +78,12 @@ def _tick(house: Installation, access: Access, done: Evaluation) -> bool:
     if place == mark.place:
         return False
     if hits:
-        mark = _save_mark(house, access, replace(mark, begun=mark.begun + 1))
+        before, mark = mark.place, _save_mark(house, access, replace(mark, begun=mark.begun + 1))
+        house.standing.begin(mark.begun, before)
         Folding(house, access, number=mark.begun, counted=mark.done, upto=place, done=done).fold(hits)
         done.hits += len(hits)
     _save_mark(house, access, replace(mark, place=place, done=mark.begun))
+    house.standing.end(mark.begun, place)
     return True
 
 

@@ -92,9 +92,9 @@ class Folding:
         for rule in book.correlations(hits):
             if rule.generates and not rule.event_rule_ids.isdisjoint(by_rule):
                 for some in several(reader.touched(rule, by_rule), rule):
-                    ahead = reader.ahead(rule, some)
+                    ahead = reader.ahead(rule, [one for one in some if not self.house.standing.holds(rule, one.key)])
                     for touched in some:
-                        self._correlate(rule, reader, touched, ahead[touched.key] if ahead else None)
+                        self._correlate(rule, reader, touched, ahead.get(touched.key) if ahead else None)
 
     # Correlations.
 
@@ -102,21 +102,28 @@ class Folding:
         """Bring the alerts of one key up to date with all hits that something new can matter to."""
         since, until = touched_range((touched.first, touched.last), rule.timespan, rule.group_window)
         # Moments before the first touched window would look back over hits that were not read.
-        begin, before = window_start(touched.first, rule.group_window), None
+        begin, before, stands = window_start(touched.first, rule.group_window), None, None
+        found = self.house.standing.take(self.number, rule, touched.key, touched.first)
         if ahead is None:
-            before = self._goes_on(rule, touched.group, touched.first, until)
-        if before is not None:
+            before, is_new = self._goes_on(rule, touched.group, touched.first)
+            stands = found if before is not None or is_new else None
+        if before is not None or stands is not None:
             since, begin = lookback(touched.first, rule.timespan), touched.first
+        if stands is not None:
+            since = lookahead(stands.held[-1].entry.at, timedelta.resolution)
         stored = reader.stored(touched.key, since, until) if ahead is None else _between(ahead, since, until)
         seen: set[datetime] = set()
-        evaluation = Correlated(rule, touched.group, begin, before, is_disabled=partial(self._is_disabled, rule))
+        is_disabled = partial(self._is_disabled, rule)
+        evaluation = Correlated(rule, touched.group, begin, before, is_disabled=is_disabled, sliding=stands)
         card = card_of(rule)
         for draft in evaluation.drafts(counted(rule, reader.hits(rule, _noted(stored, rule, seen)))):
             seen.discard(draft.window_from)
             self._fold(card, draft, self._correlated_under(rule))
         for start in evaluation.cut:
             self._overflow(rule, start)
-        if before is None and not (rule.is_monotone and not evaluation.cut):
+        if ahead is None and rule.is_monotone and not rule.inner and evaluation.sliding is not None:
+            self.house.standing.keep(self.number, rule, touched.key, evaluation.sliding)
+        if before is None and stands is None and not (rule.is_monotone and not evaluation.cut):
             for start in sorted(seen):
                 if start >= begin and not self._is_disabled(rule, start):
                     self._withdraw(rule, alert_id(rule.id, touched.group, start))
@@ -126,26 +133,25 @@ class Folding:
         return suppressor is not None and suppressor.disabling(rule.id, at) is not None
 
     def _goes_on(
-        self, rule: CorrelationRule, group: dict[str, Value], first: datetime, until: datetime
-    ) -> AlertContent | None:
-        """Return what to go on from where all new hits are later than all that an alert has; else None.
+        self, rule: CorrelationRule, group: dict[str, Value], first: datetime
+    ) -> tuple[AlertContent | None, bool]:
+        """Return what to go on from where all new hits are later than all that an alert has; and whether none is there.
 
         The ordinary course of a flood: what was counted stays, and only the last `timespan` before the new hits is
-        read again, not the whole window with every tick.
+        needed again, not the whole grouping window with every tick. The windows behind it are evaluated as a whole.
         """
         start = window_start(first, rule.group_window)
-        later = lookahead(start, rule.group_window)
         # What an inner correlation found may be earlier than what is new: then nothing of it can be gone on from.
-        if not rule.is_monotone or rule.inner or until > lookahead(later, rule.group_window):
-            return None
-        if until > later and self._alert(alert_id(rule.id, group, later)) is not None:
-            return None
+        if not rule.is_monotone or rule.inner:
+            return None, False
         alert = self._alert(alert_id(rule.id, group, start))
-        if alert is None or alert.rule_digest != rule.digest or alert.tick > self.counted:
-            return None
+        if alert is None:
+            return None, True
+        if alert.rule_digest != rule.digest or alert.tick > self.counted:
+            return None, False
         if alert.withdrawn or (alert.content.cut and rule.type != "event_count"):
-            return None
-        return alert.content if alert.content.last < first else None
+            return None, False
+        return (alert.content if alert.content.last < first else None), False
 
     def _alert(self, identity: str) -> Alert | None:
         document = self.house.records.get(self.access, alerts.KIND, identity)

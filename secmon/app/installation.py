@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+from secmon.app.standing import Standing
 from secmon.model.access import Access
 from secmon.model.asset import AssetRegister
 from secmon.model.calendar import Calendar
@@ -44,6 +45,7 @@ class Installation:
         calendar: what baselines compare by.
         remembered: what `app.novelty` need not ask the store again; of this process, and may be lost at any time.
         noted: what `app.fields_seen` knows to be kept of a source's day, by source; likewise.
+        standing: windows of correlations as the last tick left them; likewise.
         class_names: class of personal data → its Chinese name, for documents and the console.
         anchor: keeps the audit head outside the store, so that a truncated chain shows.
         signer: signs the seals of the coverage ledger; without it days are not sealed.
@@ -76,6 +78,7 @@ class Installation:
     calendar: Calendar = field(default_factory=Calendar)
     remembered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     noted: dict[str, Any] = field(default_factory=dict)
+    standing: Standing = field(default_factory=Standing)
     class_names: Mapping[str, str] = field(default_factory=dict)
     anchor: Callable[[str], None] = lambda _head: None
     signer: Signer | None = None

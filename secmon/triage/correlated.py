@@ -31,6 +31,7 @@ class Correlated:
         before: the content of the window of `begin` up to a moment before it, to go on from.
         cut: filled with the starts of the grouping windows in which a sliding window held more than is counted.
         is_disabled: tells of a moment whether the correlation is disabled then: such a one is none.
+        sliding: the window, as it stands before the first event, and then as it stands behind the last; None: empty.
     """
 
     rule: CorrelationRule
@@ -39,14 +40,16 @@ class Correlated:
     before: AlertContent | None = None
     cut: set[datetime] = field(default_factory=set)
     is_disabled: Callable[[datetime], bool] = field(default=lambda _at: False)
+    sliding: Sliding | None = None
 
     def drafts(self, events: Iterable[Counted]) -> Iterator[Draft]:
         """Yield the drafts in order of their windows.
 
         Args:
-            events: what counts towards the key, in order, from one `timespan` before `begin` on.
+            events: what counts towards the key, in order, from one `timespan` before `begin` on; behind the events of
+                `sliding`, if there are any.
         """
-        sliding = Sliding(self.rule)
+        sliding = self.sliding = self.sliding or Sliding(self.rule)
         making: _Making | None = None
         for event in events:
             count = sliding.move(event)
@@ -61,15 +64,20 @@ class Correlated:
             if making is None or making.start != start:
                 if making is not None:
                     yield self._draft(making)
-                making = _Making(start, at, at, count, after=self.before.last if self.before else None)
+                told = self._told(start)
+                making = _Making(start, at, at, count, after=told.last if told is not None else None)
             making.add(sliding, at, count)
         if making is not None:
             yield self._draft(making)
 
+    def _told(self, start: datetime) -> AlertContent | None:
+        """Return what to go on from in a grouping window: only its own content."""
+        return self.before if start == window_start(self.begin, self.rule.group_window) else None
+
     def _draft(self, making: "_Making") -> Draft:
-        content, before = making.content(self.rule), self.before
-        if before is not None:
-            content, self.before = _continued(before, content), None
+        content, told = making.content(self.rule), self._told(making.start)
+        if told is not None:
+            content = _continued(told, content)
         return Draft(alert_id(self.rule.id, self.group, making.start), self.group, making.start, content)
 
 
@@ -102,8 +110,9 @@ class _Making:
         self.last, self.highest, self.cut = at, max(self.highest, count), self.cut or sliding.is_cut
         new = sliding.last + 1 - max(self.done, sliding.first)
         for event in islice(reversed(sliding.held), new):
-            if self.after is None or event.entry.at > self.after:
-                self.tally.add(event.hit)
+            if self.after is not None and event.entry.at <= self.after:
+                break  # it is told already, and so is everything older
+            self.tally.add(event.hit)
         self.done = sliding.last + 1
 
     def content(self, rule: CorrelationRule) -> AlertContent:
