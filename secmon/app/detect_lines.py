@@ -13,7 +13,7 @@ from secmon.model.event import Dropped, Event, Frame
 from secmon.model.hit import Hit
 from secmon.model.ids import event_id
 from secmon.parse.frame import Lines
-from secmon.parse.native import event_of, native_time, read_members, read_native
+from secmon.parse.native import TIMES, event_of, native_time, read_members, read_native
 from secmon.parse.skim import Skimmed, Skimmer, size_of
 from secmon.pipeline import Classifying, Lane, Matcher
 from secmon.sigma import gate
@@ -159,13 +159,14 @@ class SkimStation:
         heads = self._heads_of(trials) if is_nested and len(line) <= _MAX_PARTLY else None
         event = event_of(members if heads is None else {name: members[name] for name in members if name in heads})
         if rules := self._engine.decide(event, trials, len(line)):
-            finds.add(event if heads is None else event_of(members), rules, frames.at(number))
+            is_enough = heads is None or (finds.suppressor is None and not any(rule.keys for rule in rules))
+            finds.add(event if is_enough else event_of(members), rules, frames.at(number))
 
     def _heads_of(self, trials: Sequence[gate.Trial]) -> frozenset[str] | None:
-        """Return the names by which all that some rules look at may begin in a line; None for all there are."""
+        """Return the names by which all that some rules look at may begin, and the time; None for all there are."""
         if len(trials) > _MAX_TRIALS_PARTLY:
             return None
-        found: frozenset[str] = frozenset()
+        found = TIMES
         for trial in trials:
             rule = trial.rule
             if rule.id not in self._heads:

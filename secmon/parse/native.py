@@ -31,6 +31,9 @@ _TIMES = (
     ("UtcTime", True),
 )
 
+TIMES = frozenset(name for name, _ in _TIMES)
+"""The fields that may say when an event happened."""
+
 
 def read_native(raw: bytes) -> Event | Dropped:
     """Read one line.
@@ -51,7 +54,10 @@ def read_native(raw: bytes) -> Event | Dropped:
 
 def read_members(raw: bytes) -> dict[str, Any]:
     """Return the members of a line that was skimmed (`parse.skim`), of which `event_of` makes an event."""
-    members: dict[str, Any] = orjson.loads(raw)
+    try:
+        members: dict[str, Any] = orjson.loads(raw)
+    except orjson.JSONDecodeError:  # numbers beyond the range of a float
+        return load_object(Record(raw.decode(), ""))
     return members
 
 

@@ -6,7 +6,7 @@ text may be written in several ways are not skimmed: but for `\"`, `\\` and othe
 what stands in a skimmed line is what the full reader gives.
 
 Objects and arrays inside are laid flat by the full reader (`json_text.flatten`). A nested line is skimmed where that
-cannot fail and changes no text: not for odd names, names that might grow too long, or where it might be too deep.
+cannot fail and changes no text: not with empty parts of names, names that grow too long, or where it is too deep.
 """
 
 from bisect import bisect_left
@@ -16,6 +16,7 @@ from typing import Any, Union
 
 import hyperscan
 import msgspec
+import orjson
 
 from secmon.model.patterns import Patterns, compiled
 from secmon.parse.json_text import MAX_DEPTH, MAX_FIELDS, MAX_NAME
@@ -67,7 +68,8 @@ class Skimmer:
         self._nested = _nested(names)
         self._read_nested: _Read = msgspec.json.Decoder(self._nested).decode
         self._scan = _scan((*_ODD, *_NESTED), literal=True)
-        self._scan_nested = _scan((*_ODD, *_ENDS), literal=True), _scan(_NAMES, literal=False)
+        self._scan_odd = _scan(_ODD, literal=True)
+        self._scan_names = _scan(_ENDS, literal=True), _scan(_NAMES, literal=False)
         self._blocks = 0
 
     def skim(self, data: bytes, lines: Sequence[bytes]) -> list[Skimmed | None]:
@@ -102,20 +104,49 @@ class Skimmer:
         return type(members) is self._nested
 
     def _skim_nested(self, data: bytes, lines: Sequence[bytes]) -> list[Skimmed | None]:
-        odd = list[int]()
+        odd, doubtful = list[int](), list[int]()
         try:
-            for scan in self._scan_nested:
-                scan(data, _note_odd, 0, odd)
+            self._scan_odd(data, _note_odd, 0, odd)
+            for scan in self._scan_names:
+                scan(data, _note_odd, 0, doubtful)
         except hyperscan.ScanTerminated:
             return [None] * len(lines)
         found = _decoded(self._read_nested, lines)
-        deep = [number for number, line in enumerate(lines) if _may_be_deep(line)]
-        return _without(_without(found, deep), _unusual(data, lines, odd))
+        _without(found, _unusual(data, lines, odd))
+        numbers = {number for number, line in enumerate(lines) if _may_be_deep(line)} | _numbers(doubtful, lines)
+        refused = (number for number in numbers if found[number] is not None and not _lays_flat(lines[number]))
+        return _without(found, refused)
 
 
 def _may_be_deep(line: bytes) -> bool:
     objects = line.count(b"{")
     return objects > _MAX_OBJECTS or objects + line.count(b"[") > _MAX_OPEN
+
+
+def _lays_flat(line: bytes) -> bool:
+    """Tell whether a line can be laid flat without an error, and without JSON text for what is too deep."""
+    try:
+        return _fits(orjson.loads(line), MAX_NAME, MAX_DEPTH)
+    except orjson.JSONDecodeError:  # numbers beyond the range of a float
+        return False
+
+
+def _fits(value: dict[str, Any] | list[Any], room: int, depth: int) -> bool:
+    """Tell whether no name in an object or array is odd or longer than there is room, and nothing too deep."""
+    if depth < 1 or room < 0:
+        return False
+    inside = value
+    if isinstance(value, dict):
+        if value and ".." in f".{'.'.join(value)}.":
+            return False
+        room -= max(map(len, value), default=0) + 1
+        inside = list(value.values())
+        if room < -1:
+            return False
+    for each in inside:
+        if (each.__class__ is dict or each.__class__ is list) and not _fits(each, room, depth - 1):
+            return False
+    return True
 
 
 def size_of(members: Skimmed) -> int:

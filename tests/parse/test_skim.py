@@ -100,8 +100,9 @@ def test_what_is_skimmed_is_what_the_full_reader_gives(many: int, lines: list[by
     "line",
     [
         rb'{"Image":"\u0041"}', rb'{"Image":"\/"}', b'{"Image":{"":1}}', b'{"Image" : {"y..z":1}}', b'{"Channel":true}',
-        b'{"Image":{".y":1}}', b'{"Image":{"y.":1}}', b'{"Image":[{"%b":1}]}' % (b"n" * 33), b'{"x":[{"y":1}]}',
-        b'{"Image":%b1%b}' % (b'{"y":' * 16, b"}" * 16), b'{"Image":%b1%b}' % (b"[" * 40, b"]" * 40),
+        b'{"Image":{".y":1}}', b'{"Image":{"y.":1}}', b'{"Image":[{"%b":1}]}' % (b"n" * 507), b'{"x":[{"y":1}]}',
+        b'{"Image":{"%b":{}}}' % (b"n" * 506), b'{"Image":{"%b":1}}' % (b"n" * 20 + b'\\"' * 500),
+        b'{"Image":%b1%b}' % (b'{"y":' * 32, b"}" * 32), b'{"Image":%b1%b}' % (b"[" * 40, b"]" * 40),
         b'{"Image":"\xd6\xd0"}', '{"Image":"\u212a"}'.encode(), b'{"Image":1', b"", b'{"EventID":1.5}',
         b"{%b}" % b",".join(b'"%d":1' % number for number in range(1001)),
     ],
@@ -117,6 +118,18 @@ def test_equal_members_are_equal_keys_and_others_are_not() -> None:
     assert first == second
     assert hash(first) == hash(second)
     assert first != third
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"Image":[{"%b":1}]}' % (b"n" * 500), b'{"Image":%b1%b}' % (b'{"y":' * 30, b"}" * 30),
+        b'{"Image":[%b]}' % b",".join([b'{"y":1}'] * 40), b'{"Image":{"y":"a.","z":"","q":".b..c: "}}',
+    ],
+    ids=lambda line: repr(line[:24]),
+)  # fmt: skip
+def test_a_line_that_only_looks_unusual_is_skimmed(line: bytes) -> None:
+    assert None not in skim(line, b'{"Channel":"System"}')
 
 
 def test_members_are_found_in_objects_and_arrays() -> None:
