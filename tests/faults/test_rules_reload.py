@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from secmon.app import checkpoints
 from secmon.model.batch import BatchRow
 from secmon.model.ids import offset_of_id
 from secmon.model.questions import HitQuery
-from tests.faults.clusters import on_cluster, remove_store
+from secmon.model.record import RecordQuery
+from tests.faults.clusters import Load, on_cluster, remove_store, site
 from tests.faults.running import ACCESS, SOURCE, Daemon, House, daemon, is_balanced, until, until_read, web_line
 from tests.sigma.rule_texts import ID, rule_text
 from tests.sigma.tuning_texts import EXCEPTION, exception_text
@@ -115,7 +117,7 @@ def write(log: Path, first: int, count: int) -> None:
 
 def batches(house: House) -> list[BatchRow]:
     with house.reading() as opened:
-        return sorted(opened.log.batches(ACCESS), key=lambda row: (row.generation, row.number))
+        return sorted(opened.log.batches(ACCESS), key=lambda row: (row.source, row.generation, row.number))
 
 
 def hits_by_batch(house: House, rule: str, rows: list[BatchRow]) -> list[int]:
@@ -147,8 +149,6 @@ def check_of_doctor(house: House, name: str) -> dict[str, str]:
 
 
 def audited(house: House) -> list[tuple[str, dict[str, Any]]]:
-    from secmon.model.record import RecordQuery  # noqa: PLC0415
-
     with house.reading() as opened:
         found = opened.records.find(ACCESS, RecordQuery(kind="audit", order="number", limit=500)).documents
     return [
@@ -358,3 +358,49 @@ def test_what_changed_again_and_again_is_taken_once_it_stands_still(watching: Ho
         assert (status, told["state"], told["digest"]) == (0, "unchanged", last)
         assert running.terminate() == 0
     assert [details["cause"] for _, details in audited(watching)] == ["files"]
+
+
+@pytest.mark.elasticsearch
+@pytest.mark.xdist_group("cluster")
+def test_a_takeover_by_a_daemon_with_other_rules_is_visible_and_exact(tmp_path: Path) -> None:
+    with site(tmp_path) as found:
+        prefix = found.prefix()
+        first = with_rules(found.house("first", prefix), EVERY_LINE)
+        load = Load(found)
+        load.write(1_000)
+        with daemon(first) as killed:
+            until(lambda: received(first) >= load.written, "the first daemon has read everything")
+            second = with_rules(found.house("second", prefix, keys=first), EVERY_OTHER)
+            with daemon(second) as other:
+                ours, theirs = in_force(killed)["digest"], in_force(other)["digest"]
+                until(lambda: other.check("daemons")["state"] == "warn", "it tells of the other rules")
+                killed.kill()
+                load.write(1_000)
+                until(lambda: received(second) >= load.written, "the other one took over", within_s=240)
+                assert other.terminate() == 0
+        assert second.numbers() == Counter(range(load.written))
+        rows = batches(second)
+        for _, stream in groupby(rows, key=lambda row: (row.source, row.generation)):
+            digests = [row.ruleset for row in stream]
+            assert digests == sorted(digests, key=[ours, theirs].index)  # one border, in this order
+            assert set(digests) == {ours, theirs}
+        records = Counter[str]()
+        for row in rows:
+            records[row.ruleset] += row.counts.received
+        with second.reading() as opened:
+            hits = Counter(hit.rule_id for hit in opened.log.hits(ACCESS, HitQuery(rule_ids=(EVERY, OTHER))))
+        assert hits == {EVERY: records[ours], OTHER: records[theirs] / 2}
+
+
+def with_rules(house: House, text: str) -> House:
+    """Give a house a folder of rules of its own."""
+    (house.folder / "rules").mkdir()
+    (house.folder / "rules" / "own.yml").write_text(text, encoding="utf-8")
+    with house.config.open("a", encoding="utf-8") as file:
+        file.write(f'[content]\nrules = ["{house.folder}/rules"]\nwatch = "0s"\n')
+    return house
+
+
+def received(house: House) -> int:
+    with house.reading() as opened:
+        return sum(one.counts.received for one in checkpoints.load_all(opened, ACCESS))
