@@ -67,7 +67,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     config = tmp_path / "secmon.toml"
     config.write_text(
         f'[secmon]\nstate = "{tmp_path}/state"\nworkers = 0\n'
-        f'[content]\nrules = ["{tmp_path}/rules"]\npipelines = ["{tmp_path}/pipelines"]\nwatch = "0s"\n',
+        f'[content]\nrules = ["{tmp_path}/rules"]\npipelines = ["{tmp_path}/pipelines"]\nwatch = "1s"\n',
         encoding="utf-8",
     )
     settings = load_settings(config, environ={})
@@ -132,6 +132,34 @@ def test_a_trial_that_dies_changes_nothing(running: Running) -> None:
         killer.join()
     assert running.digest == before
     assert running.renewal.renew(ACCESS, "command")["state"] == "changed"
+
+
+def test_files_are_taken_by_themselves_when_two_looks_in_a_row_are_equal(running: Running) -> None:
+    look, before = running.renewal._turned, running.digest
+    look()
+    look()
+    for number in range(3):
+        running.write("rules/two.yml", rule_text(number=72) + f"# {number}\n")
+        look()
+        assert running.digest == before
+    look()
+    assert ID.format(72) in running.daemon.house.ruleset.by_id
+    assert running.digest != before
+    look()
+    look()
+    assert running.audited() == [OPERATION]
+
+
+def test_files_that_were_refused_are_not_tried_again_until_they_change(running: Running) -> None:
+    look = running.renewal._turned
+    running.write("pipelines/one.yml", "transformations: 7\n")
+    for _ in range(4):
+        look()
+    assert running.audited() == [REFUSED]
+    running.write("pipelines/one.yml", "transformations: [7]\n")
+    for _ in range(4):
+        look()
+    assert running.audited() == [REFUSED, REFUSED]
 
 
 def test_a_title_changes_while_the_work_goes_on(running: Running) -> None:

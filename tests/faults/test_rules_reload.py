@@ -345,21 +345,6 @@ def test_a_daemon_that_ends_while_it_reloads_ends_cleanly(
     assert SOURCE in {row.source for row in rows}
 
 
-def test_what_changed_again_and_again_is_taken_once_it_stands_still(watching: House, rules: Path) -> None:
-    with daemon(watching) as running:
-        before = in_force(running)["digest"]
-        for number in range(30):
-            text = EVERY_OTHER.replace("url.query|endswith", f"url.query|{'contains' if number < 29 else 'endswith'}")
-            (rules / "other.yml").write_text(text + f"# {number}\n", encoding="utf-8")
-            threading.Event().wait(0.1)
-        until(lambda: in_force(running)["digest"] != before, "the folder stands still")
-        last = in_force(running)["digest"]
-        status, told, _ = reloaded(watching)
-        assert (status, told["state"], told["digest"]) == (0, "unchanged", last)
-        assert running.terminate() == 0
-    assert [details["cause"] for _, details in audited(watching)] == ["files"]
-
-
 @pytest.mark.elasticsearch
 @pytest.mark.xdist_group("cluster")
 def test_a_takeover_by_a_daemon_with_other_rules_is_visible_and_exact(tmp_path: Path) -> None:
