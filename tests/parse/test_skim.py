@@ -140,6 +140,14 @@ def test_members_are_found_in_objects_and_arrays() -> None:
     assert size_of(found) < 50
 
 
+@pytest.mark.parametrize("blank", ["", " "], ids=["compact", "spaced"])
+def test_an_object_is_noticed_wherever_it_stands_in_a_block(blank: str) -> None:
+    for count in range(70):
+        line = f'{{"Image":{blank}"{"a" * count}","x":{blank}{{"y":{blank}1}}}}'.encode()
+        (found,) = skim(line)
+        assert ("x.y", 1) in list(laid_flat(found))
+
+
 def test_a_block_full_of_nested_lines_is_skimmed_and_so_are_flat_ones_behind_it() -> None:
     skimmer = Skimmer(NAMES)
     nested, flat = [b'{"Channel":"Security","Image":[%d]}' % number for number in range(300)], [b'{"Channel":"System"}']
