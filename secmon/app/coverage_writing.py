@@ -105,8 +105,10 @@ def _tick(house: Installation, access: Access, failing: tuple[str, ...]) -> tupl
 
 def _note(head: Head, now: datetime, failing: set[str], expected: Iterable[str]) -> None:
     """Note that somebody is looking, at which sources, and which of them cannot be read."""
-    if head.watched and timedelta() <= now - head.watched[-1][1] <= WATCH_GAP:
-        head.watched[-1] = (head.watched[-1][0], now)
+    first, last = head.watched[-1] if head.watched else (now, now)
+    if head.watched and first <= now <= last + WATCH_GAP:
+        # Also where the clock of who took over is a little behind: no time counts as watched twice.
+        head.watched[-1] = (first, max(last, now))
     else:
         head.watched.append((now, now))
     for source in expected:

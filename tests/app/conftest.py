@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.houses import NOON, SetClock
 from tests.contracts.backends import IS_LONG, remove_store
 
 IN_FULL = ["sqlite", *([pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)] if IS_LONG else [])]
@@ -17,3 +18,17 @@ def store_in_full(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
     yield name
     for place in (tmp_path, tmp_path / "state"):
         remove_store(name, place)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give each store in turn, by name; installations lie in `tmp_path`."""
+    name: str = request.param
+    yield name
+    remove_store(name, tmp_path)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    """Give a clock that stands at noon."""
+    return SetClock(NOON)

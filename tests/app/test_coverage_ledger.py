@@ -21,19 +21,7 @@ from secmon.model.event import format_time
 from secmon.model.record import Body, Document
 from secmon.ports import Records
 from tests.app.coverages import HOUR, JOB, NOON, SHELL, SetClock, covered_house, deliver, look
-from tests.contracts.backends import remove_store
 from tests.contracts.builders import batch_of, event_at, hit_on
-
-
-@pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield request.param
-    remove_store(request.param, tmp_path)
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock(NOON)
 
 
 @pytest.fixture
@@ -109,6 +97,21 @@ def test_a_window_in_which_nobody_was_looking_is_no_window_without_data(house: I
     sheets = list(documents(house, JOB, SHEET))
     assert len(sheets) <= 4  # one for the hour that somebody saw the beginning of, one a day for the rest
     assert is_whole(house)
+
+
+def test_no_time_counts_as_watched_twice_though_clocks_differ(house: Installation, clock: SetClock) -> None:
+    look(house, clock, minutes=28)
+    for _ in range(6):  # two daemons take turns, the clock of one is ten seconds behind
+        clock.moment -= timedelta(seconds=10)
+        bring_forward(house, JOB)
+        clock.moment += timedelta(seconds=10)
+        bring_forward(house, JOB)
+    clock.pass_time(hours=1)
+    bring_forward(house, JOB)
+    assert row_of(house, 0)["unwatched_s"] == 32 * 60
+    head = load_head(house, JOB)
+    assert head is not None
+    assert len(head.watched) == 1
 
 
 def test_a_source_that_cannot_be_read_is_not_a_source_that_sent_nothing(house: Installation, clock: SetClock) -> None:

@@ -21,25 +21,13 @@ from secmon.model.coverage import digest_of, root_of
 from secmon.model.record import Body, Document, RecordQuery
 from secmon.store.signing import FileSigner, verifies
 from tests.app.coverages import JOB, NOON, Anchor, SetClock, covered_house, deliver, look
-from tests.contracts.backends import remove_store
 
 PUBLIC = FileSigner(b"s" * 32).public
-
-
-@pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield request.param
-    remove_store(request.param, tmp_path)
 
 
 @pytest.fixture
 def anchor() -> Anchor:
     return Anchor()
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock(NOON)
 
 
 @pytest.fixture

@@ -23,22 +23,10 @@ from secmon.sigma.suppression import Weekly
 from tests.app.coverages import JOB, NOON, SHELL, SetClock, covered_house, look
 from tests.app.houses import BRUTE, FAILURES, RULES
 from tests.app.test_watching import counted_by
-from tests.contracts.backends import remove_store
 from tests.contracts.builders import batch_of, event_at, hit_on
 from tests.sigma.tuning_texts import EXCEPTION, exception_text, maintenance_text, override_text
 
 WEB: dict[str, Any] = {"logsource": "category: webserver"}
-
-
-@pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield request.param
-    remove_store(request.param, tmp_path)
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock(NOON)
 
 
 @pytest.fixture

@@ -36,20 +36,8 @@ from secmon.triage.sight import (
 )
 from tests.app.coverages import HOUR, JOB, NOON, SetClock, covered_house, deliver
 from tests.app.houses import BRUTE, FAILURES, OPERATOR, RULES
-from tests.contracts.backends import remove_store
 from tests.contracts.builders import batch_of, event_at, hit_on
 from tests.sigma.tuning_texts import exception_text, maintenance_text
-
-
-@pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield request.param
-    remove_store(request.param, tmp_path)
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock(NOON)
 
 
 @pytest.fixture
