@@ -31,14 +31,15 @@ threat.technique.id tls.client.ja3 tls.client.server_name tls.server.hash.sha1 t
 tls.server.subject tls.server.x509.serial_number tls.version tls.version_protocol unit.id url.domain url.original
 url.path url.query url.scheme url.username user.domain user.effective.group.name user.effective.name user.email
 user.id user.name user.roles user.target.domain user.target.id user.target.name user_agent.original winlog.api
-winlog.channel winlog.computer_name winlog.event_data.AuditPolicyChanges winlog.event_data.CommandLine
-winlog.event_data.GrantedAccess winlog.event_data.Image winlog.event_data.ImagePath winlog.event_data.IpAddress
-winlog.event_data.LogonType winlog.event_data.NewProcessName winlog.event_data.ParentCommandLine
-winlog.event_data.ParentImage winlog.event_data.ParentProcessName winlog.event_data.Properties
-winlog.event_data.SourceImage winlog.event_data.SubStatus winlog.event_data.SubjectUserName
-winlog.event_data.SubjectUserSid winlog.event_data.TargetFilename winlog.event_data.TargetImage
-winlog.event_data.TargetSid winlog.event_data.TargetUserName winlog.keywords winlog.level winlog.opcode
-winlog.provider_guid winlog.provider_name winlog.record_id winlog.task winlog.user.identifier winlog.version
+winlog.channel winlog.computer_name winlog.event_data.AuditPolicyChanges winlog.event_data.AuthenticationPackageName
+winlog.event_data.CommandLine winlog.event_data.GrantedAccess winlog.event_data.Image winlog.event_data.ImagePath
+winlog.event_data.IpAddress winlog.event_data.LogonType winlog.event_data.NewProcessName
+winlog.event_data.ParentCommandLine winlog.event_data.ParentImage winlog.event_data.ParentProcessName
+winlog.event_data.Properties winlog.event_data.SourceImage winlog.event_data.SubStatus
+winlog.event_data.SubjectUserName winlog.event_data.SubjectUserSid winlog.event_data.TargetFilename
+winlog.event_data.TargetImage winlog.event_data.TargetSid winlog.event_data.TargetUserName winlog.keywords
+winlog.level winlog.opcode winlog.provider_guid winlog.provider_name winlog.record_id winlog.task
+winlog.user.identifier winlog.version
 """
 # Exact text, and as an address too: ranges and networks (subfield `ip`).
 _ADDRESSES = "destination.ip dns.resolved_ip host.ip network.forwarded_ip server.ip source.ip"
