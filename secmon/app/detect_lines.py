@@ -17,6 +17,7 @@ from secmon.parse.native import TIMES, event_of, native_time, read_members, read
 from secmon.parse.skim import Skimmed, Skimmer, size_of
 from secmon.pipeline import Classifying, Lane, Matcher
 from secmon.sigma import gate
+from secmon.sigma.cache import ENTRY_BYTES, Cache
 from secmon.sigma.lines import LineEngine
 from secmon.sigma.rule import Rule, RuleSet
 from secmon.sigma.suppressor import Suppressor
@@ -24,10 +25,9 @@ from secmon.sigma.tree import Keyword, KeywordRegex, atoms_of
 
 Block = Lines | tuple[Frame, ...]
 
-_MAX_LANES = 8192
 # A nested line is laid flat no further than its rules look, if they are few and it is not huge.
 _MAX_TRIALS_PARTLY, _MAX_PARTLY = 16, 1 << 16
-_MAX_KEY_BYTES = 512
+_MAX_KEY_BYTES, _STRUCT_BYTES = 512, 1_024
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class SkimStation:
         self._engine = engine
         self._slow = LineStation(engine, ruleset, suppressor=suppressor)
         self._skimmer = Skimmer(engine.asked)
-        self._lanes: dict[Skimmed, gate.Lane] = {}
+        self._lanes: Cache[Skimmed, gate.Lane] = Cache(engine.budget)
         self._heads: dict[str, frozenset[str] | None] = {}
 
     def work(self, block: Block, lane: Lane, prefix: bytes) -> Worked:
@@ -136,7 +136,7 @@ class SkimStation:
             return self._slow.work(block, lane, prefix)
         finds = _Finds(self._slow.ruleset, self._slow.suppressor, lane, prefix)
         lines = block.cut()
-        lane_of, is_nested = self._lanes.get, self._skimmer.is_nested
+        lane_of, is_nested = self._lanes.young.get, self._skimmer.is_nested
         skimmed = self._skimmer.skim(block.data, lines)
         frames = _Frames(block, lines)
         for number, key in enumerate(skimmed):
@@ -180,11 +180,11 @@ class SkimStation:
     def _take(self, frame: Frame, key: Skimmed | None, finds: _Finds) -> None:
         """Read a line in full; keep its lane if there will be more of its kind."""
         event = self._slow.take(frame, finds)
-        if event is None or key is None or size_of(key) > _MAX_KEY_BYTES:
+        if event is None or key is None or (size := size_of(key)) > _MAX_KEY_BYTES:
             return
-        if len(self._lanes) >= _MAX_LANES:
-            self._lanes.clear()
-        self._lanes[key] = self._engine.lane(event)
+        found = self._engine.lane(event)
+        if found is not None:
+            self._lanes.put(key, found, ENTRY_BYTES + _STRUCT_BYTES + 2 * size)
 
 
 def _heads(rule: Rule) -> frozenset[str] | None:

@@ -97,6 +97,7 @@ class KeyTable:
     """
 
     _MEMORY = 4_096
+    _MAX_NAME = 256
 
     def __init__(self, keys: Mapping[str, Names]) -> None:
         self._keys = dict(keys)
@@ -109,5 +110,6 @@ class KeyTable:
             if len(self._memory) >= self._MEMORY:
                 self._memory.clear()
             known = tuple((id_, found) for id_, listed in self._keys.items() if (found := listed.match(name)))
-            self._memory[name] = known
+            if len(name) <= self._MAX_NAME:
+                self._memory[name] = known
         return known

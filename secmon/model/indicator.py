@@ -19,6 +19,9 @@ _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PORTS: Mapping[str, int] = {"http": 80, "https": 443, "ftp": 21}
 _MAX_NAME = 253
+_MAX_LABEL_CHARS = 63
+# What IDNA takes for a dot (RFC 3490, section 3.1).
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
 
 class Kind(StrEnum):
@@ -129,7 +132,11 @@ def _kind_of(address: Address) -> Kind:
 
 def _domain(text: str) -> str | None:
     name = text.rstrip(".").lower()
+    if len(name) > _MAX_NAME:
+        return None
     if not name.isascii():
+        if max(map(len, _DOTS.split(name))) > _MAX_LABEL_CHARS:  # the codec's time grows with the square of a label
+            return None
         try:
             name = name.encode("idna").decode()
         except UnicodeError:

@@ -29,6 +29,11 @@ class Patterns:
     literal: bool = False
 
     @property
+    def size(self) -> int:
+        """About how many bytes these objects take."""
+        return sum(100 + len(expression) for expression in self.expressions)
+
+    @property
     def digest(self) -> str:
         """64 hex that no other patterns have."""
         sha = hashlib.sha256(b"literal" if self.literal else b"expression")

@@ -6,17 +6,31 @@ used stays, and nothing needs a clock or a list.
 """
 
 from collections.abc import Hashable
+from sys import getsizeof
 from typing import Generic, TypeVar
+
+ENTRY_BYTES = 160
+"""What an entry takes in its dict, and what little objects around it take."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+def size_of(value: object) -> int:
+    """Return the bytes that a value holds: texts, and tuples, sets, lists and mappings of values."""
+    size = getsizeof(value)
+    if isinstance(value, tuple | frozenset | list):
+        return size + sum(map(size_of, value))
+    if isinstance(value, dict):
+        return size + sum(size_of(key) + size_of(each) for key, each in value.items())
+    return size
 
 
 class Budget:
     """The budget that some caches share.
 
     Args:
-        limit: bytes, roughly: entries say what they cost.
+        limit: bytes; entries say what they cost (`size_of`).
     """
 
     __slots__ = ("_caches", "_half", "_spent")
@@ -50,12 +64,9 @@ class Cache(Generic[K, V]):
         self._budget = budget
         budget.join(self)
 
-    def revive(self, key: K, cost: int) -> V | None:
-        """Return an old entry, made young again, or None."""
-        value = self._old.pop(key, None)
-        if value is not None:
-            self.put(key, value, cost)
-        return value
+    def old(self, key: K) -> V | None:
+        """Return an old entry and let it go, or None: whoever still wants it puts it in again."""
+        return self._old.pop(key, None)
 
     def put(self, key: K, value: V, cost: int) -> None:
         """Keep an entry that costs about so many bytes."""

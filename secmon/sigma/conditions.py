@@ -43,6 +43,8 @@ from secmon.sigma.limits import (
     MAX_EXPRESSION,
     MAX_PROGRAM,
     MAX_TEXT,
+    MAX_WILD_TEXT,
+    MAX_WILDCARDS,
     RULE,
     ExcessError,
     Weight,
@@ -209,8 +211,12 @@ class Translator:
         for text in self._filled(value, name):
             pattern = _pattern(text)
             chars = sum(len(part) for part in pattern if isinstance(part, str))
-            if len(pattern) > MAX_TEXT or chars > MAX_TEXT:
+            if chars > MAX_TEXT:
                 raise UnsupportedError(f"a value is longer than {MAX_TEXT:,} characters", field=name)
+            if sum(isinstance(part, Wild) for part in pattern) > MAX_WILDCARDS:
+                raise UnsupportedError(f"a value has more than {MAX_WILDCARDS} wildcards", field=name)
+            if ANY_CHARACTER in pattern and chars > MAX_WILD_TEXT:
+                raise UnsupportedError(f"a value with `?` is longer than {MAX_WILD_TEXT} characters", field=name)
             self._weigh(Weight(times, times * chars), name)
             if isinstance(value, EncodedString) and not all(
                 isinstance(each, Wild) or each.isascii() for each in pattern

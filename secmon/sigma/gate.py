@@ -15,10 +15,12 @@ import hyperscan
 import orjson
 
 from secmon.model.patterns import Compiler, Patterns, compiled
+from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache
 from secmon.sigma.direct import View, condition
 from secmon.sigma.literals import NOT_ASCII, Covers, Lines
 from secmon.sigma.rule import Rule
-from secmon.sigma.tree import Node
+from secmon.sigma.sample import Sample
+from secmon.sigma.tree import Node, atoms_of
 
 # A gate is made again at these numbers of lines if more than a share of them got through: not before reading those
 # has cost about what another choice costs, which grows with the number of texts.
@@ -38,16 +40,16 @@ _WORTH_KEEPING = 8
 
 _CASELESS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS
 
-# Rules × bytes of the line beyond which trying each rule is too slow.
+# Rules × bytes of the line beyond which trying each rule is too slow; of large lines comparisons × bytes.
 MAX_WORK = 4 << 20
-_GRAM = 4
 
 # A text of these may stand in a number, which Sigma may read in another form than it is written in: if it has a
 # fraction or an exponent, or is an integer that a float cannot hold.
 _NUMERIC = frozenset(b"0123456789.e+-")
 # Between it and the quotation mark before it stands nothing but separators and other numbers.
 _FRACTION = rb'"\s*[:,](?:[^"\n]*[\[,])?\s*-?(?:[0-9]{16}|[0-9]{1,15}[.eE])'
-_MAX_DATABASES = 1_024
+LANE_BYTES = 256 << 20
+"""What all lanes of an engine may hold, their databases and the keys that lead to them included."""
 
 
 class Notes(Protocol):
@@ -81,17 +83,18 @@ class Tools:
         compiler: makes databases.
         notes: gates of earlier runs.
         typical: yields lines of any lane: a sample until a lane has one of its own.
+        scans: what scans for patterns that lanes use now, or did of late.
     """
 
     covers: Covers
     compiler: Compiler = compiled
     notes: Notes = field(default_factory=NoNotes)
     typical: Callable[[], Iterable[bytes]] = tuple
-    _samples: list["Sample"] = field(default_factory=list)
-    _scans: dict[Patterns, Callable[..., Any]] = field(default_factory=dict)
+    scans: Cache[Patterns, Callable[..., Any]] = field(default_factory=lambda: Cache(Budget(LANE_BYTES)))
+    _samples: list[Sample] = field(default_factory=list)
 
     @property
-    def sample(self) -> "Sample":
+    def sample(self) -> Sample:
         """The typical lines."""
         if not self._samples:
             self._samples.append(Sample(self.typical()))
@@ -101,12 +104,16 @@ class Tools:
         """Return what scans for some patterns; many lanes have the same few rules, and so the same."""
         if not patterns.ids:
             return _find_nothing
-        found = self._scans.get(patterns)
+        found = self.scans.young.get(patterns)
         if found is None:
-            if len(self._scans) >= _MAX_DATABASES:
-                self._scans.clear()
-            found = self._scans[patterns] = self.compiler(patterns).scan
+            found = self.scans.old(patterns) or self.compiler(patterns).scan
+            self.keep(patterns, found)
         return found
+
+    def keep(self, patterns: Patterns, scan: Callable[..., Any]) -> None:
+        """Remember what scans for some patterns, while a lane uses it."""
+        if patterns not in self.scans.young:
+            self.scans.put(patterns, scan, ENTRY_BYTES + patterns.size + _size_of_database(scan))
 
 
 @cache
@@ -130,10 +137,11 @@ class Trial:
         tree: makes what is left to decide of its condition.
     """
 
-    __slots__ = ("_tree", "holds", "rule")
+    __slots__ = ("_effort", "_tree", "holds", "rule")
 
     def __init__(self, rule: Rule, tree: Callable[[], Node]) -> None:
         self.rule, self._tree = rule, tree
+        self._effort = 0
         self.holds: Callable[[View], bool] = self._first
         """Tells whether it holds."""
 
@@ -141,6 +149,13 @@ class Trial:
     def tree(self) -> Node:
         """What is left to decide of its condition."""
         return self._tree()
+
+    @property
+    def effort(self) -> int:
+        """How often a value may have to be walked through: the number of comparisons."""
+        if not self._effort:
+            self._effort = max(1, sum(1 for _ in atoms_of(self.tree)))
+        return self._effort
 
     def _first(self, view: View) -> bool:
         self.holds = condition(self.tree)
@@ -238,6 +253,7 @@ class Lane:
         "_beyond_ascii",
         "_first",
         "_gate",
+        "_held",
         "_is_numeric",
         "_later",
         "_name",
@@ -259,6 +275,7 @@ class Lane:
         self._gate: Gate | None = None
         self._scan: Callable[..., Any] = _find_nothing
         self._later: Callable[..., Any] | None = None
+        self._held: dict[Patterns, Callable[..., Any]] = {}
         self._first: dict[bytes, int] = {}
         self._numbers: dict[bytes, int] = {}
         self._always: tuple[Trial, ...] = self.trials
@@ -301,6 +318,12 @@ class Lane:
         self._opened += 1
         trials = self.trials
         return [trials[place] for place in sorted(places)]
+
+    def keep(self) -> int:
+        """Keep the databases of a lane that is used again; return about how many bytes the lane takes besides."""
+        for patterns, scan in self._held.items():
+            self._tools.keep(patterns, scan)
+        return _LANE_BYTES + 8 * len(self.trials) + sum(100 + 16 * len(text) for text in self._numbers)
 
     def _learn(self, line: bytes) -> None:
         """Take a line into the sample, and make the gate anew when it is time."""
@@ -347,11 +370,25 @@ class Lane:
         later = [text for text in texts if text not in self._first]
         if not self._first or len(later) > max(_FEW_LATER, len(texts) // 4):
             self._first = {text: number for number, text in enumerate(texts, start=1)}
-            self._scan = self._tools.scan(_patterns(self._first))
+            patterns = _patterns(self._first)
+            self._scan = self._tools.scan(patterns)
+            self._held = {patterns: self._scan}
             later = []
         numbers = {text: number for number, text in enumerate(later, start=len(self._first) + 1)}
-        self._later = self._tools.scan(_patterns(numbers)) if later else None
+        self._later = None
+        if later:
+            patterns = _patterns(numbers)
+            self._later = self._held[patterns] = self._tools.scan(patterns)
         self._numbers = self._first | numbers
+
+
+# An empty lane, its sample of lines included, which is forgotten in the end.
+_LANE_BYTES = 8 << 10
+
+
+def _size_of_database(scan: Callable[..., Any]) -> int:
+    database = getattr(scan, "__self__", None)
+    return int(database.size()) if isinstance(database, hyperscan.Database) else 0
 
 
 def _find_nothing(*_: object) -> None:
@@ -361,41 +398,3 @@ def _find_nothing(*_: object) -> None:
 def _collect(number: int, start: int, end: int, flags: int, found: Any) -> None:  # hyperscan hands our list back
     del start, end, flags
     found.append(number)
-
-
-class Sample:
-    """Which lines of a sample hold a text.
-
-    Args:
-        lines: the sample.
-    """
-
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self._sample = [line.lower() for line in lines]
-        self.count = len(self._sample)
-        """How many there are."""
-        # Most texts stand in none of the lines, and have a few bytes that stand in none either.
-        joined = b"\n".join(self._sample)
-        self._grams: set[int] = set()
-        for at in range(_GRAM):
-            size = (len(joined) - at) // _GRAM * _GRAM
-            self._grams.update(memoryview(joined)[at : at + size].cast("I"))
-        self._known: dict[bytes, int] = {}
-
-    def lines(self, text: bytes) -> int:
-        """Return the lines as the bits of a number."""
-        found = self._known.get(text)
-        if found is None:
-            found = self._known[text] = self._find(text)
-        return found
-
-    def _find(self, text: bytes) -> int:
-        if text == NOT_ASCII:
-            held = [not line.isascii() for line in self._sample]
-        elif len(text) >= _GRAM and not self._grams.issuperset(
-            memoryview(text)[: len(text) // _GRAM * _GRAM].cast("I")
-        ):
-            return 0
-        else:
-            held = [text in line for line in self._sample]
-        return sum(1 << number for number, holds in enumerate(held) if holds)

@@ -8,10 +8,11 @@ is new and an atom that the rule cannot do without is true. `match.py` is the de
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from sys import getsizeof
 
 from secmon.model.event import Event, Value
 from secmon.model.patterns import Compiler, compiled
-from secmon.sigma.cache import Budget, Cache
+from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.sigma.decide import Verdict, necessary, verdict
 from secmon.sigma.match import holds
 from secmon.sigma.routing import Route, Router, route
@@ -21,9 +22,11 @@ from secmon.sigma.tree import Atom, Keyword, KeywordRegex, ValueAtom, atoms_of
 from secmon.sigma.values import text_of, texts_of
 
 DEFAULT_CACHE_BYTES = 64 << 20
-_MAX_ROUTES = 8192
-_MAX_ROUTE_TEXT = 256
-_MEMO_BYTES = 240
+# A larger key is of an event of its own; it hardly ever comes back.
+_MAX_KEY_BYTES = 4_096
+# Comparisons in the plans for several log sources at a time, about 64 bytes each. Beyond it each source is asked alone:
+# there are as many combinations of sources as an event can be made to name.
+MAX_PLANNED = 1_000_000
 
 # Rules that match for sure, and rules that the event itself must decide.
 _Found = tuple[tuple[Rule, ...], tuple[Rule, ...]]
@@ -143,7 +146,9 @@ class Engine:
         self._routes: dict[LogSource, Route] = {source: found for source, found in routes.items() if found}
         self._fields = tuple(sorted({name for found in self._routes.values() for name in found.fields}))
         self._plans: dict[frozenset[LogSource], _Plan] = {}
-        self._plan_of: dict[tuple[object, ...], _Plan] = {}
+        self._planned = 0
+        self._keys: Cache[tuple[object, ...], tuple[_Plan, ...]] = Cache(self._budget)
+        self._plans_of = self._keys.young
 
     def build(self) -> None:
         """Build all databases now (seconds for thousands of rules), not each when its field is first seen.
@@ -155,21 +160,32 @@ class Engine:
     def match(self, event: Event) -> list[Rule]:
         """Return the rules that an event satisfies, by rule id."""
         key = tuple([v if v.__class__ is str or v is None else _key_of(v) for v in map(event.get, self._fields)])
-        plan = self._plan_of.get(key)
-        if plan is None:
-            plan = self._find_plan(key, event)
-        return plan.match(event)
+        plans = self._plans_of.get(key)
+        if plans is None:
+            plans = self._find_plans(key, event)
+        if len(plans) == 1:
+            return plans[0].match(event)
+        return sorted((rule for plan in plans for rule in plan.match(event)), key=lambda rule: rule.id)
 
-    def _find_plan(self, key: tuple[object, ...], event: Event) -> "_Plan":
-        sources = frozenset(source for source, found in self._routes.items() if found.accepts(event))
+    def _find_plans(self, key: tuple[object, ...], event: Event) -> "tuple[_Plan, ...]":
+        """Return one plan for all log sources of an event, or as many as it has sources; remember them by the key."""
+        plans = self._keys.old(key)
+        if plans is None:
+            sources = frozenset(source for source, found in self._routes.items() if found.accepts(event))
+            plan = self._plan(sources)
+            plans = (plan,) if plan else tuple(filter(None, map(self._plan, map(frozenset, zip(sources)))))
+        cost = ENTRY_BYTES + size_of(key)
+        if cost <= _MAX_KEY_BYTES:
+            self._keys.put(key, plans, cost)
+        return plans
+
+    def _plan(self, sources: frozenset[LogSource]) -> "_Plan | None":
+        """Return the plan for the events of some log sources; None if there are plans enough."""
         plan = self._plans.get(sources)
-        if plan is None:
+        if plan is None and (len(sources) <= 1 or self._planned < MAX_PLANNED):
             rules = [rule for source in sources for rule in self._by_source[source]]
             plan = self._plans[sources] = _Plan(rules, self._atoms, self._budget)
-        if len(self._plan_of) >= _MAX_ROUTES:
-            self._plan_of.clear()
-        if len(repr(key)) <= _MAX_ROUTE_TEXT:  # a huge value must not stay as a key
-            self._plan_of[key] = plan
+            self._planned += plan.size if len(sources) > 1 else 0
         return plan
 
 
@@ -195,23 +211,24 @@ class _Narrowing:
 
     def of(self, found: frozenset[int]) -> frozenset[int]:
         """Return the wanted ones of some true atoms."""
-        cost = _MEMO_BYTES + 64 * len(found)
-        ours = self._cache.revive(found, cost)
+        ours = self._cache.old(found)
         if ours is None:
             ours = (found & self._wanted) or NONE
-            self._cache.put(found, ours, cost)
+        self._cache.put(found, ours, ENTRY_BYTES + getsizeof(found) + getsizeof(ours))
         return ours
 
 
 class _Plan:
     """The rules for the events of one set of log sources."""
 
-    __slots__ = ("_always", "_fields", "_index", "_keywords", "_memo", "_rules", "_seen")
+    __slots__ = ("_always", "_fields", "_index", "_keywords", "_memo", "_rules", "_seen", "size")
 
     def __init__(self, rules: Iterable[Rule], atoms: _Atoms, budget: Budget) -> None:
         self._rules = [atoms.indexed(rule) for rule in sorted(rules, key=lambda rule: rule.id)]
         self._index: dict[int, list[int]] = {}
         self._always: list[int] = []
+        self.size = sum(1 + sum(map(len, indexed.by_field.values())) for indexed in self._rules)
+        """Comparisons of its rules, and a little more."""
         by_field: dict[str, set[int]] = {}
         for place, indexed in enumerate(self._rules):
             for name, numbers in indexed.by_field.items():
@@ -258,11 +275,11 @@ class _Plan:
         return list(sure)
 
     def _decide(self, combination: tuple[frozenset[int], ...]) -> _Found:
-        cost = _MEMO_BYTES + 8 * len(combination)
-        found = self._memo.revive(combination, cost)
+        found = self._memo.old(combination)
         if found is None:
             found = self._evaluate(NONE.union(*combination))
-            self._memo.put(combination, found, cost)
+        sets = sum(map(getsizeof, combination))
+        self._memo.put(combination, found, ENTRY_BYTES + getsizeof(combination) + sets + 8 * sum(map(len, found)))
         return found
 
     def _evaluate(self, known: frozenset[int]) -> _Found:

@@ -8,15 +8,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from sys import getsizeof
 
 from secmon.model.event import Event, Value, parse_time
 from secmon.model.indicator import Address, Indicator, Kind, address_of, network_of, normalised
+from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache
 from secmon.sigma.rule import Rule, RuleSet
 from secmon.sigma.values import texts_of
 
 MAX_VALUES = 64
 """Most values of one field that are looked up."""
-_REMEMBERED = 100_000
+CACHE_BYTES = 16 << 20
 _MAX_REMEMBERED_TEXT = 256
 
 # Whether a value of a kind is one's own.
@@ -44,17 +46,20 @@ class Indicators:
     by_value: dict[Kind, dict[str, tuple[Indicator, ...]]] = field(default_factory=dict)
     networks: dict[Kind, tuple[tuple[int, dict[int, tuple[Indicator, ...]]], ...]] = field(default_factory=dict)
     is_own: IsOwn = nothing_is_own
-    _known: dict[tuple[Kind, str], tuple[Indicator, ...]] = field(default_factory=dict, init=False, compare=False)
+    _known: Cache[tuple[Kind, str], tuple[Indicator, ...]] = field(
+        default_factory=lambda: Cache(Budget(CACHE_BYTES)), init=False, compare=False
+    )
 
     def find(self, kind: Kind, text: str) -> tuple[Indicator, ...]:
         """Return the indicators that a value is, at whatever time they count."""
-        found = self._known.get((kind, text))
+        key = (kind, text)
+        found = self._known.young.get(key)
         if found is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            found = self._found(kind, text)
+            found = self._known.old(key)
+            if found is None:
+                found = self._found(kind, text)
             if len(text) <= _MAX_REMEMBERED_TEXT:
-                self._known[kind, text] = found
+                self._known.put(key, found, ENTRY_BYTES + getsizeof(key) + getsizeof(text) + getsizeof(found))
         return found
 
     def _found(self, kind: Kind, text: str) -> tuple[Indicator, ...]:

@@ -37,6 +37,8 @@ MAX_EXPANDED = 10_000
 """Values that one value may stand for (`expand`, and modifiers that multiply)."""
 MAX_TEXT = 32_767
 """Characters of one value: no command line of Windows is longer (CreateProcessW)."""
+MAX_WILDCARDS, MAX_WILD_TEXT = 64, 256
+"""Wildcards of one value; its other characters if one is `?`: at worst each is compared at each place of a text."""
 MAX_COMPARISONS, MAX_RULE_CHARS = 50_000, 4 << 20
 """Comparisons of a rule, those that a condition repeats included, and characters of their texts."""
 

@@ -12,9 +12,10 @@ from functools import partial
 
 from secmon.model.event import Event, Value
 from secmon.model.patterns import Compiler, compiled
+from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.sigma.decide import reduced
 from secmon.sigma.direct import View
-from secmon.sigma.gate import MAX_WORK, Lane, NoNotes, Notes, Tools, Trial, loaded
+from secmon.sigma.gate import LANE_BYTES, MAX_WORK, Lane, NoNotes, Notes, Tools, Trial, loaded
 from secmon.sigma.index import Engine
 from secmon.sigma.literals import Covers, written
 from secmon.sigma.native import native_route
@@ -25,15 +26,24 @@ from secmon.sigma.tree import And, Atom, Exists, Node, Null, Or, Text, atoms_of
 from secmon.sigma.typical import typical_events
 from secmon.sigma.values import fold, texts_of, utf8
 
-_MAX_KEYS, _MAX_LANES = 8192, 4096
-_MAX_KEY_CHARS = 256
+# A larger key is of an event of its own; it hardly ever comes back.
+_MAX_KEY_BYTES = 4_096
+# Making a lane takes as long as matching hundreds of events: those that name ever other log sources must not have one
+# made for each. Real logs have some dozens (62 in 97,000 events of a domain). What has none is decided by `index.py`.
+FREE_LANES, EVENTS_FOR_A_LANE = 256, 256
+# A group, and a rule that is left to try in a lane of its own.
+_GROUP_BYTES, _OWN_TRIAL_BYTES = 2_048, 1_024
 
 # What a field of the key is to a lane: a text that rules mention, or one of these.
 _ABSENT, _OTHER, _SEVERAL = 0, 1, 2
 # Of each field that log sources ask for: the texts they know among its values, "" for all others.
 _Asked = tuple[frozenset[str], ...]
 _Known = tuple[str | int, ...]
+# Where a lane belongs.
+_Place = tuple[_Asked, _Known]
 _ALWAYS, _NEVER = And(()), Or(())
+# Of a smaller event each comparison of a rule takes as long as calling it.
+_LARGE = 4_096
 _REHEARSED = "rehearsed"
 
 
@@ -45,6 +55,7 @@ class LineEngine:
         compiler: makes the databases that depend on the rules alone.
         router: where log sources are found.
         notes: what earlier runs learnt about lines.
+        lane_bytes: what lanes may hold, all together.
     """
 
     def __init__(
@@ -54,6 +65,7 @@ class LineEngine:
         compiler: Compiler = compiled,
         router: Router = native_route,
         notes: Notes | None = None,
+        lane_bytes: int = LANE_BYTES,
     ) -> None:
         self._ruleset, self._compiler, self._router = ruleset, compiler, router
         self._by_source: dict[LogSource, list[Rule]] = {}
@@ -65,11 +77,15 @@ class LineEngine:
         """The fields that decide an event's lane."""
         self._texts = {name: _asked(name, self._routes) for name in self.asked}
         self._trials = {rule.id: Trial(rule, partial(_tree, rule)) for rule in ruleset.rules}
-        self._groups: dict[_Asked, _Group] = {}
-        self._made: dict[tuple[_Asked, _Known], Lane] = {}
-        self._lanes: dict[tuple[object, ...], Lane] = {}
         covers = Covers(rule.tree for rule in ruleset.rules)
-        self._tools = Tools(covers, compiler, NoNotes() if notes is None else notes, _typical_lines)
+        self.budget = Budget(lane_bytes)
+        """Of what is remembered about lanes."""
+        self._tools = Tools(covers, compiler, NoNotes() if notes is None else notes, _typical_lines, Cache(self.budget))
+        self._groups: Cache[_Asked, _Group] = Cache(self.budget)
+        self._made: Cache[_Place, tuple[_Place, Lane]] = Cache(self.budget)
+        self._keys: Cache[tuple[object, ...], tuple[_Place, Lane]] = Cache(self.budget)
+        self._lanes = self._keys.young
+        self._looked_for = self._count = 0
         self._engine: Engine | None = None
 
     def rehearse(self) -> None:
@@ -94,8 +110,8 @@ class LineEngine:
             event: none of its values is a boolean, or a float that equals an integer but has another text.
         """
         lane = self.lane(event)
-        line = written(event)
-        if line is None:
+        line = None if lane is None else written(event)
+        if lane is None or line is None:
             return self._full_engine().match(event)
         return self.decide(event, lane.candidates(line), len(line))
 
@@ -109,15 +125,18 @@ class LineEngine:
         """
         if not trials:
             return []
-        if len(trials) * size > MAX_WORK:
+        if len(trials) * size > MAX_WORK or (size > _LARGE and sum(trial.effort for trial in trials) * size > MAX_WORK):
             return self._full_engine().match(event)
         view = View(event)
         return [trial.rule for trial in trials if trial.holds(view)]
 
-    def lane(self, event: Event) -> Lane:
-        """Return the lane of an event: the same for all events that agree in the fields `asked`."""
+    def lane(self, event: Event) -> Lane | None:
+        """Return the lane of an event: the same for all events that agree in the fields `asked`.
+
+        None if there is none yet, and too many were made of late: `match` decides such an event.
+        """
         try:
-            return self._lanes[tuple([event.get(name) for name in self.asked])]
+            return self._lanes[tuple([event.get(name) for name in self.asked])][1]
         except (KeyError, TypeError):  # never seen, or a list
             return self._find_lane(event)
 
@@ -133,30 +152,62 @@ class LineEngine:
             self._engine = Engine(self._ruleset, compiler=self._compiler, router=self._router)
         return self._engine
 
-    def _find_lane(self, event: Event) -> Lane:
+    def _find_lane(self, event: Event) -> Lane | None:
         """Return the lane of an event, and remember it for events with the very same key."""
+        self._looked_for += 1
         values = [event.get(name) for name in self.asked]
-        asked = tuple(_routed(value, self._texts[name]) for name, value in zip(self.asked, values, strict=True))
-        group = self._groups.get(asked)
+        key = None if any(isinstance(value, list) for value in values) else tuple(values)
+        found = None if key is None else self._keys.old(key)
+        if found is None:
+            asked = tuple(_routed(value, self._texts[name]) for name, value in zip(self.asked, values, strict=True))
+            group = self._group(asked, event)
+            if group is None:
+                return None
+            place = asked, group.known(event)
+            found = self._made.young.get(place) or self._lane_at(place, group)
+        else:
+            self._remember(found)
+        if found is None:
+            return None
+        cost = ENTRY_BYTES + size_of(values)
+        if key is not None and cost <= _MAX_KEY_BYTES:
+            self._keys.put(key, found, cost)  # the very pair: a place of its own would cost more than the key
+        return found[1]
+
+    def _may_make(self) -> bool:
+        """Tell whether it is time for a new group or lane, and count it."""
+        is_time = self._count < FREE_LANES + self._looked_for // EVENTS_FOR_A_LANE
+        self._count += is_time
+        return is_time
+
+    def _group(self, asked: _Asked, event: Event) -> "_Group | None":
+        group = self._groups.young.get(asked)
         if group is None:
-            sources = [source for source, found in self._routes.items() if found.accepts(event)]
-            rules = [rule for source in sources for rule in self._by_source[source]]
-            group = self._groups[asked] = _Group([self._trials[rule.id] for rule in rules], self.asked)
-        known = group.known(event)
-        lane = self._made.get((asked, known))
-        if lane is None:
-            if len(self._made) >= _MAX_LANES:
-                self._groups.clear()
-                self._made.clear()
-                self._lanes.clear()
-            lane = self._made[asked, known] = self._make_lane(group, known, _name_of(asked, known))
-        if not any(
-            isinstance(value, list) or (isinstance(value, str) and len(value) > _MAX_KEY_CHARS) for value in values
-        ):
-            if len(self._lanes) >= _MAX_KEYS:
-                self._lanes.clear()
-            self._lanes[tuple(values)] = lane
-        return lane
+            group = self._groups.old(asked)
+            if group is None:
+                if not self._may_make():
+                    return None
+                sources = [source for source, found in self._routes.items() if found.accepts(event)]
+                rules = [rule for source in sources for rule in self._by_source[source]]
+                group = _Group([self._trials[rule.id] for rule in rules], self.asked)
+            self._groups.put(asked, group, _GROUP_BYTES + size_of(asked) + group.size)
+        return group
+
+    def _lane_at(self, place: _Place, group: "_Group") -> tuple[_Place, Lane] | None:
+        """Return a lane that was used before, or a new one if it is time for one; and its place."""
+        found = self._made.old(place)
+        if found is None:
+            if not self._may_make():
+                return None
+            found = place, self._make_lane(group, place[1], _name_of(*place))
+        self._remember(found)
+        return found
+
+    def _remember(self, found: tuple[_Place, Lane]) -> None:
+        place, lane = found
+        if place not in self._made.young:
+            own = sum(trial is not self._trials[trial.rule.id] for trial in lane.trials)
+            self._made.put(place, found, ENTRY_BYTES + size_of(place) + lane.keep() + _OWN_TRIAL_BYTES * own)
 
 
 def _typical_lines() -> Iterator[bytes]:
@@ -194,7 +245,7 @@ class _Group:
         fields: fields of which a lane knows the value.
     """
 
-    __slots__ = ("_decided", "_fields", "_mentioned", "_trials")
+    __slots__ = ("_decided", "_fields", "_mentioned", "_trials", "size")
 
     def __init__(self, trials: list[Trial], fields: tuple[str, ...]) -> None:
         self._trials = sorted(trials, key=lambda trial: trial.rule.id)
@@ -207,6 +258,8 @@ class _Group:
                 if isinstance(atom, Text | Null | Exists) and atom.field in known:
                     literal = literal_of(atom.pattern) if isinstance(atom, Text) and not atom.cased else None
                     mentioned.setdefault(atom.field, set()).update([fold(literal)] if literal else [])
+        self.size = 8 * len(trials) + size_of({name: list(texts) for name, texts in mentioned.items()})
+        """About how many bytes it takes."""
         self._fields = tuple(sorted(mentioned))
         self._mentioned = mentioned
         self._decided = frozenset(self._fields)

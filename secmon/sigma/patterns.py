@@ -20,6 +20,9 @@ from secmon.model.patterns import Compiler, Patterns, compiled
 from secmon.sigma.tree import ANY_TEXT, Pattern
 from secmon.sigma.values import fold, utf8
 
+# Of a longer literal the beginning is looked for: databases of long ones grow without finding more.
+_MAX_NEEDLE = 256
+
 _REGEX_FLAGS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_ALLOWEMPTY
 
 # Bytes that no UTF-8 has, lone surrogates included: before the first and behind the last character of a value.
@@ -65,13 +68,13 @@ class PatternSet:
         compiler: makes the database.
     """
 
-    __slots__ = ("_compiler", "_database", "_literal", "_needles", "doubtful", "refused")
+    __slots__ = ("_compiler", "_databases", "_literal", "_needles", "doubtful", "refused")
 
     def __init__(self, needles: Iterable[Needle], *, literal: bool, compiler: Compiler = compiled) -> None:
         self._needles = list(needles)
         self._literal = literal
         self._compiler = compiler
-        self._database: Any = None
+        self._databases: list[Any] | None = None
         self.doubtful = frozenset(needle.number for needle in self._needles if not needle.exact)
         """Atoms whose needle is only necessary: what is found must be confirmed."""
         self.refused: list[int] = []
@@ -79,11 +82,9 @@ class PatternSet:
 
     def scan(self, data: bytes) -> list[int]:
         """Return the number of every atom whose needle is in `data` (not empty)."""
-        if self._database is None:
-            self.build()
         found: list[int] = []
-        if self._needles:
-            self._database.scan(data, _collect, 0, found)  # names would cost more than a short scan
+        for database in self._built() if self._databases is None else self._databases:
+            database.scan(data, _collect, 0, found)  # names would cost more than a short scan
         return found
 
     def scan_text(self, text: str) -> list[int]:
@@ -92,13 +93,30 @@ class PatternSet:
 
     def build(self) -> None:
         """Build the database now, not at the first scan."""
+        self._built()
+
+    def _built(self) -> list[Any]:
+        """Return the database; where the library refuses one of all needles, several of those that it takes."""
         try:
-            self._database = self._compiled(self._needles)
+            self._databases = [self._compiled(self._needles)] if self._needles else []
         except hyperscan.HyperscanError:
             good = [needle for needle in self._needles if self._accepted(needle)]
             self.refused = sorted({needle.number for needle in self._needles} - {needle.number for needle in good})
-            self._needles = good
-            self._database = self._compiled(good) if good else ()
+            self._databases = self._halved(good)
+        return self._databases
+
+    def _halved(self, needles: list[Needle]) -> list[Any]:
+        """Return databases of needles each of which is accepted, but perhaps not all of them together."""
+        if not needles:
+            return []
+        try:
+            return [self._compiled(needles)]
+        except hyperscan.HyperscanError:
+            if len(needles) == 1:
+                self.refused.append(needles[0].number)
+                return []
+        half = len(needles) // 2
+        return self._halved(needles[:half]) + self._halved(needles[half:])
 
     def _compiled(self, needles: list[Needle]) -> Any:
         return self._compiler(
@@ -146,8 +164,10 @@ def needle_of(number: int, pattern: Pattern, *, cased: bool) -> Needle | None:
             literals += filter(None, literal.split(b"\0"))
     if not literals:
         return None
+    longest = max(literals, key=len)
     exact = not holds_nul and len(literals) == 1 and all(isinstance(part, str) or part == ANY_TEXT for part in pattern)
-    return Needle(number, max(literals, key=len), hyperscan.HS_FLAG_SINGLEMATCH, exact)
+    exact = exact and len(longest) <= _MAX_NEEDLE
+    return Needle(number, longest[:_MAX_NEEDLE], hyperscan.HS_FLAG_SINGLEMATCH, exact)
 
 
 def regex_needle(number: int, expression: str, flags: str) -> Needle | None:

@@ -1,10 +1,11 @@
 """Which atoms are true: for a value of a field, and for the keywords of an event; exact, and cached where it pays."""
 
 from collections.abc import Iterable, Mapping
+from sys import getsizeof
 
 from secmon.model.event import Event, Value
 from secmon.model.patterns import Compiler, compiled
-from secmon.sigma.cache import Budget, Cache
+from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache
 from secmon.sigma.match import keyword_holds, searched_texts, value_holds
 from secmon.sigma.patterns import Needle, PatternSet, is_plain, literal_of, needle_of, regex_needle
 from secmon.sigma.tree import ANY_TEXT, Keyword, KeywordRegex, Regex, Text, ValueAtom
@@ -12,7 +13,6 @@ from secmon.sigma.values import fold, text_of, texts_of, utf8
 
 # A longer value is scanned every time: it hardly ever comes back, and would crowd out those that do.
 MAX_CACHED_CHARS = 512
-_ENTRY_BYTES = 160
 NONE: frozenset[int] = frozenset()
 
 
@@ -98,11 +98,10 @@ class FieldScanner:
             return found
         if len(text) > MAX_CACHED_CHARS:
             return self._scan(text)
-        cost = _ENTRY_BYTES + len(text)
-        found = self._cache.revive(text, cost)
+        found = self._cache.old(text)
         if found is None:
             found = self._scan(text)
-            self._cache.put(text, found, cost + 64 * len(found))
+        self._cache.put(text, found, ENTRY_BYTES + getsizeof(text) + (getsizeof(found) if found else 0))
         return found
 
     def _scan(self, text: str) -> frozenset[int]:

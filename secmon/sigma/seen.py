@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from secmon.model.event import Event
+from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.sigma.routing import Router, route
 from secmon.sigma.rule import LogSource, RuleSet
 
 # Events repeat their shape: the fields they have, and what tells their log sources.
-_MAX_SHAPES = 8192
-_MAX_SHAPE_TEXT = 4096
+CACHE_BYTES = 16 << 20
+_MAX_SHAPE_BYTES = 64 << 10
 _Shape = tuple[object, ...]
 
 
@@ -53,7 +54,7 @@ class FieldWatch:
         self._routes = {source: found for source, found in routes.items() if found}
         self._fields = tuple(sorted({name for found in self._routes.values() for name in found.fields}))
         self._wanted = wanted
-        self._shapes: dict[_Shape, Mapping[str, frozenset[str]]] = {}
+        self._shapes: Cache[_Shape, Mapping[str, frozenset[str]]] = Cache(Budget(CACHE_BYTES))
 
     def of(self, events: Iterable[Event]) -> dict[str, Shown]:
         """Return log source → the fields that its rules look at and that stand in any of some events, and how many."""
@@ -70,15 +71,17 @@ class FieldWatch:
         return seen
 
     def _of_shape(self, shape: _Shape, event: Event) -> Mapping[str, frozenset[str]]:
-        known = self._shapes.get(shape)
+        known = self._shapes.young.get(shape)
+        if known is not None:
+            return known
+        known = self._shapes.old(shape)
         if known is None:
             known = {
                 name_of(source): frozenset(self._wanted[source].intersection(event))
                 for source, found in self._routes.items()
                 if found.accepts(event)
             }
-            if len(self._shapes) >= _MAX_SHAPES:
-                self._shapes.clear()
-            if len(repr(shape)) <= _MAX_SHAPE_TEXT:  # a huge value must not stay as a key
-                self._shapes[shape] = known
+        cost = ENTRY_BYTES + size_of(shape) + size_of(known)
+        if cost <= _MAX_SHAPE_BYTES:  # a huge one hardly ever comes back
+            self._shapes.put(shape, known, cost)
         return known

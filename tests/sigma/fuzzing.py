@@ -126,7 +126,8 @@ def loaded(documents: list[dict[str, Any]], *, native: bool = False) -> RuleSet:
 
 
 _SYSMON = "Microsoft-Windows-Sysmon/Operational"
-_CHANNELS = st.sampled_from([_SYSMON, "Security"])
+SYSMON_CHANNELS = (_SYSMON, "Security", "System")
+_CHANNELS = st.sampled_from(SYSMON_CHANNELS[:2])
 _CODES = st.sampled_from([1, True, 1.0, "1", 4688, 4688.0, "4688", [1], [True], [1.0, "x"], 2**60, 2.0**60])
 _ROUTED: st.SearchStrategy[Event] = st.one_of(
     st.just({"event.category": ["authentication"]}),

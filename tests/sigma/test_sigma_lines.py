@@ -239,7 +239,7 @@ def read(line: bytes) -> Event | None:
 @given(
     trees=st.lists(st.tuples(TREES, SOURCES), min_size=1, max_size=6),
     drawn=st.lists(LINES, min_size=1, max_size=8),
-    bounds=st.sampled_from([(1, 1), (3, 8192)]),
+    bounds=st.sampled_from([(0, 256), (1 << 20, 256), (0, 1)]),
 )
 def test_the_line_engine_agrees_with_the_definition(
     work: int, trees: list[tuple[Node, LogSource]], drawn: list[bytes], bounds: tuple[int, int]
@@ -248,10 +248,12 @@ def test_the_line_engine_agrees_with_the_definition(
     with pytest.MonkeyPatch.context() as patched:  # gates that are made again and again, and lanes that are forgotten
         patched.setattr(gate, "_AGAIN_AT", (4, 9))
         patched.setattr(gate, "_LINES_FOR_A_TEXT", 1)
-        patched.setattr(lines, "_MAX_LANES", bounds[1])
-        patched.setattr(lines, "_MAX_KEYS", bounds[1])
+        patched.setattr(lines, "FREE_LANES", bounds[1])
+        patched.setattr(lines, "EVENTS_FOR_A_LANE", 4)
+        patched.setattr(lines, "_LARGE", 0)
         patched.setattr(lines, "MAX_WORK", work)
-        engine, definition = LineEngine(ruleset), Definition(ruleset.rules, router=native_route)
+        engine = LineEngine(ruleset, lane_bytes=bounds[0])
+        definition = Definition(ruleset.rules, router=native_route)
         for line in [*drawn, *drawn, *drawn]:
             event = read(line)
             if event is not None:

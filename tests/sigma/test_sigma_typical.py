@@ -66,6 +66,7 @@ def test_a_gate_looks_for_what_is_rare_among_typical_events() -> None:
     tree = And((contains("Image", "\\Windows\\System32\\"), contains("CommandLine", "strange")))
     engine = LineEngine(rule_set(tree))
     lane = engine.lane(process(""))
+    assert lane is not None
     assert not lane.candidates(written(process("cmd.exe /c ver")) or b"")
     assert lane.candidates(written(process("strange")) or b"")
 

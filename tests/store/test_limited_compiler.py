@@ -1,14 +1,15 @@
 """Databases of expressions from outside: made within limits, or refused; refusals are remembered, and RE2 decides."""
 
 from pathlib import Path
+from typing import Any
 
 import hyperscan
 import pytest
 
-from secmon.model.patterns import Patterns
+from secmon.model.patterns import Patterns, compiled
 from secmon.sigma.cache import Budget
 from secmon.sigma.scanner import FieldScanner
-from secmon.sigma.tree import Regex
+from secmon.sigma.tree import ANY_TEXT, Regex, Text
 from secmon.store import limited
 from secmon.store.cache import CacheFolder
 from secmon.store.limited import LimitedCompiler
@@ -71,3 +72,22 @@ def test_what_the_child_does_not_make_is_decided_by_re2(tmp_path: Path, monkeypa
     scanner = FieldScanner(atoms, Budget(1 << 20), Prepared(CacheFolder(tmp_path)).compile)
     assert scanner.of_value("xaab") == {1}
     assert scanner.of_value("c") == {2}
+
+
+def test_what_is_accepted_alone_and_refused_together_is_found_all_the_same() -> None:
+    def small(patterns: Patterns) -> Any:
+        if len(patterns.ids) > 2 or (5 in patterns.ids and len(patterns.ids) > 1):
+            raise hyperscan.HyperscanError("too many")
+        return compiled(patterns)
+
+    atoms = {number: Text("x", (ANY_TEXT, f"needle{number}", ANY_TEXT)) for number in range(9)}
+    scanner = FieldScanner(atoms, Budget(1 << 20), small)
+    assert scanner.of_value(" ".join(f"needle{number}" for number in (1, 5, 8))) == {1, 5, 8}
+    assert scanner.of_value("nothing") == frozenset()
+
+
+@pytest.mark.parametrize("tail", ["", "y"])
+def test_of_a_long_literal_all_is_compared(tail: str) -> None:
+    scanner = FieldScanner({1: Text("x", (ANY_TEXT, "n" * 30_000 + tail, ANY_TEXT))}, Budget(1 << 20))
+    assert scanner.of_value("n" * 29_999 + tail) == frozenset()
+    assert scanner.of_value("a" + "n" * 30_000 + tail + "b") == {1}
