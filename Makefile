@@ -9,8 +9,8 @@ AROUND := $(BIN)/python scripts/elasticsearch/around.py
 .PHONY: demo test check faults bench elasticsearch clean
 
 $(STAMP): pyproject.toml requirements/constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "secmon needs Python 3.11 or newer (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "secmon needs Python 3.11, 3.12 or 3.13 (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "python venv is missing (Debian: apt install python3-venv)" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
 	@touch $(STAMP)
