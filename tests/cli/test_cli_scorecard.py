@@ -19,10 +19,10 @@ def test_the_scorecard_counts_what_people_decided(config: Path) -> None:
 
 def test_the_table_says_why_shipped_rules_never_fired(config: Path) -> None:
     done = secmon("--config", config, "rules", "scorecard", "--since", "all")
-    assert "从未触发：没有这类日志" in done.text
+    assert "从未触发：没有接入这类日志来源" in done.text
     assert "网页后门访问" in done.text
     english = secmon("--config", config, "--lang", "en", "rules", "scorecard", "--since", "all")
-    assert "never fired: no such events" in english.text
+    assert "never fired: no source sends such events" in english.text
 
 
 def test_the_layer_scores_what_the_sources_let_fire(config: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_rules_are_scored_by_what_people_decided(analyst: TestClient) -> None:
 
 def test_rules_that_never_fired_say_why(analyst: TestClient) -> None:
     never = {row["never_fired"] for row in data_of(analyst, "/rules")["scores"] if "never_fired" in row}
-    assert never == {"no_events", "no_field", "quiet"}
+    assert never == {"no_events", "no_intelligence", "quiet", "too_few"}
     text = analyst.get("/rules").text
     assert all(words.NEVER_ZH[why] in text for why in never)
     assert never <= set(words.NEVER_ZH)
