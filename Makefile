@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STORE  ?= sqlite
 STAMP  := $(VENV)/.installed
-AROUND := $(BIN)/python scripts/elasticsearch/around.py
+AROUND := $(BIN)/python -m scripts.elasticsearch.around
 
 .PHONY: demo test check faults bench elasticsearch clean
 
@@ -44,7 +44,7 @@ bench: $(STAMP)  ## µs per stage, and the whole pipeline
 	$(BIN)/python -m bench
 
 elasticsearch:  ## fetch and start a real Elasticsearch for SECMON_ES_URL (needs a JDK 17+ and Maven)
-	$(PYTHON) scripts/elasticsearch/server.py start
+	$(PYTHON) -m scripts.elasticsearch.server start
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

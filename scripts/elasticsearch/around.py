@@ -1,6 +1,6 @@
 """Run a command with a real Elasticsearch around it.
 
-    python scripts/elasticsearch/around.py [--optional] [--nodes 1|3] -- COMMAND [ARGUMENT]...
+    python -m scripts.elasticsearch.around [--optional] [--nodes 1|3] -- COMMAND [ARGUMENT]...
 
 With SECMON_ES_URL the command gets that cluster, and nothing is started. Otherwise one node is started on a free port
 of the loopback for the life of the command, which finds it in SECMON_ES_URL; it is stopped by its pid however the
@@ -22,7 +22,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from server import Options, ServerError, free_port, running_cluster
+from scripts.elasticsearch.fetching import ServerError
+from scripts.elasticsearch.server import Options, free_port, running_cluster
 
 _STOP_SECONDS = 60
 _MEMORY = Path("/dev/shm")  # noqa: S108  the system's folder in memory; ours below it has a name nobody can foresee

@@ -1,12 +1,10 @@
-"""A real Elasticsearch for development, tests and CI: fetched from Maven Central, run on the loopback, stopped by pid.
+"""A real Elasticsearch for development, tests and CI: fetched (`fetching`), run on the loopback, stopped by pid.
 
-    python scripts/elasticsearch/server.py fetch
-    python scripts/elasticsearch/server.py start [--nodes 1|3] [--port 9200] [--security] [--setting KEY=VALUE]...
-    python scripts/elasticsearch/server.py stop [--port 9200]
+    python -m scripts.elasticsearch.server fetch
+    python -m scripts.elasticsearch.server start [--nodes 1|3] [--port 9200] [--security] [--setting KEY=VALUE]...
+    python -m scripts.elasticsearch.server stop [--port 9200]
 
-It is the cut-down server that Elastic publishes for integration tests
-(org.elasticsearch.distribution.integ-test-zip:elasticsearch): a JDK 17+ and Maven are all it needs. Nothing of it is
-part of this repository (Elastic License 2.0 / AGPLv3 / SSPL); it lies below `build/elasticsearch/`.
+In the folder of the repository; a JDK 17+ and Maven are all it needs.
 Elasticsearch refuses to run as root, so root starts it as uid 65534 (nobody); anybody else as themselves.
 SECMON_ES_RUN=DIR puts the nodes' data elsewhere than below build/, for example into memory (/dev/shm/secmon).
 Needs nothing beyond the standard library.
@@ -15,6 +13,7 @@ Needs nothing beyond the standard library.
 import argparse
 import base64
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -27,42 +26,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-VERSION = "8.19.21"
-ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
+from scripts.elasticsearch.fetching import BUILD, ServerError, check_reachable, fetch, java_home
+
 NOBODY = 65_534
-
-
-def _build_folder() -> Path:
-    """Return where the server lies: below build/, or, where root works in a folder closed to others, in /var/tmp.
-
-    As root the server runs as another user, who must be able to enter the folder.
-    """
-    folder = Path(__file__).resolve().parent.parent.parent / "build" / "elasticsearch"
-    if os.geteuid() == 0 and not all(path.stat().st_mode & 0o001 for path in folder.parents if path.exists()):
-        return Path("/var/tmp/secmon-elasticsearch")  # noqa: S108  `fetch` refuses it if it is not ours
-    return folder
-
-
-BUILD = _build_folder()
-HOME = BUILD / f"elasticsearch-{VERSION}"
-MIN_JAVA = 17
 START_SECONDS = 180
 STOP_SECONDS = 30
 _TRANSPORT = 100
 """Ports on which nodes speak to each other lie this far above those of HTTP."""
 _FREE_PORTS = range(19_200, 19_900)
 """Where free ones are looked for: below those that the system hands out by itself."""
-# Left out of the published options: they write files beside the program, which the server's user may not do.
-_UNWANTED_OPTIONS = ("Xlog", "HeapDumpOnOutOfMemory", "ErrorFile")
-
-
-class ServerError(Exception):
-    """The server cannot be fetched, started or stopped; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,59 +86,6 @@ class Cluster:
         return self.urls[0]
 
 
-def java_home() -> Path:
-    """Return the home of a JDK 17 or newer.
-
-    Raises:
-        ServerError: there is none.
-    """
-    named = os.environ.get("ES_JAVA_HOME") or os.environ.get("JAVA_HOME")
-    found = shutil.which("java")
-    home = Path(named) if named else Path(found).resolve().parent.parent if found else None
-    if home is None or not (home / "bin" / "java").exists():
-        raise ServerError("there is no Java (Debian: apt install openjdk-17-jdk-headless, or set ES_JAVA_HOME)")
-    told = subprocess.run([home / "bin" / "java", "-version"], capture_output=True, text=True, check=False).stderr
-    major = told.partition('"')[2].partition(".")[0].partition('"')[0]
-    if not major.isdecimal() or int(major) < MIN_JAVA:
-        raise ServerError(f"Java {MIN_JAVA} or newer is needed (set ES_JAVA_HOME)")
-    return home
-
-
-def fetch() -> Path:
-    """Bring and unpack the server, once; return its folder.
-
-    Raises:
-        ServerError: Maven is missing or could not bring it.
-    """
-    if BUILD.exists() and BUILD.stat().st_uid not in {os.geteuid(), 0}:
-        raise ServerError(f"{BUILD} belongs to somebody else")
-    if (HOME / "bin" / "elasticsearch").exists():
-        return HOME
-    archive = BUILD / f"elasticsearch-{VERSION}.zip"
-    if not archive.exists():
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise ServerError("there is no Maven (Debian: apt install maven)")
-        BUILD.mkdir(mode=0o755, parents=True, exist_ok=True)
-        copy = [maven, "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={BUILD}"]
-        done = subprocess.run(copy, cwd=BUILD, stdout=sys.stderr, check=False)
-        if done.returncode or not archive.exists():
-            raise ServerError(f"Maven could not bring {ARTIFACT} (see its lines above)")
-    fresh = BUILD / f"unpacking-{os.getpid()}"
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(fresh)  # modes are lost; those of bin/ are set below
-    for program in (fresh / HOME.name / "bin").iterdir():
-        program.chmod(0o755)
-    options = fresh / HOME.name / "config" / "jvm.options"
-    kept = [line for line in options.read_text().splitlines() if not any(word in line for word in _UNWANTED_OPTIONS)]
-    options.write_text("\n".join(kept) + "\n")
-    (fresh / HOME.name / "plugins").mkdir(exist_ok=True)
-    with contextlib.suppress(FileExistsError, OSError):  # another process was faster
-        (fresh / HOME.name).rename(HOME)
-    shutil.rmtree(fresh, ignore_errors=True)
-    return HOME
-
-
 def start(options: Options) -> Cluster:
     """Start a cluster and wait until all its nodes have found each other.
 
@@ -172,7 +95,7 @@ def start(options: Options) -> Cluster:
     home, java = fetch(), java_home()
     if _pids(options.port):
         raise ServerError(f"a server of this script runs on port {options.port} already (stop it first)")
-    _check_reachable(home)
+    check_reachable(home)
     password = secrets.token_urlsafe(18) if options.security else ""
     folder = _run_folder(options.port)
     shutil.rmtree(folder, ignore_errors=True)
@@ -269,7 +192,7 @@ def free_port(nodes: int = 1) -> int:
         ServerError: there are none.
     """
     first = os.getpid() % len(_FREE_PORTS)  # two runs that start at once do not look at the same
-    for port in (*_FREE_PORTS[first:], *_FREE_PORTS[:first]):
+    for port in itertools.chain(_FREE_PORTS[first:], _FREE_PORTS[:first]):
         with contextlib.ExitStack() as held:
             try:
                 for wanted in (port + above + node for above in (0, _TRANSPORT) for node in range(nodes)):
@@ -316,12 +239,13 @@ def _preparations(home: Path, options: Options, password: str) -> list[tuple[lis
     if not password:
         return []
     keystore = home / "bin" / "elasticsearch-keystore"
-    users = home / "bin" / "elasticsearch-users"
-    return [
+    commands: list[tuple[list[Path | str], str]] = [
         ([keystore, "create"], ""),
         ([keystore, "add", "-x", "bootstrap.password"], password),
-        *(([users, "useradd", name, "-r", role, "-p", password], "") for name, role in [*options.users.items()][:1]),
     ]
+    for name, role in list(options.users.items())[:1]:
+        commands.append(([home / "bin" / "elasticsearch-users", "useradd", name, "-r", role, "-p", password], ""))
+    return commands
 
 
 def _add_users(config: Path, users: Mapping[str, str]) -> None:
@@ -410,15 +334,6 @@ def _wait(urls: Sequence[str], options: Options, password: str, deadline: float)
             problem = f"{type(error).__name__}: {error}"
         time.sleep(0.5)
     raise ServerError(f"the server did not become ready: {problem}")
-
-
-def _check_reachable(home: Path) -> None:
-    """As root the server runs as another user, who must be able to enter the folder it lies in."""
-    closed = [path for path in home.parents if os.geteuid() == 0 and not path.stat().st_mode & 0o001]
-    if closed:
-        raise ServerError(
-            f"{closed[-1]} is closed to other users, and Elasticsearch does not run as root (chmod o+x it)"
-        )
 
 
 def _pids(port: int) -> list[int]:

@@ -5,19 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-AROUND = Path(__file__).parents[2] / "scripts" / "elasticsearch" / "around.py"
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "elasticsearch"
 SHOW = [sys.executable, "-c", "import os; print('url=' + os.environ['SECMON_ES_URL']); raise SystemExit(7)"]
 
 
 def around(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the script from a tree of its own, on a machine without Java and Maven."""
-    script = folder / "scripts" / "elasticsearch" / "around.py"
-    script.parent.mkdir(parents=True, exist_ok=True)
-    for name in ("around.py", "server.py"):
-        shutil.copy2(AROUND.with_name(name), script.with_name(name))
-    command = [sys.executable, str(script), *options, "--", *SHOW]
+    shutil.copytree(SCRIPTS, folder / "scripts" / "elasticsearch", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "scripts.elasticsearch.around", *options, "--", *SHOW]
     found = {"PATH": str(folder / "nothing"), **environment}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=found)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=found, cwd=folder)
 
 
 def test_a_named_cluster_is_used_and_nothing_is_started(tmp_path: Path) -> None:
