@@ -1,4 +1,4 @@
-"""An installation for tests of the coverage ledger: any store, a clock to be set, configured sources, a key."""
+"""Installations for tests of the coverage ledger and of our own sight: any store, a clock to be set, sources, a key."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from secmon.app import alerts
 from secmon.app.coverage_writing import bring_forward
 from secmon.app.installation import Installation, Source
+from secmon.app.schedule import go_on
+from secmon.app.watching import watch
 from secmon.model.access import job_access
+from secmon.model.alert import Alert
 from secmon.model.event import Event
+from secmon.model.ids import key_id
+from secmon.model.record import RecordQuery
 from secmon.store.signing import FileSigner
-from tests.app.houses import NOON, SetClock, opened_house
+from tests.app.houses import BRUTE, FAILURES, NOON, SetClock, opened_house
 from tests.contracts.backends import store_of
 from tests.contracts.builders import batch_of, event_at, hit_on
 
@@ -40,6 +46,14 @@ def covered_house(
         yield replace(
             plain, log=store.log, records=store.records, sources=configured, signer=FileSigner(b"s" * 32), **more
         )
+
+
+@contextmanager
+def watched_house(state: Path, clock: SetClock, backend: str) -> Iterator[Installation]:
+    """Open an installation with one source, which has agreed to say something every hour."""
+    with covered_house(state, clock, backend=backend) as opened:
+        source = Source(name="web", kind="nginx.access", zone=UTC, asset="A-1", silent_after=HOUR)
+        yield replace(opened, sources={"web": source})
 
 
 def deliver(
@@ -80,4 +94,47 @@ def look(house: Installation, clock: SetClock, *, hours: float = 0, minutes: int
         left -= step
 
 
-__all__ = ["HOUR", "JOB", "NOON", "SHELL", "Anchor", "SetClock", "covered_house", "deliver", "look"]
+def pass_time(house: Installation, clock: SetClock, minutes: int) -> None:
+    """Let time pass with the daemon's whole tick every few minutes."""
+    while minutes:
+        step = min(minutes, 4)
+        clock.pass_time(minutes=step)
+        go_on(house)
+        minutes -= step
+
+
+def watch_only(house: Installation) -> None:
+    """Do of a tick what watches the sources."""
+    bring_forward(house, JOB)
+    watch(house, JOB, thoroughly=False)
+
+
+def found(house: Installation, rule: str) -> list[Alert]:
+    """Return the alerts of a rule, the first first."""
+    query = RecordQuery(kind=alerts.KIND, equals={"rule": (rule,)}, order="first")
+    return [alerts.to_alert(document) for document in house.records.find(JOB, query).documents]
+
+
+def counted_by(house: Installation) -> dict[str, Any]:
+    """Return what a hit of a refused request counts by towards the correlation."""
+    group: dict[str, Any] = {"source.ip": "192.0.2.9"}
+    rule = house.ruleset.by_id[FAILURES]
+    return {"rule_digest": rule.digest, "captured": group, "keys": (key_id(BRUTE, group),)}
+
+
+__all__ = [
+    "HOUR",
+    "JOB",
+    "NOON",
+    "SHELL",
+    "Anchor",
+    "SetClock",
+    "counted_by",
+    "covered_house",
+    "deliver",
+    "found",
+    "look",
+    "pass_time",
+    "watch_only",
+    "watched_house",
+]

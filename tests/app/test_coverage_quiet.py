@@ -20,9 +20,8 @@ from secmon.sigma import sliding
 from secmon.sigma.rule import RuleFile
 from secmon.sigma.ruleset import load_rules
 from secmon.sigma.suppression import Weekly
-from tests.app.coverages import JOB, NOON, SHELL, SetClock, covered_house, look
+from tests.app.coverages import JOB, NOON, SHELL, SetClock, counted_by, covered_house, look
 from tests.app.houses import BRUTE, FAILURES, RULES
-from tests.app.test_watching import counted_by
 from tests.contracts.builders import batch_of, event_at, hit_on
 from tests.sigma.tuning_texts import EXCEPTION, exception_text, maintenance_text, override_text
 
