@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from tests.test_rules import alerting, stem
+from tests.shipped_rules import alerting, stem
 
 THREATS = Path(__file__).parent.parent / "docs" / "threats.md"
 POLICIES = ("九部门", "鲁案", "青岛", "鲁点", "威海", "网络安全法", "实务", "同上")

@@ -29,7 +29,7 @@ from secmon.model.record import RecordQuery
 from secmon.store.signing import FileSigner
 from tests.app.houses import NOON, OPERATOR, RULES, SHELL, SetClock, access_line, opened_house
 from tests.app.interleaving import Stopped, every_point, frozen, stopping
-from tests.app.test_ticks import commit, facts, refused, shells
+from tests.app.ticking import commit, facts, refused, shells
 
 SOURCE = "nginx.access"
 

@@ -13,8 +13,8 @@ from secmon.app.installation import Installation
 from secmon.errors import ConflictError
 from tests.app.houses import OPERATOR, opened_house
 from tests.app.interleaving import every_point
-from tests.app.test_ticks import facts
 from tests.app.test_two_daemons import File, begun, judge, more
+from tests.app.ticking import facts
 from tests.contracts.backends import remove_store, store_of
 
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
