@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from secmon.app.detect import Found, Place, Worked, hits_of
 from secmon.errors import ParseError
+from secmon.model.cache import ENTRY_BYTES, Cache
 from secmon.model.event import Dropped, Event, Frame
 from secmon.model.hit import Hit
 from secmon.model.ids import event_id
@@ -17,7 +18,6 @@ from secmon.parse.native import TIMES, event_of, native_time, read_members, read
 from secmon.parse.skim import Skimmed, Skimmer, size_of
 from secmon.pipeline import Classifying, Lane, Matcher
 from secmon.sigma import gate
-from secmon.sigma.cache import ENTRY_BYTES, Cache
 from secmon.sigma.lines import LineEngine
 from secmon.sigma.rule import Rule, RuleSet
 from secmon.sigma.suppressor import Suppressor

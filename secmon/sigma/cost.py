@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from secmon.model.cache import Budget
 from secmon.model.event import Event
-from secmon.sigma.cache import Budget
 from secmon.sigma.decide import necessary
 from secmon.sigma.direct import Condition, View, condition
 from secmon.sigma.index import DEFAULT_CACHE_BYTES

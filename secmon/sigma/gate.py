@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import hyperscan
 import orjson
 
+from secmon.model.cache import ENTRY_BYTES, Budget, Cache
 from secmon.model.patterns import Compiler, Patterns, compiled
-from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache
 from secmon.sigma.direct import View, condition
 from secmon.sigma.literals import NOT_ASCII, Covers, Lines
 from secmon.sigma.rule import Rule

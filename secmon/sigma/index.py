@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from sys import getsizeof
 
+from secmon.model.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.model.event import Event, Value
 from secmon.model.patterns import Compiler, compiled
-from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.sigma.decide import Verdict, necessary, verdict
 from secmon.sigma.match import holds
 from secmon.sigma.routing import Route, Router, route

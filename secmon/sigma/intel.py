@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from sys import getsizeof
 
+from secmon.model.cache import ENTRY_BYTES, Budget, Cache
 from secmon.model.event import Event, Value, parse_time
 from secmon.model.indicator import Address, Indicator, Kind, address_of, network_of, normalised
-from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache
 from secmon.sigma.rule import Rule, RuleSet
 from secmon.sigma.values import texts_of
 

@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from secmon.model.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.model.event import Event, Value
 from secmon.model.patterns import Compiler, compiled
-from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.sigma.decide import reduced
 from secmon.sigma.direct import View
 from secmon.sigma.gate import LANE_BYTES, MAX_WORK, Lane, NoNotes, Notes, Tools, Trial, loaded

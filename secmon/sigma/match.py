@@ -14,6 +14,7 @@ from itertools import takewhile
 
 from secmon.model.event import Event
 from secmon.sigma import regexes
+from secmon.sigma.related import any_related
 from secmon.sigma.routing import Router, route
 from secmon.sigma.rule import LogSource, Rule
 from secmon.sigma.tree import (
@@ -24,7 +25,6 @@ from secmon.sigma.tree import (
     Compare,
     Exists,
     FieldReference,
-    FieldRelation,
     Keyword,
     KeywordRegex,
     Node,
@@ -218,17 +218,5 @@ def _in_network(text: str, network: str) -> bool:
 
 
 def _related(atom: FieldReference, event: Event) -> bool:
-    others = [fold(text) for text in texts_of(event.get(atom.other))]
-    return any(
-        _RELATION[atom.relation](value, other)
-        for value in map(fold, texts_of(event.get(atom.field)))
-        for other in others
-    )
-
-
-_RELATION: dict[FieldRelation, Callable[[str, str], bool]] = {
-    FieldRelation.EQUAL: str.__eq__,
-    FieldRelation.STARTS: str.startswith,
-    FieldRelation.ENDS: str.endswith,
-    FieldRelation.CONTAINS: str.__contains__,
-}
+    values, others = (list(map(fold, texts_of(event.get(name)))) for name in (atom.field, atom.other))
+    return any_related(atom.relation, values, others)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from sys import getsizeof
 
+from secmon.model.cache import ENTRY_BYTES, Budget, Cache
 from secmon.model.event import Event, Value
 from secmon.model.patterns import Compiler, compiled
-from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache
 from secmon.sigma.match import keyword_holds, searched_texts, value_holds
 from secmon.sigma.patterns import Needle, PatternSet, is_plain, literal_of, needle_of, regex_needle
 from secmon.sigma.tree import ANY_TEXT, Keyword, KeywordRegex, Regex, Text, ValueAtom

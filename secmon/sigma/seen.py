@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from secmon.model.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.model.event import Event
-from secmon.sigma.cache import ENTRY_BYTES, Budget, Cache, size_of
 from secmon.sigma.routing import Router, route
 from secmon.sigma.rule import LogSource, RuleSet
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.errors import ParseError
+from secmon.model.cache import Budget, Cache, size_of
 from secmon.model.event import Dropped, Event
 from secmon.model.indicator import Kind
 from secmon.parse.native import read_native
 from secmon.sigma import index, intel, lines, seen
-from secmon.sigma.cache import Budget, Cache, size_of
 from secmon.sigma.index import Engine
 from secmon.sigma.lines import LineEngine
 from secmon.sigma.match import Definition

@@ -6,8 +6,8 @@ from typing import Any
 import hyperscan
 import pytest
 
+from secmon.model.cache import Budget
 from secmon.model.patterns import Patterns, compiled
-from secmon.sigma.cache import Budget
 from secmon.sigma.scanner import FieldScanner
 from secmon.sigma.tree import ANY_TEXT, Regex, Text
 from secmon.store import limited

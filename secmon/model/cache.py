@@ -1,4 +1,4 @@
-"""A budget in bytes for all caches of an engine, and two generations by which unused entries age.
+"""A budget in bytes for caches of what comes from outside, and two generations by which unused entries age.
 
 New entries go to the young generation. When the young ones have cost half the budget, they become the old ones and
 what was old is forgotten; an old entry that is used again becomes young. So at most the budget is held, what is
