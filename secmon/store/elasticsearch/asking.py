@@ -15,9 +15,9 @@ from secmon.model.event import to_micros
 from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import RecordQuery
 from secmon.model.text import words
-from secmon.store.elasticsearch.conditions import NOTHING, conditions, unindexed
+from secmon.store.elasticsearch.conditions import NOTHING, conditions, present_at, unindexed
 from secmon.store.elasticsearch.encode import ANY_FIELD, is_event_id, is_storable
-from secmon.store.elasticsearch.fields import MAX_TEXT, indexed_as
+from secmon.store.elasticsearch.fields import MAX_TEXT, earlier_place, indexed_as
 from secmon.store.elasticsearch.words import words_query
 
 Query = dict[str, Any]
@@ -61,6 +61,7 @@ class Question:
         superset: conditions that no matching event fails.
         sure: conditions that only matching events meet, together with none of `scanned`.
         scanned: fields whose values decide and that an index may not tell; `ANY_FIELD` among them if any is.
+        elsewhere: where documents of earlier versions have fields whose values are wanted: these are read.
         reading: whether every candidate has to be read.
         doubtful: whether some condition leaves documents between `superset` and `sure`.
     """
@@ -68,6 +69,7 @@ class Question:
     superset: list[Query] = field(default_factory=list)
     sure: list[Query] = field(default_factory=list)
     scanned: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
     reading: bool = False
     doubtful: bool = False
 
@@ -85,12 +87,17 @@ class Question:
         """The values of this field are wanted too."""
         if indexed_as(name) is None:
             self.reading = True
-        else:
-            self._scan(name)
+            return
+        self._scan(name)
+        if earlier := earlier_place(name):
+            self.elsewhere.add(earlier)
 
     def certain(self) -> list[Query]:
         """Return the conditions of events of which the index alone is certain; none of them is read."""
-        return [*self.sure, {"bool": {"must_not": [self._in_scan()]}}] if self.scanned else self.sure
+        if not self.scanned:
+            return self.sure
+        read = [self._in_scan(), *({"exists": {"field": place}} for place in sorted(self.elsewhere))]
+        return [*self.sure, {"bool": {"must_not": read}}]
 
     def uncertain(self) -> list[Query]:
         """Return the conditions of the other candidates: they are read."""
@@ -113,7 +120,8 @@ class Question:
         elif place is None:
             self.reading = True
         else:
-            self._one_of(name, {"terms": {place: [text[: MAX_TEXT + 1] for text in texts]}})
+            wanted = [text[: MAX_TEXT + 1] for text in texts]
+            self._one_of(name, *({"terms": {where: wanted}} for where in (place, earlier_place(name)) if where))
 
     def present(self, name: str) -> None:
         """A field is there."""
@@ -123,13 +131,13 @@ class Question:
         elif place is None:
             self.reading = True
         else:
-            self._one_of(name, {"exists": {"field": place}})
+            self._one_of(name, present_at(place, earlier_place(name)))
 
-    def _one_of(self, name: str, condition: Query) -> None:
+    def _one_of(self, name: str, *conditions: Query) -> None:
         self._scan(name)
         scan = {"term": {"store.scan": name}}
-        self.superset.append({"bool": {"should": [condition, scan], "minimum_should_match": 1}})
-        self.sure.append(condition)
+        self.superset.append({"bool": {"should": [*conditions, scan], "minimum_should_match": 1}})
+        self.sure.append({"bool": {"should": list(conditions), "minimum_should_match": 1}})
 
 
 def question(query: EventQuery) -> Question:

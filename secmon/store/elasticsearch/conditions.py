@@ -2,7 +2,7 @@
 
 Three things keep an index from telling: documents whose `store.scan` names the field (`encode`), values that a number
 or an address cannot be made of (Elasticsearch names the subfield in `_ignored`), and fields below `store.rest`, which
-know equal texts only.
+know equal texts only: all that are not in the table, and in older documents those that came to it later.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from secmon.model.query import (
 )
 from secmon.store.bounds import Bounds, bounds_of, exactly
 from secmon.store.elasticsearch.encode import is_storable
-from secmon.store.elasticsearch.fields import ADDRESSES, INDEXED, LONG_TEXTS, NUMBERS, indexed_as
+from secmon.store.elasticsearch.fields import ADDRESSES, INDEXED, LONG_TEXTS, NUMBERS, earlier_place, indexed_as
 from secmon.store.elasticsearch.words import words_query
 
 Condition = dict[str, Any]
@@ -88,8 +88,13 @@ def _leaf(leaf: Leaf) -> Bounds[Condition]:
     if isinstance(leaf, Holds) or name in LONG_TEXTS or place is None:
         return _read(EVERYTHING)
     if not is_indexed(leaf):
-        return _read(_ALGEBRA.any_of([{"exists": {"field": place}}, _scanned(name)]))
+        return _read(_ALGEBRA.any_of([present_at(place, earlier_place(name)), _scanned(name)]))
     return _indexed(leaf, place)
+
+
+def present_at(place: str, earlier: str | None) -> Condition:
+    """Return the condition of events that have a field in its place, or where documents of earlier versions do."""
+    return _ALGEBRA.any_of([{"exists": {"field": where}} for where in (place, earlier) if where])
 
 
 def _read(may: Condition) -> Bounds[Condition]:
@@ -101,11 +106,12 @@ def _indexed(leaf: Leaf, place: str) -> Bounds[Condition]:
     """Return the bounds of a condition that the index decides but for the odd document."""
     if isinstance(leaf, Equals | Like) and not is_storable(leaf.text if isinstance(leaf, Equals) else leaf.pattern):
         return exactly(NOTHING)
-    odd = [_scanned(leaf.field)]
+    odd, earlier = [_scanned(leaf.field)], earlier_place(leaf.field)
     if isinstance(leaf, Exists):
-        found: Condition = {"exists": {"field": place}}
+        found = present_at(place, earlier)
     elif isinstance(leaf, Equals):
-        found = {"term": {place: {"value": leaf.text, "case_insensitive": True}}}
+        same = {"value": leaf.text, "case_insensitive": True}
+        found = _ALGEBRA.any_of([{"term": {where: same}} for where in (place, earlier) if where])
     elif isinstance(leaf, Like):
         found = {"wildcard": {place: {"value": leaf.pattern, "case_insensitive": True}}}
     elif isinstance(leaf, Addresses):
@@ -115,6 +121,8 @@ def _indexed(leaf: Leaf, place: str) -> Bounds[Condition]:
         assert isinstance(leaf, Numbers)  # noqa: S101  `is_indexed` knows no other kind
         found = _number_range(f"{place}.number", leaf)
         odd.append({"term": {"_ignored": f"{place}.number"}})
+    if earlier and not isinstance(leaf, Exists | Equals):
+        odd.append({"exists": {"field": earlier}})
     return Bounds(_ALGEBRA.any_of([found, *odd]), {"bool": {"filter": [found], "must_not": odd}}, exact=False)
 
 

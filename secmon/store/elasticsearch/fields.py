@@ -5,6 +5,7 @@ field lies in one `flattened` field, where it can be asked by its exact value to
 A test compares this table with the expected events of test_corpora/ and with the fields of rules/.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 # Exact text.
@@ -65,9 +66,23 @@ INDEXED: Final = WORDS | ADDRESSES | NUMBERS
 """Fields whose values can be asked and counted by themselves."""
 KNOWN: Final = INDEXED | LONG_TEXTS
 """Fields that stand at the top of a document; all others are below `store.rest`."""
-ADDED: frozenset[str] = frozenset()
-"""Fields of the table that came to it with the latest `mapping.VERSION`s: older documents have them below `store.rest`.
-They are decided by reading, slowly and never wrongly, until no partition of an older version is left."""
+ADDED: Final[Mapping[int, frozenset[str]]] = {
+    4: frozenset(
+        (
+            "db.namespace", "db.operation.name", "db.query.text", "db.response.returned_rows",
+            "destination.geo.country_iso_code", "edu.object", "email.attachments.file.extension",
+            "email.attachments.file.name", "email.direction", "email.reply_to.address", "email.subject",
+            "gen_ai.request.model", "gen_ai.usage.output_tokens", "secmon.url.decoded", "secmon.url.path",
+            "source.geo.country_iso_code", "winlog.event_data.AuthenticationPackageName",
+            "winlog.event_data.Properties", "winlog.event_data.SubjectUserName", "winlog.event_data.SubjectUserSid",
+            "winlog.event_data.TargetFilename",
+        )
+    ),
+}  # fmt: skip
+"""`mapping.VERSION` → fields that came to the table with it; all others were in it from the beginning. A field never
+leaves the table and never changes its kind: documents that are there would be found no more."""
+LATER: frozenset[str] = frozenset().union(*ADDED.values())
+"""Fields that documents of an earlier version have below `store.rest`: a question looks for them there too."""
 
 # Fields whose names their sources make up; they are never in the table as a whole.
 OPEN_FAMILIES: Final = (
@@ -84,13 +99,16 @@ which would leave it out in silence, and below Lucene's 32,766 bytes, which woul
 
 def indexed_as(name: str) -> str | None:
     """Return the field of the index that holds a field's value texts; None if only reading tells."""
-    if name in ADDED:
-        return None
     if name in INDEXED:
         return name
     if name in LONG_TEXTS or not is_plain(name):
         return None
     return f"{REST}.{name}"
+
+
+def earlier_place(name: str) -> str | None:
+    """Return where documents of earlier versions have a field of the table; None if at its place now."""
+    return f"{REST}.{name}" if name in LATER else None
 
 
 _MAX_NAME = 256

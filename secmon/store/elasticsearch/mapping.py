@@ -15,8 +15,8 @@ from secmon.store.elasticsearch.naming import KINDS, Kind, Names
 
 Json = dict[str, Any]
 
-VERSION = 3
-"""Raised whenever a template changes; stands in each index's `_meta`."""
+VERSION = 4
+"""Raised whenever a template changes; stands in each index's `_meta`. New fields of events stand in `fields.ADDED`."""
 
 _WORD: Json = {"type": "keyword"}
 # Never met: `fields.MAX_TEXT` is shorter.

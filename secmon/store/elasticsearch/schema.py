@@ -2,7 +2,7 @@
 
 A template is put anew at every start, so that partitions of tomorrow are current. An index that is there already gets
 what can be added to it; its documents stay as they are. A field that came to the table of fields later lies in
-`store.rest` of older documents: it is decided by reading (`fields.ADDED`), so that no answer is a silent 0.
+`store.rest` of older documents: a question looks in both places (`fields.ADDED`), so that no answer is a silent 0.
 """
 
 from collections.abc import Sequence

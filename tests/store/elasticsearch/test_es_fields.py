@@ -1,5 +1,6 @@
 """The table of indexed fields: what parsers write and rules ask for is in it; the template is made from it."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -11,17 +12,20 @@ from secmon.model.batch import INDEXED_FIELDS
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
 from secmon.store.elasticsearch.fields import (
+    ADDED,
     ADDRESSES,
     INDEXED,
     KNOWN,
+    LATER,
     LONG_TEXTS,
     NUMBERS,
     OPEN_FAMILIES,
     STORE,
     WORDS,
+    earlier_place,
     indexed_as,
 )
-from secmon.store.elasticsearch.mapping import IndexSettings, event_mapping, template
+from secmon.store.elasticsearch.mapping import VERSION, IndexSettings, event_mapping, mapping_of, template
 from secmon.store.elasticsearch.naming import KINDS, names_of
 from tests.parse.test_golden import CASES, OF_THE_PIPELINE, read_case
 
@@ -154,3 +158,44 @@ def test_no_document_can_add_a_field(kind: str) -> None:
 )
 def test_a_name_says_where_its_values_can_be_asked(name: str, place: str | None) -> None:
     assert indexed_as(name) == place
+
+
+# What each version has; written down when it came, and never changed. Version 3 is all that was before `ADDED`.
+TABLES = {3: "59fea916bb87fc32", 4: "70592b223f9ae784"}
+OTHER_MAPPINGS = {4: "5be2f7ee1c82b594"}
+
+
+def digest_of(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def table_of(version: int) -> list[tuple[str, object]]:
+    """Return the fields of the table as it was in a version, with what kind they are of now."""
+    later = frozenset[str]().union(*(names for came, names in ADDED.items() if came > version))
+    return sorted((name, kind) for name, kind in _leaves(event_mapping()["properties"]).items() if name not in later)
+
+
+@pytest.mark.parametrize("version", TABLES)
+def test_the_table_of_a_version_stays_as_it_was(version: int) -> None:
+    """A field that came needs a new version: add it to ADDED under it, raise VERSION, write its digest down here.
+
+    A field that left, or that changed its kind, would not be found any more in the documents that are there.
+    """
+    assert digest_of(table_of(version)) == TABLES[version], version
+
+
+def test_the_newest_version_is_the_one_in_force_and_later_ones_have_come_with_fields_of_the_table() -> None:
+    assert max(TABLES) == max(OTHER_MAPPINGS) == VERSION
+    assert set(ADDED) <= set(TABLES)
+    assert LATER <= INDEXED
+    assert sum(map(len, ADDED.values())) == len(LATER)
+
+
+def test_what_else_is_indexed_changes_with_a_version_only() -> None:
+    others = {kind: mapping_of(kind)["properties"] for kind in ("hits", "findings", "batches", "records")}
+    assert digest_of(others) == OTHER_MAPPINGS[VERSION]
+
+
+def test_a_question_for_a_field_that_came_later_knows_where_older_documents_have_it() -> None:
+    assert earlier_place("secmon.url.path") == "store.rest.secmon.url.path"
+    assert earlier_place("user.name") is None
