@@ -33,9 +33,10 @@ from secmon.model.record import Document
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
 from secmon.store.elasticsearch.mapping import IndexSettings
-from secmon.store.elasticsearch.naming import KINDS, Kind, partition_name
+from secmon.store.elasticsearch.naming import KINDS, Kind
 from secmon.store.elasticsearch.records import ElasticsearchRecords
 from secmon.store.elasticsearch.writing import loaded
+from secmon.store.partition_name import partition_name
 
 ACCESS: Final = job_access("bench")
 BATCH_EVENTS: Final = 5_000

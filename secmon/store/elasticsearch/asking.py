@@ -16,9 +16,10 @@ from secmon.model.questions import EventQuery, FindingQuery, HitQuery
 from secmon.model.record import RecordQuery
 from secmon.model.text import words
 from secmon.store.elasticsearch.conditions import NOTHING, conditions, present_at, unindexed
-from secmon.store.elasticsearch.encode import ANY_FIELD, is_event_id, is_storable
+from secmon.store.elasticsearch.encode import ANY_FIELD, is_event_id
 from secmon.store.elasticsearch.fields import MAX_TEXT, earlier_place, indexed_as
 from secmon.store.elasticsearch.words import words_query
+from secmon.store.values import is_storable
 
 Query = dict[str, Any]
 

@@ -23,10 +23,11 @@ import orjson
 from secmon.errors import ConflictError, StoreError, StoreUnavailableError
 from secmon.model.batch import Batch, BatchRow, Counts
 from secmon.model.event import to_micros
-from secmon.store.elasticsearch.encode import to_datetime
 from secmon.store.elasticsearch.failures import CONFLICT, NOT_FOUND
 from secmon.store.elasticsearch.gateway import Gateway
-from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName
+from secmon.store.elasticsearch.naming import KINDS, Kind
+from secmon.store.partition_name import PartitionName
+from secmon.store.values import to_datetime
 
 Source = dict[str, Any]
 

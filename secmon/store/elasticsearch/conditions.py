@@ -25,9 +25,9 @@ from secmon.model.query import (
     leaves,
 )
 from secmon.store.bounds import Bounds, bounds_of, exactly
-from secmon.store.elasticsearch.encode import is_storable
 from secmon.store.elasticsearch.fields import ADDRESSES, INDEXED, LONG_TEXTS, NUMBERS, earlier_place, indexed_as
 from secmon.store.elasticsearch.words import words_query
+from secmon.store.values import is_storable
 
 Condition = dict[str, Any]
 

@@ -6,28 +6,21 @@ of the table and all values are plain, not a byte of the body is rewritten. What
 have) is kept in `store.odd` as it was, and `store.scan` names the fields for which reading decides.
 """
 
-import hashlib
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from secmon.errors import StoreError
 from secmon.model.batch import EventFinding, StoredEvent
 from secmon.model.event import LIST_SEPARATOR, Event, Value, to_micros, value_texts
-from secmon.model.hit import Finding, Hit, Level, Minor
+from secmon.model.hit import Hit, Level
 from secmon.store.elasticsearch.fields import KNOWN, LONG_TEXTS, MAX_TEXT, STORE, is_plain
 from secmon.store.elasticsearch.words import indexed_words
+from secmon.store.values import finding_detail, finding_from, finding_mark, mark_of, to_datetime, to_json
 
 Source = dict[str, Any]
 
 ANY_FIELD: Final = "*"
 """In `store.scan`: a field whose own name cannot stand there."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_EVENT_MICROS: Final = to_micros(datetime.max.replace(tzinfo=UTC))
-_MIN_EVENT_MICROS: Final = to_micros(datetime.min.replace(tzinfo=UTC))
-_MARK_BYTES: Final = 12
 
 
 class Item(NamedTuple):
@@ -119,7 +112,7 @@ def event_of(source: Source) -> Event:
 
 def hit_id(hit: Hit) -> str:
     """Return the `_id` of a hit that has a document of its own."""
-    return hit.event_id + _mark(hit.rule_id.encode())
+    return hit.event_id + mark_of(hit.rule_id.encode()).hex()
 
 
 def hit_item(hit: Hit) -> Item:
@@ -136,7 +129,7 @@ def hit_item(hit: Hit) -> Item:
             "signature": hit.signature,
         },
     }  # fmt: skip
-    return Item(hit_id(hit), _HEAD, _tail(document))
+    return document_item(hit_id(hit), document)
 
 
 def hit_of(source: Source) -> Hit:
@@ -166,41 +159,19 @@ def finding_item(found: EventFinding) -> Item:
         StoreError: it cannot be written as JSON.
     """
     finding = found.finding
-    detail = {
-        "level": finding.level, "candidate": finding.candidate, "minor": finding.minor, "path": finding.path,
-        "span": finding.span, "confidence": finding.confidence, "masked": finding.masked, "digest": finding.digest,
-        "trace": finding.trace,
-    }  # fmt: skip
-    mark = _mark(finding.data_class.encode() + b"\0" + _json(detail))
+    detail = finding_detail(finding)
+    mark = finding_mark(finding.data_class, to_json(detail)).hex()
     document = {
         "at": to_micros(found.at), "event": found.event_id, "class": finding.data_class, "unit": found.unit_id,
         "asset": found.asset_id, "mark": mark, "finding": detail,
     }  # fmt: skip
-    return Item(found.event_id + mark, _HEAD, _tail(document))
+    return document_item(found.event_id + mark, document)
 
 
 def finding_of(source: Source) -> EventFinding:
     """Return the finding that a document holds."""
-    detail = source["finding"]
-    span = detail["span"]
-    finding = Finding(
-        data_class=source["class"],
-        level=detail["level"],
-        candidate=detail["candidate"],
-        minor=Minor(detail["minor"]),
-        path=detail["path"],
-        span=None if span is None else (span[0], span[1]),
-        confidence=detail["confidence"],
-        masked=detail["masked"],
-        digest=detail["digest"],
-        trace=tuple(detail["trace"]),
-    )
+    finding = finding_from(source["class"], source["finding"])
     return EventFinding(source["event"], to_datetime(source["at"]), source["unit"], source["asset"], finding)
-
-
-def to_datetime(micros: int) -> datetime:
-    """Return the aware time of whole microseconds since 1970; what no calendar holds becomes its edge."""
-    return _EPOCH + timedelta(microseconds=min(max(micros, _MIN_EVENT_MICROS), _MAX_EVENT_MICROS))
 
 
 def is_event_id(text: str) -> bool:
@@ -208,31 +179,13 @@ def is_event_id(text: str) -> bool:
     return len(text) == 32 and set(text) <= set("0123456789abcdef")  # noqa: PLR2004  model.ids
 
 
-def is_storable(text: str) -> bool:
-    """Tell whether a text can stand in the store: a lone surrogate cannot, a question with one finds nothing."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def document_item(identity: str, document: Source) -> Item:
+    """Return a document that is not an event's.
 
-
-_HEAD: Final = b'{"batch":"'
-
-
-def _tail(document: Source) -> bytes:
-    return b'",' + _json(document)[1:]
-
-
-def _mark(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=_MARK_BYTES).hexdigest()
-
-
-def _json(value: Source) -> bytes:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError as error:  # lone surrogates, integers beyond 64 bits: the pipeline escapes them before
-        raise StoreError("a value cannot be written as JSON", hint="please report this") from error
+    Raises:
+        StoreError: it cannot be written as JSON.
+    """
+    return Item(identity, b'{"batch":"', b'",' + to_json(document)[1:])
 
 
 # value_texts parts texts at U+001F; a body without that escape has none.

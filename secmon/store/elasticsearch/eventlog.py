@@ -17,12 +17,13 @@ from secmon.store.elasticsearch import integrity, packs, replay, searching, tall
 from secmon.store.elasticsearch.asking import finding_conditions, hit_conditions, ids_condition, scanned
 from secmon.store.elasticsearch.batches import PAGE, Batches
 from secmon.store.elasticsearch.bulk import BulkWriter
-from secmon.store.elasticsearch.encode import event_of, finding_of, is_event_id, is_storable
+from secmon.store.elasticsearch.encode import event_of, finding_of, is_event_id
 from secmon.store.elasticsearch.gateway import WRITING, ElasticsearchSettings, Gateway
-from secmon.store.elasticsearch.naming import partition_name
 from secmon.store.elasticsearch.snapshot import Source, Views
 from secmon.store.elasticsearch.writing import BatchWriter
+from secmon.store.partition_name import partition_name
 from secmon.store.surveying import Surveyor
+from secmon.store.values import is_storable
 
 _IDS_AT_ONCE = 1_000
 _PAGE_OF_HITS = 1_000

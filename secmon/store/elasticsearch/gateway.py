@@ -12,8 +12,9 @@ from secmon.errors import StoreError, StoreUnavailableError
 from secmon.store.elasticsearch.connection import ElasticsearchSettings, client_of, without_secrets
 from secmon.store.elasticsearch.failures import BAD_REQUEST, NOT_FOUND, error_of, lacking_rights, store_errors
 from secmon.store.elasticsearch.mapping import single_index, template
-from secmon.store.elasticsearch.naming import KINDS, Kind, Names, PartitionName, names_of
+from secmon.store.elasticsearch.naming import KINDS, Kind, Names, names_of
 from secmon.store.elasticsearch.schema import bring_forward
+from secmon.store.partition_name import PartitionName
 
 MINIMUM_SERVER = (8, 19)
 _READ_ATTEMPTS = 2

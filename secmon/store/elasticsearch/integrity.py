@@ -11,12 +11,14 @@ from secmon.model.hit import Hit
 from secmon.store.canonical import event_line, finding_line, hit_line, set_digest
 from secmon.store.elasticsearch.asking import Query
 from secmon.store.elasticsearch.batches import Batches
-from secmon.store.elasticsearch.encode import event_of, finding_of, to_datetime
+from secmon.store.elasticsearch.encode import event_of, finding_of
 from secmon.store.elasticsearch.failures import NOT_FOUND
 from secmon.store.elasticsearch.gateway import Gateway
-from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName
+from secmon.store.elasticsearch.naming import KINDS, Kind
 from secmon.store.elasticsearch.packs import HOW_MANY, by_event, in_order
 from secmon.store.elasticsearch.snapshot import Snapshot, Source, Views
+from secmon.store.partition_name import PartitionName
+from secmon.store.values import to_datetime
 
 _MAX_PROBLEMS: Final = 20
 _TOKEN: Final[dict[Kind, str]] = {"events": "store.batch", "hits": "batch", "findings": "batch"}

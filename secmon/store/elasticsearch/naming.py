@@ -6,24 +6,15 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
-from secmon.errors import ConfigError, StoreError
+from secmon.errors import ConfigError
+from secmon.store.partition_name import PartitionName
 
 Kind = Literal["events", "hits", "findings"]
 KINDS: tuple[Kind, ...] = ("events", "hits", "findings")
 
-_RETENTION = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,79}")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class PartitionName:
-    """Which partition; sorts by day, then retention class."""
-
-    day: date
-    retention: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +61,3 @@ def names_of(prefix: str) -> Names:
             "the prefix is not a lower-case word", where="store.elasticsearch.prefix", hint="a-z, digits, - and _"
         )
     return Names(prefix)
-
-
-def partition_name(day: date, retention: str) -> PartitionName:
-    """Return a partition's name.
-
-    Raises:
-        StoreError: the retention class cannot be part of the name of an index.
-    """
-    if not _RETENTION.fullmatch(retention):
-        raise StoreError(
-            "a retention class is a lower-case word",
-            where="retention",
-            hint="letters a-z, digits, - and _, at most 40",
-        )
-    return PartitionName(day, retention)

@@ -22,15 +22,13 @@ from itertools import accumulate, chain, count, islice
 from operator import attrgetter
 from typing import Any, Final, Self
 
-import orjson
-
-from secmon.errors import StoreError
 from secmon.model.access import Scope
 from secmon.model.event import Value, to_micros
 from secmon.model.hit import Hit, Level
 from secmon.model.questions import HitQuery
-from secmon.store.elasticsearch.encode import Item, Source, hit_of, to_datetime
+from secmon.store.elasticsearch.encode import Item, Source, document_item, hit_of
 from secmon.store.elasticsearch.fields import MAX_TEXT
+from secmon.store.values import to_datetime
 
 MOST_HITS: Final = 500
 """Of one pack: some tens of kilobytes, read as a whole."""
@@ -39,7 +37,6 @@ _PREFIX_DIGITS: Final = 16
 """Of an event id: day and stream; place and sub-index follow (`model.ids`)."""
 _ID_BYTES: Final = 20
 _KEY = re.compile(r"[0-9a-f]{16}")  # model.ids.key_id
-_HEAD: Final = b'{"batch":"'
 
 SortKey = Callable[[Hit], tuple[Any, ...]]
 
@@ -97,21 +94,13 @@ def pack_item(identity: str, hits: Sequence[Hit]) -> Item:
             "signature": [hit.signature for hit in hits],
         },
     }  # fmt: skip
-    return _item(identity, document)
+    return document_item(identity, document)
 
 
 def emptied_item(identity: str, place: Hit) -> Item:
     """Return the document of a pack of which nothing is left; it stands where this hit stood, and is no hit."""
     found = {"at": to_micros(place.at), "event": place.event_id + identity, "rule": place.rule_id, "count": 0}
-    return _item(identity, {**found, "pack": {}})
-
-
-def _item(identity: str, document: Source) -> Item:
-    try:
-        body = orjson.dumps(document)
-    except TypeError as error:  # lone surrogates, integers beyond 64 bits: the pipeline escapes them before
-        raise StoreError("a value cannot be written as JSON", hint="please report this") from error
-    return Item(identity, _HEAD, b'",' + body[1:])
+    return document_item(identity, {**found, "pack": {}})
 
 
 def _kind(hit: Hit) -> tuple[Any, ...]:

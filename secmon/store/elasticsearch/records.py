@@ -21,12 +21,12 @@ from secmon.model.text import words
 from secmon.store.elasticsearch.asking import in_ranges, is_key, is_rough, record_conditions, within
 from secmon.store.elasticsearch.bulk import Action, BulkWriter, refuse_poison
 from secmon.store.elasticsearch.changes import Changes
-from secmon.store.elasticsearch.encode import is_storable
 from secmon.store.elasticsearch.failures import CONFLICT, NOT_FOUND
 from secmon.store.elasticsearch.fields import MAX_TEXT
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
 from secmon.store.elasticsearch.words import indexed_words
 from secmon.store.matching import says
+from secmon.store.values import is_storable
 
 Source = dict[str, Any]
 

@@ -10,8 +10,9 @@ from secmon.model.batch import Batch, BatchRow, StoredEvent
 from secmon.store.elasticsearch.batches import PAGE, Batches, Source
 from secmon.store.elasticsearch.encode import event_of, finding_of
 from secmon.store.elasticsearch.gateway import Gateway
-from secmon.store.elasticsearch.naming import Kind, PartitionName
+from secmon.store.elasticsearch.naming import Kind
 from secmon.store.elasticsearch.packs import hits_of, size_of
+from secmon.store.partition_name import PartitionName
 from secmon.store.replay import batch_again, stored_event
 
 _TOKEN: Final[dict[Kind, str]] = {"events": "store.batch", "hits": "batch", "findings": "batch"}

@@ -10,11 +10,12 @@ from secmon.model.event import Event, to_micros
 from secmon.model.questions import EventQuery
 from secmon.model.search import MAX_DISTINCT, Budget, Survey
 from secmon.store.elasticsearch.asking import Question, question
-from secmon.store.elasticsearch.encode import event_of, to_datetime
+from secmon.store.elasticsearch.encode import event_of
 from secmon.store.elasticsearch.fields import TIMESTAMP, indexed_as
 from secmon.store.elasticsearch.snapshot import Snapshot, Source, Views
 from secmon.store.matching import decision
 from secmon.store.surveying import Surveyor
+from secmon.store.values import to_datetime
 
 _MILLIS: Final = 1_000
 

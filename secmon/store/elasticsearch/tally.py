@@ -11,10 +11,11 @@ from secmon.model.access import Scope
 from secmon.model.event import Event, parse_time, to_micros, value_texts
 from secmon.model.questions import EventQuery, HitQuery, Profile
 from secmon.store.elasticsearch.asking import Question, hit_conditions, question
-from secmon.store.elasticsearch.encode import event_of, to_datetime
+from secmon.store.elasticsearch.encode import event_of
 from secmon.store.elasticsearch.fields import TIMESTAMP, indexed_as
 from secmon.store.elasticsearch.snapshot import Snapshot, Source, Views
 from secmon.store.matching import decision
+from secmon.store.values import calendar_day, to_datetime
 
 DAY_MS: Final = 86_400_000
 _DAY_S: Final = 86_400
@@ -166,8 +167,3 @@ def _edge(snapshot: Snapshot, scope: Scope, asked: Question, order: str, size: i
     answer = snapshot.search(scope, asked.certain(), {"size": size, "sort": sort, "_source": False})
     hits: list[dict[str, Any]] = answer["hits"]["hits"]
     return [(hit["sort"][0], hit["sort"][1]) for hit in hits]
-
-
-def calendar_day(number: int) -> date:
-    """Return the day that lies `number` days behind 1970-01-01."""
-    return (to_datetime(0) + timedelta(days=number)).date()

@@ -12,7 +12,7 @@ from secmon.store.elasticsearch.batches import Batches, Intent
 from secmon.store.elasticsearch.bulk import Action, BulkWriter, Outcome, create, overwrite
 from secmon.store.elasticsearch.encode import Item, Source, event_item, finding_item, hit_id, hit_item, is_event_id
 from secmon.store.elasticsearch.gateway import Gateway
-from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName, partition_name
+from secmon.store.elasticsearch.naming import KINDS, Kind
 from secmon.store.elasticsearch.packs import (
     EVENT_DIGITS,
     by_event,
@@ -23,6 +23,7 @@ from secmon.store.elasticsearch.packs import (
     pack_item,
     packs_of,
 )
+from secmon.store.partition_name import PartitionName, partition_name
 
 _MGET: Final = 1_000
 _OFFSET = slice(8, 14)

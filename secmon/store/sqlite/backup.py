@@ -17,9 +17,10 @@ import apsw
 import orjson
 
 from secmon.errors import ConflictError, StoreError
+from secmon.store.partition_name import PartitionName
 from secmon.store.sqlite.connection import fetch, fetch_one, open_reader, open_writer, store_errors
 from secmon.store.sqlite.folder import PartitionFolder
-from secmon.store.sqlite.partition_file import PartitionName, partition_path, partitions_in, sync_folder
+from secmon.store.sqlite.partition_file import partition_path, partitions_in, sync_folder
 from secmon.store.sqlite.schema import CONTROL, PARTITION, Schema
 
 CONTROL_FILE: Final = "control.db"

@@ -16,8 +16,8 @@ from secmon.model.event import LIST_SEPARATOR
 from secmon.model.query import TIMESTAMP, During, Equals, Exists, Leaf, Query, leaves, required, text_test
 from secmon.store.bounds import Bounds, bounds_of, exactly
 from secmon.store.sqlite.connection import fetch
-from secmon.store.sqlite.dictionary import is_storable
 from secmon.store.sqlite.schema import COLUMNS
+from secmon.store.values import is_storable
 
 NUMBER_OF: Final = {name: number for number, name in enumerate(INDEXED_FIELDS)}
 """Field → its number in the dictionary."""

@@ -6,6 +6,7 @@ import apsw
 
 from secmon.model.event import LIST_SEPARATOR
 from secmon.store.sqlite.connection import fetch, fetch_one
+from secmon.store.values import is_storable
 
 # The writer's memory of a dictionary, bounded: texts that repeat are looked up without SQLite.
 MAX_CACHED = 200_000
@@ -81,12 +82,3 @@ def find_exact(connection: apsw.Connection, field: int, values: Iterable[str]) -
     """Return the numbers of exactly these texts of a field."""
     numbers = (fetch_one(connection, _FIND, (field, value)) for value in values if is_storable(value))
     return [number for number in numbers if number is not None]
-
-
-def is_storable(text: str) -> bool:
-    """Tell whether a text can stand in the store: lone surrogates cannot, a question with one finds nothing."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

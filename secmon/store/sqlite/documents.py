@@ -14,8 +14,8 @@ from secmon.model.access import Scope
 from secmon.model.record import RecordQuery
 from secmon.model.text import words
 from secmon.store.sqlite.connection import fetch, fetch_one
-from secmon.store.sqlite.dictionary import is_storable
 from secmon.store.sqlite.selection import Where
+from secmon.store.values import is_storable
 
 # Up to here a filter's documents are collected first; above, the order is walked and each document asked.
 _FEW = 10_000

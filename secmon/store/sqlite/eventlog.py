@@ -20,18 +20,19 @@ from secmon.model.hit import Hit
 from secmon.model.ids import day_of_id
 from secmon.model.questions import EventQuery, FindingQuery, HitQuery, Profile
 from secmon.model.search import Budget, Survey
+from secmon.store.partition_name import PartitionName, partition_name
 from secmon.store.sqlite import integrity, replay, rows
 from secmon.store.sqlite.block import BlockCache
-from secmon.store.sqlite.dictionary import is_storable
 from secmon.store.sqlite.folder import PartitionFolder
 from secmon.store.sqlite.merge import merged
 from secmon.store.sqlite.outcomes import Outcomes, commit_of, in_commit_order
 from secmon.store.sqlite.partition import Facts, Reading
-from secmon.store.sqlite.partition_file import PartitionName, partition_bytes, partition_name
+from secmon.store.sqlite.partition_file import partition_bytes
 from secmon.store.sqlite.searching import Walk, scanned, span_of
 from secmon.store.sqlite.selection import columns_answer
-from secmon.store.sqlite.tally import Tally, calendar_day
+from secmon.store.sqlite.tally import Tally
 from secmon.store.surveying import Surveyor
+from secmon.store.values import calendar_day, is_storable, to_moment
 
 
 class SqliteEventLog:
@@ -301,7 +302,7 @@ def _partition(name: PartitionName, facts: Facts, size: int) -> Partition:
         events=facts.events,
         hits=facts.hits,
         findings=facts.findings,
-        first=rows.to_moment(facts.first),
-        last=rows.to_moment(facts.last),
+        first=to_moment(facts.first),
+        last=to_moment(facts.last),
         bytes=size,
     )

@@ -8,16 +8,10 @@ from pathlib import Path
 
 from secmon.errors import ConflictError, StoreError, StoreUnavailableError
 from secmon.model.batch import Batch, BatchRow
+from secmon.store.partition_name import PartitionName, partition_name
 from secmon.store.sqlite.connection import store_errors
 from secmon.store.sqlite.partition import Facts, Reading
-from secmon.store.sqlite.partition_file import (
-    PartitionName,
-    partition_name,
-    partition_path,
-    partitions_in,
-    sync_folder,
-    unlink_partition,
-)
+from secmon.store.sqlite.partition_file import partition_path, partitions_in, sync_folder, unlink_partition
 from secmon.store.sqlite.pool import ReaderPool
 from secmon.store.sqlite.schema import PARTITION
 from secmon.store.sqlite.writer import PartitionWriter

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from secmon.errors import StoreError
 from secmon.model.event import Value
 from secmon.model.hit import Hit
+from secmon.store.values import to_json
 
 _KEY = re.compile(r"[0-9a-f]{16}")  # model.ids.key_id, sigma.hits: signatures
 _KEY_BYTES = 8
@@ -41,9 +41,9 @@ def packed(hit: Hit) -> tuple[str | None, bytes]:
     """
     hexes = (hit.signature, *hit.keys)
     if len(hit.keys) > _MAX_KEYS or not all(_KEY.fullmatch(text) for text in hexes):
-        return None, _json(_named(hit))
-    shape = _json([list(hit.group), list(hit.captured)]).decode()
-    values = _json([*hit.group.values(), *hit.captured.values()])
+        return None, to_json(_named(hit))
+    shape = to_json([list(hit.group), list(hit.captured)]).decode()
+    values = to_json([*hit.group.values(), *hit.captured.values()])
     return shape, bytes((len(hit.keys),)) + bytes.fromhex("".join(hexes)) + values
 
 
@@ -75,10 +75,3 @@ def _names(shape: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _named(hit: Hit) -> Mapping[str, Any]:
     every = {"group": hit.group, "keys": hit.keys, "captured": hit.captured, "signature": hit.signature}
     return {name: value for name, value in every.items() if value}
-
-
-def _json(value: object) -> bytes:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError as error:  # lone surrogates, integers beyond 64 bits: the pipeline escapes them before
-        raise StoreError("a value cannot be written as JSON", hint="please report this") from error

@@ -19,11 +19,12 @@ from secmon.model.hit import Hit
 from secmon.model.questions import FindingQuery, HitQuery
 from secmon.store.sqlite import rows
 from secmon.store.sqlite.connection import fetch, store_errors
-from secmon.store.sqlite.dictionary import find_exact, is_storable
+from secmon.store.sqlite.dictionary import find_exact
 from secmon.store.sqlite.pool import ReaderPool
 from secmon.store.sqlite.schema import FIELD_ASSET, FIELD_CLASS, FIELD_RULE, FIELD_SUPPRESSED, FIELD_UNIT
 from secmon.store.sqlite.selection import Where, numbers
 from secmon.store.sqlite.tally import DAY_MICROS
+from secmon.store.values import is_storable
 
 _PAGE = 4_096
 _SMALL_PAGE = 64

@@ -16,11 +16,11 @@ from secmon.model.event import LIST_SEPARATOR, to_micros
 from secmon.model.query import EVERYTHING
 from secmon.model.questions import EventQuery
 from secmon.model.search import Budget
+from secmon.store.partition_name import PartitionName
 from secmon.store.sqlite import rows
 from secmon.store.sqlite.block import BlockCache, unpack
 from secmon.store.sqlite.conditions import NUMBER_OF, WordSets
 from secmon.store.sqlite.connection import fetch, fetch_one, store_errors
-from secmon.store.sqlite.partition_file import PartitionName
 from secmon.store.sqlite.pool import ReaderPool
 from secmon.store.sqlite.schema import COLUMNS, FIELD_UNIT
 from secmon.store.sqlite.selection import Selection, column_of, numbers, select

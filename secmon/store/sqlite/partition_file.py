@@ -2,39 +2,14 @@
 
 import os
 import re
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from secmon.errors import StoreError
+from secmon.store.partition_name import RETENTION_PATTERN, PartitionName
 from secmon.store.sqlite.connection import store_errors
 
-_RETENTION = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_NAME = re.compile(r"([a-z][a-z0-9_-]{0,39})-(\d{4}-\d\d-\d\d)\.db")
+_NAME = re.compile(rf"({RETENTION_PATTERN})-(\d{{4}}-\d\d-\d\d)\.db")
 _SIDE_FILES = ("-wal", "-shm")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class PartitionName:
-    """Which partition; sorts by day, then retention class."""
-
-    day: date
-    retention: str
-
-
-def partition_name(day: date, retention: str) -> PartitionName:
-    """Return a partition's name.
-
-    Raises:
-        StoreError: the retention class cannot be part of a file name.
-    """
-    if not _RETENTION.fullmatch(retention):
-        raise StoreError(
-            "a retention class is a lower-case word",
-            where="retention",
-            hint="letters a-z, digits, - and _, at most 40",
-        )
-    return PartitionName(day, retention)
 
 
 def partition_path(folder: Path, name: PartitionName) -> Path:

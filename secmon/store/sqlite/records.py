@@ -14,12 +14,12 @@ from secmon.model.access import Access, Scope
 from secmon.model.record import REMOVABLE_KINDS, Document, Page, RecordQuery
 from secmon.store.matching import says
 from secmon.store.sqlite.connection import fetch, fetch_one, open_writer, store_errors, transaction, write_back
-from secmon.store.sqlite.dictionary import is_storable
 from secmon.store.sqlite.documents import Cursor, NothingMatchesError, askable, conditions, in_scope, page
 from secmon.store.sqlite.integrity import file_problems
 from secmon.store.sqlite.pool import ReaderPool
 from secmon.store.sqlite.schema import CONTROL
 from secmon.store.sqlite.selection import Where
+from secmon.store.values import is_storable
 
 
 class SqliteRecords:

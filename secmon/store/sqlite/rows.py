@@ -1,35 +1,20 @@
 """Model values to rows and back."""
 
-import hashlib
 import re
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import date
+from typing import NamedTuple
 
 import orjson
 
 from secmon.errors import StoreError
 from secmon.model.batch import Batch, BatchRow, Counts, EventFinding
 from secmon.model.event import to_micros
-from secmon.model.hit import Finding, Hit, Level, Minor
+from secmon.model.hit import Hit, Level
 from secmon.store.sqlite.hit_detail import unpacked
+from secmon.store.values import finding_from, to_datetime, to_moment
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_MICROS = to_micros(datetime.min.replace(tzinfo=UTC))
-_LAST_MICROS = to_micros(datetime.max.replace(tzinfo=UTC))
 _LEVELS = tuple(Level)
-MARK_BYTES = 12
 _KEY = re.compile(r"[0-9a-f]{16}")  # model.ids.key_id
-
-
-def to_datetime(micros: int) -> datetime:
-    """Return the aware time of whole microseconds since 1970; what no calendar holds becomes its edge."""
-    return _EPOCH + timedelta(microseconds=min(max(micros, _FIRST_MICROS), _LAST_MICROS))
-
-
-def to_moment(micros: int | None) -> datetime | None:
-    """Return `to_datetime`, None for None."""
-    return None if micros is None else to_datetime(micros)
 
 
 def event_key(event_id: str) -> bytes | None:
@@ -170,28 +155,6 @@ def hit_from_row(row: HitRow) -> Hit:
     )
 
 
-def finding_detail(finding: Finding) -> bytes:
-    """Return what of a finding no query asks for, as JSON with sorted keys."""
-    return _json(
-        {
-            "level": finding.level,
-            "candidate": finding.candidate,
-            "minor": finding.minor,
-            "path": finding.path,
-            "span": finding.span,
-            "confidence": finding.confidence,
-            "masked": finding.masked,
-            "digest": finding.digest,
-            "trace": finding.trace,
-        }
-    )
-
-
-def finding_mark(data_class: str, detail: bytes) -> bytes:
-    """Return what tells this finding from the others of its event."""
-    return hashlib.blake2b(data_class.encode() + b"\0" + detail, digest_size=MARK_BYTES).digest()
-
-
 class FindingRow(NamedTuple):
     """A finding as the queries give it."""
 
@@ -205,25 +168,5 @@ class FindingRow(NamedTuple):
 
 def finding_from_row(row: FindingRow) -> EventFinding:
     """Return the finding of a row."""
-    detail: Mapping[str, Any] = orjson.loads(row.detail)
-    span = detail["span"]
-    finding = Finding(
-        data_class=row.data_class,
-        level=detail["level"],
-        candidate=detail["candidate"],
-        minor=Minor(detail["minor"]),
-        path=detail["path"],
-        span=None if span is None else (span[0], span[1]),
-        confidence=detail["confidence"],
-        masked=detail["masked"],
-        digest=detail["digest"],
-        trace=tuple(detail["trace"]),
-    )
+    finding = finding_from(row.data_class, orjson.loads(row.detail))
     return EventFinding(row.event_id.hex(), to_datetime(row.time), row.unit, row.asset, finding)
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError as error:  # lone surrogates, integers beyond 64 bits: the pipeline escapes them before
-        raise StoreError("a value cannot be written as JSON", hint="please report this") from error

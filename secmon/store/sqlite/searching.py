@@ -19,9 +19,9 @@ from secmon.store.sqlite.block import BlockCache
 from secmon.store.sqlite.conditions import unindexed
 from secmon.store.sqlite.merge import Span, merged
 from secmon.store.sqlite.partition import EventKey, Facts, Reading
-from secmon.store.sqlite.rows import to_datetime
 from secmon.store.sqlite.selection import column_of, columns_answer, residue
 from secmon.store.surveying import Surveyor
+from secmon.store.values import to_datetime
 
 # Events between two looks at the budget: some milliseconds of reading.
 _LOOK_EVERY: Final = 256

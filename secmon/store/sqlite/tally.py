@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from typing import NamedTuple
 
 from secmon.model.event import LIST_SEPARATOR, Event, parse_time, to_micros, value_texts
 from secmon.model.questions import Profile
-from secmon.store.sqlite.rows import to_datetime, to_moment
+from secmon.store.values import calendar_day, to_moment
 
 DAY_MICROS = 86_400_000_000
 
@@ -71,8 +70,3 @@ class Tally:
             last=to_moment(self.last),
             event_ids=tuple(event_ids),
         )
-
-
-def calendar_day(number: int) -> date:
-    """Return the day that lies `number` days behind 1970-01-01."""
-    return (to_datetime(0) + timedelta(days=number)).date()

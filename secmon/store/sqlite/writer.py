@@ -13,11 +13,11 @@ from secmon.model.batch import Batch, BatchRow, EventFinding, StoredEvent
 from secmon.model.event import to_micros
 from secmon.model.hit import Hit
 from secmon.model.ids import partition_number
+from secmon.store.partition_name import PartitionName
 from secmon.store.sqlite import block, rows
 from secmon.store.sqlite.connection import fetch, fetch_one, open_writer, store_errors, transaction, write_back
 from secmon.store.sqlite.dictionary import Dictionary
 from secmon.store.sqlite.hit_detail import packed
-from secmon.store.sqlite.partition_file import PartitionName
 from secmon.store.sqlite.schema import (
     COLUMNS,
     FIELD_ASSET,
@@ -30,6 +30,7 @@ from secmon.store.sqlite.schema import (
     PARTITION,
     any_word,
 )
+from secmon.store.values import finding_detail, finding_mark, to_json
 
 _EVENT_PLACES = ", ".join("?" * (4 + len(COLUMNS)))
 _INSERT_EVENT = f"INSERT INTO event VALUES ({_EVENT_PLACES})"  # noqa: S608  built from constants
@@ -230,10 +231,10 @@ class PartitionWriter:
     def _insert_findings(self, findings: Sequence[EventFinding], commit_number: int) -> int:
         encode = self._dictionary.encode
         classes = [found.finding.data_class for found in findings]
-        details = [rows.finding_detail(found.finding) for found in findings]
+        details = [to_json(finding_detail(found.finding)) for found in findings]
         columns = zip(
             [rows.required_key(found.event_id) for found in findings],
-            map(rows.finding_mark, classes, details),
+            map(finding_mark, classes, details),
             [to_micros(found.at) for found in findings],
             encode(FIELD_CLASS, classes),
             encode(FIELD_UNIT, [found.unit_id for found in findings]),

@@ -13,8 +13,9 @@ from secmon.store.elasticsearch.bulk import BulkWriter
 from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.fields import MAX_TEXT
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
-from secmon.store.elasticsearch.naming import KINDS, Kind, PartitionName
+from secmon.store.elasticsearch.naming import KINDS, Kind
 from secmon.store.elasticsearch.writing import BatchWriter, loaded
+from secmon.store.partition_name import PartitionName
 from tests.contracts.builders import DAY, ROOT_ACCESS, batch_of, event_at, finding_in, hit_on
 
 pytestmark = pytest.mark.elasticsearch

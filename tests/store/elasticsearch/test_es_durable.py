@@ -11,7 +11,7 @@ from secmon.errors import StoreUnavailableError
 from secmon.model.batch import Counts
 from secmon.store.elasticsearch.batches import Batches
 from secmon.store.elasticsearch.gateway import Gateway
-from secmon.store.elasticsearch.naming import PartitionName
+from secmon.store.partition_name import PartitionName
 from tests.contracts.builders import DAY
 from tests.store.elasticsearch.scripted import Reply, scripted
 
