@@ -5,6 +5,7 @@ pySigma parses and validates the rule, applies pipelines and modifiers; then the
 """
 
 import hashlib
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ from secmon.sigma.routing import Router, route
 from secmon.sigma.rule import DEFAULT_GROUP_BY, TACTICS, IntelMatch, LogSource, ProblemState, Rule
 from secmon.sigma.tree import And, Node, Not, Or, fields_of
 from secmon.sigma.weighing import check_modifiers, weight_of
+from secmon.sigma.written import as_modified, fits_field_reference
 
 # Part of every rule's digest: raise it when the meaning of compiled rules changes.
 ENGINE_VERSION = "1"
@@ -215,14 +217,17 @@ def digest_of(*parts: object) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error of pySigma on one line, without Python's own noise."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """Return an error of pySigma on one line, without Python's own noise: addresses change from run to run."""
+    return _OBJECT.sub(r"\1", " ".join(str(error).split()))[:300] or type(error).__name__
+
+
+_OBJECT = re.compile(r"<(?:\w+\.)*(\w+) object at 0x[0-9a-f]+>", re.ASCII)
 
 
 def _parsed(document: YamlDocument, settings: Settings) -> SigmaRule:
     modifiers.teach()
     try:
-        sigma = SigmaRule.from_dict(document.data)
+        sigma = SigmaRule.from_dict({key: _read(key, value) for key, value in document.data.items()})
         for pipeline in settings.pipelines:
             pipeline.apply(sigma)
     except SigmaError as error:
@@ -231,6 +236,10 @@ def _parsed(document: YamlDocument, settings: Settings) -> SigmaRule:
         problem = f"pySigma cannot read the rule ({type(error).__name__})"
         raise RuleError(problem, line_of_error(document, error)) from error
     return sigma
+
+
+def _read(key: str, value: Any) -> Any:
+    return as_modified(value) if key == "detection" else value
 
 
 def _log_source(sigma: SigmaRule) -> LogSource:
@@ -370,6 +379,9 @@ def _refuse_modifiers(key: str, value: Any, line: int) -> None:
         raise RuleError(str(error), line, hint="write the values out, or split the rule") from error
     if "re" in names and any(each is None for each in values):
         raise RuleError("a regular expression is missing", line)
+    if not fits_field_reference(names):
+        hint = "only startswith, endswith, contains, neq and all go with it, behind it"
+        raise RuleError("`fieldref` is the first modifier", line, hint=hint)
     if "expand" in names and not _AFTER_EXPAND.isdisjoint(names[names.index("expand") :]):
         hint = "write the values out, or the modifier before expand"
         raise RuleError("`expand` is not followed by an encoding, cidr, fieldref or windash", line, hint=hint)

@@ -49,6 +49,7 @@ from secmon.sigma.limits import (
     ExcessError,
     Weight,
 )
+from secmon.sigma.match import compares
 from secmon.sigma.modifiers import EncodedString
 from secmon.sigma.tree import (
     ANY_CHARACTER,
@@ -174,6 +175,7 @@ class Translator:
         self._weigh(Weight(times), name)
         if isinstance(value, SigmaTimestampPart):
             part, number = TimePart(value.timestamp_part.name.lower()), value.number
+            _refuse_never(Operator.EQ, number, part, name)
             return lambda each: (Compare(each, Operator.EQ, number, part),)
         if isinstance(value, SigmaCompareExpression):
             compared = _compared(value, name)
@@ -329,7 +331,29 @@ def _relation(value: SigmaFieldReference) -> FieldRelation:
 def _compared(value: SigmaCompareExpression, name: str) -> tuple[Operator, int | float, TimePart | None]:
     part = value.number.timestamp_part.name.lower() if isinstance(value.number, SigmaTimestampPart) else None
     _scalar(value.number, name)
-    return Operator(value.op.name.lower()), value.number.number, TimePart(part) if part else None
+    operator, number = Operator(value.op.name.lower()), value.number.number
+    if part is None:
+        return operator, number, None
+    _refuse_never(operator, number, TimePart(part), name)
+    return operator, number, TimePart(part)
+
+
+# What the parts of a time can be, first and last; years as `datetime` has them.
+_PARTS = {
+    TimePart.MINUTE: (0, 59),
+    TimePart.HOUR: (0, 23),
+    TimePart.DAY: (1, 31),
+    TimePart.WEEK: (1, 53),
+    TimePart.MONTH: (1, 12),
+    TimePart.YEAR: (1, 9999),
+}
+
+
+def _refuse_never(operator: Operator, number: float, part: TimePart, name: str) -> None:
+    """Refuse a part of a time that no time has: it would be false without a word."""
+    least, most = _PARTS[part]
+    if not any(compares(operator, each, number) for each in (least, most, min(max(number, least), most))):
+        raise UnsupportedError(f"no time has such a {part}", field=name, hint=f"{part}: {least} to {most}")
 
 
 def _scalar(value: SigmaNumber | SigmaBool, name: str | None) -> str:

@@ -13,6 +13,7 @@ from secmon.sigma.condition_text import Condition, ConditionError, Junction, Nam
 from secmon.sigma.documents import YamlDocument
 from secmon.sigma.rule import AND, COUNTING, NOT, OR, CorrelationType, Threshold
 from secmon.sigma.tree import Operator
+from secmon.sigma.written import as_number
 
 _OPERATORS = tuple(operator.value for operator in Operator)
 _TEMPORAL = frozenset({"temporal", "temporal_ordered"})
@@ -90,8 +91,9 @@ class _Reader:
                 hint="known: " + ", ".join(_OPERATORS),
             )
         result: Threshold | None = None
-        for name, number in reversed(written):
-            if isinstance(number, bool) or not isinstance(number, int | float):
+        for name, value in reversed(written):
+            number = as_number(value)
+            if number is None:
                 raise RuleError("the threshold is not a number", self.line(name))
             if self.kind in COUNTING and not isinstance(number, int):
                 raise RuleError("the threshold is not a whole number", self.line(name))
@@ -136,9 +138,10 @@ class _Reader:
             if written is not None:
                 raise RuleError(f"a {self.kind} correlation takes no percentile", self.line("percentile"))
             return None
-        if isinstance(written, bool) or not isinstance(written, int | float) or not 0 <= written <= _TOP:
+        number = as_number(written)
+        if number is None or not 0 <= number <= _TOP:
             raise RuleError("the percentile is not a number from 0 to 100", self.line("percentile"))
-        return written
+        return number
 
     def words(self, condition: str, references: Sequence[str]) -> Terms:
         """Return a condition in words; without `rules` its names are the rules."""

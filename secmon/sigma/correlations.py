@@ -30,6 +30,7 @@ from secmon.sigma.documents import YamlDocument
 from secmon.sigma.fields import UnknownFieldError
 from secmon.sigma.locate import line_of_error
 from secmon.sigma.rule import Baseline, CorrelationRule, CorrelationType, KeySpec
+from secmon.sigma.written import as_boolean
 
 MAX_RULES = 100
 MAX_ORDER = 32
@@ -126,6 +127,8 @@ def _parsed(draft: _Draft) -> SigmaCorrelationRule:
     """Let pySigma read what a correlation has in common with any rule; its own condition is a plain one for that."""
     block: dict[str, Any] = {key: draft.block[key] for key in _KEYS if key in draft.block}
     block |= {"condition": {"gte": 1, "field": "any"}, "rules": list(draft.terms.references)}
+    if "generate" in block:
+        block["generate"] = as_boolean(block["generate"])
     try:
         return SigmaCorrelationRule.from_dict({**draft.document.data, "correlation": block})
     except SigmaError as error:

@@ -108,9 +108,14 @@ def value_holds(atom: ValueAtom, text: str) -> bool:
             return regexes.finds(atom.expression, atom.flags, text)
         case Compare():
             number = number_of(text) if atom.part is None else _time_part(text, atom.part)
-            return number is not None and _COMPARE[atom.operator](number, atom.number)
+            return number is not None and compares(atom.operator, number, atom.number)
         case Cidr():
             return _in_network(text, atom.network)
+
+
+def compares(operator: Operator, value: float, limit: float) -> bool:
+    """Tell whether a number compares like this with a limit."""
+    return _COMPARE[operator](value, limit)
 
 
 _COMPARE: dict[Operator, Callable[[float, float], bool]] = {

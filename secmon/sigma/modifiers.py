@@ -117,7 +117,10 @@ class Base64Offset(SigmaValueModifier[SigmaString, SigmaExpansion]):
     def modify(self, val: SigmaString) -> SigmaExpansion:
         """Return the three forms of a value."""
         data = _bytes_of(val)
-        return SigmaExpansion([_literally(_inner(data, shift)) for shift in range(3)])
+        forms = [_inner(data, shift) for shift in range(3)]
+        if not all(forms):  # nothing would be found in any text
+            raise SigmaValueError("base64offset of less than two bytes shows nothing of them")
+        return SigmaExpansion([_literally(form) for form in forms])
 
 
 def _inner(data: bytes, shift: int) -> str:

@@ -218,6 +218,12 @@ def test_sums_are_exact_whatever_slid_through_the_window() -> None:
     assert [moment.count for moment in moments(rule, hits)] == [0.3]
 
 
+def test_numbers_and_booleans_of_a_correlation_may_be_written_in_any_form_of_yaml() -> None:
+    block = "type: value_percentile\ngenerate: {}\ncondition: {{gte: {}, field: x, percentile: {}}}"
+    for written, plain in ((("yes", "1e1", "99.0"), ("true", 10, 99)), (("off", "'0.50'", 5), ("false", 0.5, 5))):
+        assert correlation(block.format(*written)) == correlation(block.format(*plain))
+
+
 def test_a_range_needs_both_of_its_ends() -> None:
     rule = correlation("type: event_count\ncondition: {gt: 1, lte: 3}")
     assert seconds(moments(rule, [hit(n, n) for n in range(5)])) == [1, 2]

@@ -179,6 +179,7 @@ def test_a_rule_that_only_informs_stays_silent_whatever_its_correlation_says(lev
         (EVENT_COUNT.replace("gte: 3", "eq: 0"), 9, "never hold"),
         (EVENT_COUNT.replace("gte: 3", "gte: 3, lte: 5, neq: 4"), 9, "two for a range"),
         (EVENT_COUNT.replace("gte: 3", "min: 3"), 9, "unknown key min"),
+        (EVENT_COUNT.replace("gte: 3", "gte: 1e999"), 9, "not a number"),
         (EVENT_COUNT.replace("gte: 3", "gte: 3, field: user.name"), 9, "takes no field"),
         (EVENT_COUNT.replace("gte: 3", "gte: 3, percentile: 5"), 9, "takes no percentile"),
         (EVENT_COUNT.replace("condition: {gte: 3}", "generate: false"), 4, "no condition"),
@@ -369,3 +370,8 @@ def test_tactics_and_techniques_come_from_the_tags() -> None:
     rule = only_rule(rule_text(head=head))
     assert rule.tactics == ("credential-access", "stealth")
     assert rule.techniques == ("T1110.003",)
+
+
+def test_a_problem_is_told_in_the_same_words_at_every_run() -> None:
+    (problem,) = load(rule_text("selection:\n  user.name|contains: null\ncondition: selection")).problems
+    assert " object at 0x" not in problem.problem
