@@ -187,5 +187,5 @@ def _reason(problem: RuleProblem) -> str:
 
 def _licence_above(path: str, licences: Sequence[str]) -> str:
     """Return the nearest licence file in a folder above a rule."""
-    above = [name for name in licences if path.startswith(name.rpartition("/")[0])]
+    above = [name for name in licences if path.startswith("".join(name.rpartition("/")[:2]))]
     return max(above, key=lambda name: name.count("/"), default="")

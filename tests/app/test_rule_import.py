@@ -26,9 +26,14 @@ def test_a_rule_is_new_changed_or_the_same_by_what_stands_in_it() -> None:
 
 
 def test_author_and_licence_are_told_or_the_licence_file_above() -> None:
-    planned = plan({"x/a.yml": ONE, "x/b.yml": TWO, "b.yml": rule_text(number=4)}, None, "x/LICENSE", "LICENSE.md")
-    told = {rule.path: (rule.author, rule.licence) for rule in planned.rules}
-    assert told == {"x/a.yml": ("Mori", "DRL-1.1"), "x/b.yml": ("", "x/LICENSE"), "b.yml": ("", "LICENSE.md")}
+    bundle = {"x/a.yml": ONE, "x/b.yml": TWO, "b.yml": rule_text(number=4), "xy/c.yml": rule_text(number=5)}
+    told = {rule.path: (rule.author, rule.licence) for rule in plan(bundle, None, "x/LICENSE", "LICENSE.md").rules}
+    assert told == {
+        "x/a.yml": ("Mori", "DRL-1.1"),
+        "x/b.yml": ("", "x/LICENSE"),
+        "b.yml": ("", "LICENSE.md"),
+        "xy/c.yml": ("", "LICENSE.md"),
+    }
 
 
 def test_what_cannot_run_is_told_with_its_line_and_left_out() -> None:
