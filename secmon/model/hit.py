@@ -19,7 +19,10 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """0 for informational … 4 for critical."""
-        return list(Level).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {level: rank for rank, level in enumerate(Level)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

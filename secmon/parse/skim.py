@@ -40,6 +40,8 @@ _NAMES = (
 )
 # With no more objects than this no name is too long, with no more objects and arrays nothing too deep.
 _MAX_OBJECTS, _MAX_OPEN = MAX_NAME // _LONG_NAME, MAX_DEPTH - 1
+# To tell how deep a line is: one kind of brackets, and the quotation marks.
+_BRACKETS, _NEITHER = bytes.maketrans(b"[]", b"{}"), bytes(set(range(256)) - set(b'{}[]"'))
 # A block with more odd places than this is read in full: it is written in that way, and counting on is no use.
 _MAX_ODD = 4096
 # In a block with more nested places than this, and in so many blocks behind it, any line is taken for a nested one.
@@ -120,7 +122,18 @@ class Skimmer:
 
 def _may_be_deep(line: bytes) -> bool:
     objects = line.count(b"{")
-    return objects > _MAX_OBJECTS or objects + line.count(b"[") > _MAX_OPEN
+    return (objects > _MAX_OBJECTS or objects + line.count(b"[") > _MAX_OPEN) and not _is_shallow(line)
+
+
+def _is_shallow(line: bytes) -> bool:
+    """Tell whether no more than `_MAX_OBJECTS` objects and arrays of valid JSON lie in each other.
+
+    False, too, where a bracket stands in a text: behind it the number of quotation marks is odd, and one is left.
+    """
+    bare = line.replace(rb"\\", b"").replace(rb"\"", b"").translate(_BRACKETS, _NEITHER).replace(b'""', b"")
+    for _ in range(_MAX_OBJECTS):
+        bare = bare.replace(b"{}", b"")  # what is innermost
+    return not bare
 
 
 def _lays_flat(line: bytes) -> bool:

@@ -96,6 +96,39 @@ def test_what_is_skimmed_is_what_the_full_reader_gives(many: int, lines: list[by
                 assert json.dumps(text, ensure_ascii=False)[1:-1].encode() in line
 
 
+TREES = st.recursive(
+    st.integers(0, 9) | st.text('{}[]"\\\n,:a', max_size=4),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from("abc"), inside, max_size=3),
+    max_leaves=12,
+)
+
+
+def depth_of(value: object) -> int:
+    """Return how many objects and arrays lie in each other."""
+    if isinstance(value, dict):
+        return 1 + max(map(depth_of, value.values()), default=0)
+    return 1 + max(map(depth_of, value), default=0) if isinstance(value, list) else 0
+
+
+@settings(deadline=None, max_examples=1000)
+@given(tree=TREES, above=st.integers(0, 18), kind=st.sampled_from(["{", "["]))
+def test_a_line_is_shallow_only_if_it_is(tree: object, above: int, kind: str) -> None:
+    for _ in range(above):
+        tree = {"a": tree} if kind == "{" else [tree]
+    line = json.dumps(tree).encode()
+    is_shallow = module._is_shallow(line)
+    if is_shallow or not any(bracket in text for text in texts_in(tree) for bracket in "{}[]"):
+        assert is_shallow is (depth_of(tree) <= module._MAX_OBJECTS)
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Yield all texts in a tree."""
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts_in(each)
+
+
 @pytest.mark.parametrize(
     "line",
     [
