@@ -29,14 +29,14 @@ _ODD = (rb"\u", rb"\/", b"\xc4\xb0", b"\xe2\x84\xaa", b"\xc5\xbf")
 # Nesting, or what looks like it; more white space than one blank is taken for it.
 _NESTED = (b":{", b":[", b": {", b": [", b":  ", b": \t", b": \r", b":\t", b":\r")
 # Names that the full reader of nested lines refuses: with an empty part; and those that make others too long.
-_LONG_NAME = 33
+_LONG_NAME = 51
 _ENDS = (b'"":', b'"" ', b'""\t', b'""\r', b'.":', b'." ', b'."\t', b'."\r')
 _REST = rb'(?:[^"\\\n]|\\.)*"[: \t\r]'
 _NAMES = (
     rb'"\.' + _REST,
     rb"\.\." + _REST,
-    rb'[^"\n]{%d}"[: \t\r]' % _LONG_NAME,
-    rb'\\"[^"\n]{0,%d}"[: \t\r]' % (_LONG_NAME - 1),
+    rb'"[^"\n]{%d,}"[: \t\r]' % _LONG_NAME,
+    rb'\\"(?:[^"\\\n]|\\[^"\n])*"[: \t\r]',  # a quotation mark inside: texts often hold JSON, names hardly ever
 )
 # With no more objects than this no name is too long, with no more objects and arrays nothing too deep.
 _MAX_OBJECTS, _MAX_OPEN = MAX_NAME // _LONG_NAME, MAX_DEPTH - 1
@@ -130,10 +130,13 @@ def _is_shallow(line: bytes) -> bool:
 
     False, too, where a bracket stands in a text: behind it the number of quotation marks is odd, and one is left.
     """
-    bare = line.replace(rb"\\", b"").replace(rb"\"", b"").translate(_BRACKETS, _NEITHER).replace(b'""', b"")
-    for _ in range(_MAX_OBJECTS):
-        bare = bare.replace(b"{}", b"")  # what is innermost
-    return not bare
+    plain = line.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in line else line
+    left = plain.translate(_BRACKETS, _NEITHER).replace(b'""', b"")
+    depth = 0
+    while left and depth < _MAX_OBJECTS:
+        left = left.replace(b"{}", b"")  # what is innermost
+        depth += 1
+    return not left
 
 
 def _lays_flat(line: bytes) -> bool:
