@@ -25,11 +25,10 @@ from secmon.sigma.correlate import group_hits, moments, with_derived
 from secmon.sigma.hits import make_hits
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import RuleSet
-from tests.app.houses import BRUTE, FAILURES, SHELL, opened_house
+from tests.app.houses import BRUTE, FAILURES, SHELL
 from tests.app.moves import fill, house_on
-from tests.contracts.backends import store_of
-from tests.contracts.builders import NOON, ROOT_ACCESS, access_to, batch_of, event_at
-from tests.contracts.conftest import _MARKED
+from tests.contracts.builders import NOON, ROOT_ACCESS, access_to, event_at
+from tests.contracts.holding import house_holding
 from tests.sigma.fuzzing import FIELDS, NUMBERS, WORDS, rule_sets
 from tests.sigma.rule_texts import ID, correlation_text, rule_text
 from tests.sigma.rule_texts import load as load_texts
@@ -65,21 +64,10 @@ def _events() -> list[Event]:
 POOL = _events()
 
 
-@pytest.fixture(
-    params=[pytest.param(name, marks=_MARKED.get(name, [])) for name in ("sqlite", "elasticsearch")], scope="module"
-)
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("backtest")
-    with store_of(request.param, folder) as store, opened_house(folder / "house") as found:
-        store.log.commit(ROOT_ACCESS, batch_of(POOL))
-        yield replace(found, log=store.log, is_shared=request.param == "elasticsearch")
-    _remove(request.param, folder)
-
-
-def _remove(name: str, folder: Path) -> None:
-    from tests.contracts.backends import remove_store  # noqa: PLC0415  as the fixtures of this folder do
-
-    remove_store(name, folder)
+@pytest.fixture(scope="module")
+def house(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with house_holding(backend, tmp_path_factory.mktemp("backtest"), POOL) as found:
+        yield found
 
 
 def run(

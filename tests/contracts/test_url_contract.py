@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -16,10 +15,8 @@ from secmon.model.query_text import parse_query
 from secmon.model.questions import EventQuery
 from secmon.parse.url_text import DECODED, PATH, add_meaning
 from secmon.sigma.match import Definition
-from tests.app.houses import opened_house
-from tests.contracts.backends import remove_store, store_of
-from tests.contracts.builders import NOON, ROOT_ACCESS, batch_of, event_at
-from tests.contracts.conftest import _MARKED
+from tests.contracts.builders import NOON, ROOT_ACCESS, event_at
+from tests.contracts.holding import house_holding
 from tests.sigma.rule_texts import ID, load, rule_text
 
 _PATHS = (
@@ -59,15 +56,10 @@ def _addresses() -> list[Event]:
 EVENTS = _addresses()
 
 
-@pytest.fixture(
-    params=[pytest.param(name, marks=_MARKED.get(name, [])) for name in ("sqlite", "elasticsearch")], scope="module"
-)
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("url")
-    with store_of(request.param, folder) as store, opened_house(folder / "house") as found:
-        store.log.commit(ROOT_ACCESS, batch_of(EVENTS))
-        yield replace(found, log=store.log, is_shared=request.param == "elasticsearch")
-    remove_store(request.param, folder)
+@pytest.fixture(scope="module")
+def house(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with house_holding(backend, tmp_path_factory.mktemp("url"), EVENTS) as found:
+        yield found
 
 
 def test_there_are_addresses_of_every_kind() -> None:

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,15 @@ def write(log: Path, first: int, count: int) -> None:
         file.writelines(web_line(f"/jwxt?n={number}", number) + "\n" for number in range(first, first + count))
 
 
+@contextmanager
+def begun(house: House, log: Path) -> Iterator[tuple[Daemon, str]]:
+    """Run a daemon that has read a thousand lines; give it with the digest of its rules."""
+    write(log, 0, 1_000)
+    with daemon(house) as running:
+        until_read(house, 1_000)
+        yield running, in_force(running)["digest"]
+
+
 def batches(house: House) -> list[BatchRow]:
     with house.reading() as opened:
         return sorted(opened.log.batches(ACCESS), key=lambda row: (row.source, row.generation, row.number))
@@ -191,10 +201,7 @@ def test_a_rule_added_while_logs_flow_applies_from_one_batch_on(
 
 
 def test_a_broken_file_takes_nothing_away_and_is_named_everywhere(watching: House, rules: Path, log: Path) -> None:
-    write(log, 0, 1_000)
-    with daemon(watching) as running:
-        until_read(watching, 1_000)
-        before = in_force(running)["digest"]
+    with begun(watching, log) as (running, before):
         (rules / "every.yml").write_text(BROKEN, encoding="utf-8")
         (rules / "other.yml").write_text(EVERY_OTHER, encoding="utf-8")
         until(lambda: running.check("rules")["state"] == "warn", "the broken file is refused")
@@ -217,10 +224,7 @@ def test_a_broken_file_takes_nothing_away_and_is_named_everywhere(watching: Hous
 
 
 def test_a_folder_that_vanishes_takes_no_rule_away(watching: House, rules: Path, log: Path) -> None:
-    write(log, 0, 1_000)
-    with daemon(watching) as running:
-        until_read(watching, 1_000)
-        before = in_force(running)["digest"]
+    with begun(watching, log) as (running, before):
         rules.rename(rules.with_name("moved"))
         until(lambda: running.check("rules")["state"] == "warn", "the loss is refused")
         assert running.check("rules")["detail"].startswith(f"{rules}: ")
@@ -252,10 +256,7 @@ def test_a_folder_that_is_emptied_is_believed_only_when_somebody_says_so(house: 
 
 
 def test_a_pool_that_is_made_anew_works_by_the_rules_of_its_batches(house: House, rules: Path, log: Path) -> None:
-    write(log, 0, 1_000)
-    with daemon(house) as running:
-        until_read(house, 1_000)
-        before = in_force(running)["digest"]
+    with begun(house, log) as (running, before):
         (rules / "every.yml").write_text(EVERY_OTHER, encoding="utf-8")
         for worker in running.workers():
             os.kill(worker, signal.SIGKILL)
@@ -280,10 +281,7 @@ def test_a_pool_that_is_made_anew_works_by_the_rules_of_its_batches(house: House
 
 
 def test_an_exception_quiets_hits_as_soon_as_it_lies_there(watching: House, rules: Path, log: Path) -> None:
-    write(log, 0, 1_000)
-    with daemon(watching) as running:
-        until_read(watching, 1_000)
-        before = in_force(running)["digest"]
+    with begun(watching, log) as (running, before):
         (rules / "exception.yml").write_text(SILENCE, encoding="utf-8")
         until(lambda: in_force(running)["digest"] != before, "the exception is in force")
         write(log, 1_000, 500)
