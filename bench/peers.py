@@ -41,6 +41,7 @@ from bench.detect import read_rules
 
 _OTHERS = ("zircolite", "chainsaw", "hayabusa")  # many times slower than rsigma wherever that was measured
 _LISTED = 4
+_WIDTHS = (8, 10, 10, 10, 10, 14, 9)
 # Developers may have set these; where the program is installed it finds its modules compiled, and writes in blocks.
 _AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONUNBUFFERED": ""}
 _RUN = 500
@@ -122,6 +123,11 @@ class Series:
     def net_s(self) -> float:
         """CPU seconds that the events took."""
         return median(taken.cpu_s for taken in self.full) - self.load_s
+
+    @property
+    def nets_s(self) -> list[float]:
+        """CPU seconds that the events took, of each round."""
+        return [taken.cpu_s - self.load_s for taken in self.full]
 
     @property
     def peak_mb(self) -> float:
@@ -266,15 +272,18 @@ def report_hits(theirs: set[Match], ours: set[Match], names: Mapping[str, str], 
 
 
 def report_speed(series: Iterable[Series]) -> None:
-    """Print a row for each engine and state, each beside rsigma over the same events."""
-    base: dict[int, float] = {}
-    print(f"{'':<16}{'load s':>8}{'events s':>10}{'µs/event':>10}{'events/s':>10}{'× rsigma':>10}{'peak MB':>9}")
+    """Print a row for each engine and state, each beside rsigma over the same events in the same round."""
+    base: dict[int, list[float]] = {}
+    heads = ("load s", "events s", "µs/event", "events/s", "× rsigma", "from – to", "peak MB")
+    print(f"{'':<16}" + "".join(f"{head:>{width}}" for head, width in zip(heads, _WIDTHS, strict=True)))
     for row in series:
         each = row.net_s / row.count
-        base.setdefault(row.count, each)
+        ratios = [
+            theirs / ours for theirs, ours in zip(base.setdefault(row.count, row.nets_s), row.nets_s, strict=True)
+        ]
         print(
             f"{row.name:<16}{row.load_s:8.2f}{row.net_s:10.2f}{each * 1e6:10.1f}{1 / each:10,.0f}"
-            f"{base[row.count] / each:10.2f}{row.peak_mb:9.0f}"
+            f"{median(ratios):10.2f}{f'{min(ratios):.2f} – {max(ratios):.2f}':>14}{row.peak_mb:9.0f}"
         )
 
 

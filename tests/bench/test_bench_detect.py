@@ -23,15 +23,17 @@ def test_a_run_that_fails_ends_the_comparison(tmp_path: Path) -> None:
 
 
 def test_speed_is_what_the_events_took_beyond_loading(capsys: pytest.CaptureFixture[str]) -> None:
-    theirs = Series("rsigma", 1_000_000, [Taken(1.0, 10)], [Taken(5.0, 200)])
-    ours = Series("secmon", 1_000_000, [Taken(1.0, 10), Taken(9.0, 10), Taken(1.0, 10)], [Taken(3.0, 90)] * 3)
+    theirs = Series("rsigma", 1_000_000, [Taken(1.0, 10)], [Taken(5.0, 200), Taken(4.0, 200), Taken(9.0, 200)])
+    ours = Series(
+        "secmon", 1_000_000, [Taken(1.0, 10), Taken(9.0, 10), Taken(1.0, 10)], [Taken(each, 90) for each in (3, 4, 3)]
+    )
     half = Series("rsigma, half", 500_000, [Taken(1.0, 10)], [Taken(3.0, 200)])
     unseen = Series("secmon unseen", 500_000, [Taken(1.0, 10)], [Taken(1.5, 90)])
     report_speed([theirs, ours, half, unseen])
     _, first, second, _, fourth = capsys.readouterr().out.splitlines()
-    assert first.split() == ["rsigma", "1.00", "4.00", "4.0", "250,000", "1.00", "200"]
-    assert second.split() == ["secmon", "1.00", "2.00", "2.0", "500,000", "2.00", "90"]
-    assert fourth.split() == ["secmon", "unseen", "1.00", "0.50", "1.0", "1,000,000", "4.00", "90"]
+    assert first.split() == ["rsigma", "1.00", "4.00", "4.0", "250,000", "1.00", "1.00", "–", "1.00", "200"]
+    assert second.split() == ["secmon", "1.00", "2.00", "2.0", "500,000", "2.00", "1.00", "–", "4.00", "90"]
+    assert fourth.split() == ["secmon", "unseen", "1.00", "0.50", "1.0", "1,000,000", "4.00", "4.00", "–", "4.00", "90"]
 
 
 def test_differences_are_told_by_rule_and_place(capsys: pytest.CaptureFixture[str]) -> None:
