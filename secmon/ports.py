@@ -74,8 +74,8 @@ class EventLog(Protocol):
     def together(self, access: Access) -> AbstractContextManager[None]:
         """Let the reads of a block, those of this thread, share what it costs to begin one: a report asks a lot.
 
-        They may all see the moment of the first one; what is committed later belongs to the next block. Reads with a
-        budget stand apart.
+        They may all see the moment of the first one; what is committed later belongs to the next block, and
+        `hits_since` does not pass over it. Reads with a budget stand apart, and so does a block within a block.
         """
         ...
 

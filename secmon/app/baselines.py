@@ -171,16 +171,20 @@ class _Work:
     def take_new(self, progress: _Progress) -> _Progress:
         """Take all hits that were committed since the last time, page by page."""
         while True:
-            hits, place = self.house.log.hits_since(self.access, progress.place)
-            if place == progress.place:
-                return progress
-            ours = [hit for hit in hits if hit.keys and is_counted(hit)]
-            for rule in self.house.ruleset.baselines:
-                if rule.baseline is not None:
-                    counted = (hit for hit in ours if rule.baseline.is_of_absence or hit.suppressed_by is None)
-                    for values, fresh in group_hits(rule, counted):
-                        self._take(rule, rule.baseline, values, fresh, replace(progress, place=place))
+            with self.house.log.together(self.access):
+                hits, place = self.house.log.hits_since(self.access, progress.place)
+                if place == progress.place:
+                    return progress
+                self._take_all(hits, replace(progress, place=place))
             progress = _save(self.house, self.access, replace(progress, place=place))
+
+    def _take_all(self, hits: Iterable[Hit], progress: _Progress) -> None:
+        ours = [hit for hit in hits if hit.keys and is_counted(hit)]
+        for rule in self.house.ruleset.baselines:
+            if rule.baseline is not None:
+                counted = (hit for hit in ours if rule.baseline.is_of_absence or hit.suppressed_by is None)
+                for values, fresh in group_hits(rule, counted):
+                    self._take(rule, rule.baseline, values, fresh, progress)
 
     def _take(
         self, rule: CorrelationRule, baseline: Baseline, values: Any, fresh: Sequence[Hit], progress: _Progress

@@ -74,14 +74,15 @@ def _tick(house: Installation, access: Access, done: Evaluation) -> bool:
         ConflictError: another attempt began, or ended, meanwhile.
     """
     mark = _read_mark(house, access)
-    hits, place = house.log.hits_since(access, mark.place)
-    if place == mark.place:
-        return False
-    if hits:
-        before, mark = mark.place, _save_mark(house, access, replace(mark, begun=mark.begun + 1))
-        house.standing.begin(mark.begun, before)
-        Folding(house, access, number=mark.begun, counted=mark.done, upto=place, done=done).fold(hits)
-        done.hits += len(hits)
+    with house.log.together(access):
+        hits, place = house.log.hits_since(access, mark.place)
+        if place == mark.place:
+            return False
+        if hits:
+            before, mark = mark.place, _save_mark(house, access, replace(mark, begun=mark.begun + 1))
+            house.standing.begin(mark.begun, before)
+            Folding(house, access, number=mark.begun, counted=mark.done, upto=place, done=done).fold(hits)
+            done.hits += len(hits)
     _save_mark(house, access, replace(mark, place=place, done=mark.begun))
     house.standing.end(mark.begun, place)
     return True

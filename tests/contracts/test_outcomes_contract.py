@@ -191,6 +191,36 @@ def test_hits_since_a_mark_are_those_of_later_batches(log: EventLog) -> None:
     assert log.hits_since(ROOT_ACCESS, "")[0] == hits
 
 
+def test_what_is_committed_while_reads_share_a_view_is_passed_over_by_no_mark(log: EventLog) -> None:
+    hits = [hit_on(event_at(number)) for number in range(3)]
+    seen, marks = list[Hit](), [""]
+
+    def go_on() -> None:
+        fresh, mark = log.hits_since(ROOT_ACCESS, marks[-1])
+        seen.extend(fresh)
+        marks.append(mark)
+
+    with log.together(ROOT_ACCESS):
+        for number, hit in enumerate(hits, start=1):
+            assert len(list(log.hits(ROOT_ACCESS, HitQuery()))) <= number
+            log.commit(ROOT_ACCESS, batch_of([event_at(number - 1)], number=number, hits=[hit]))
+            go_on()
+    go_on()
+    assert seen == hits
+
+
+def test_a_block_within_a_block_sees_what_was_committed_before_it(log: EventLog) -> None:
+    with log.together(ROOT_ACCESS):
+        assert log.hits_since(ROOT_ACCESS, "") == ([], "")
+        hit = hit_on(event_at(0))
+        log.commit(ROOT_ACCESS, batch_of([event_at(0)], hits=[hit]))
+        with log.together(ROOT_ACCESS):
+            found, mark = log.hits_since(ROOT_ACCESS, "")
+            assert found == list(log.hits(ROOT_ACCESS, HitQuery(upto=mark))) == [hit]
+        # A mark that another took meanwhile lies ahead of this view, and is none of another store.
+        assert log.hits_since(ROOT_ACCESS, mark) == ([], mark)
+
+
 def test_a_mark_of_an_empty_store_stays_before_everything(log: EventLog) -> None:
     assert log.hits_since(ROOT_ACCESS, "") == ([], "")
     _, mark = log.hits_since(ROOT_ACCESS, "")

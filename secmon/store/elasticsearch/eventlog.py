@@ -26,7 +26,6 @@ from secmon.store.surveying import Surveyor
 from secmon.store.values import is_storable
 
 _IDS_AT_ONCE = 1_000
-_PAGE_OF_HITS = 1_000
 _HIT_ORDER: tuple[Source, ...] = ({"at": "asc"}, {"event": "asc"}, {"rule": "asc"})
 _FINDING_ORDER: tuple[Source, ...] = ({"at": "asc"}, {"event": "asc"}, {"mark": "asc"})
 
@@ -142,15 +141,9 @@ class ElasticsearchEventLog:
         limit = None if query.upto else query.limit
         walk = self._views.walk("hits", access.scope, hit_conditions(query), _HIT_ORDER, limit=limit)
         if query.upto:
-            walk = self._before(walk, _commit_of(query.upto))
+            upto = _commit_of(query.upto)
+            walk = (source for source, place in self._views.placed(walk) if place is not None and place <= upto)
         return islice(packs.in_order(walk, packs.by_time, packs.Wanted.of(query, access.scope)), query.limit)
-
-    def _before(self, walk: Iterator[Source], upto: int) -> Iterator[Source]:
-        """Yield the hits of batches that were committed up to a place in the order of commits."""
-        places: dict[str, int] = {}
-        while page := list(islice(walk, _PAGE_OF_HITS)):
-            places.update(self._batches.places({source["batch"] for source in page} - places.keys()))
-            yield from (source for source in page if upto >= places.get(source["batch"], upto + 1))
 
     def count_suppressed(
         self, access: Access, query: HitQuery, *, utc_offset_s: int = 0
@@ -162,8 +155,8 @@ class ElasticsearchEventLog:
         """Return hits of batches committed after `mark`, whole batches at a time, and the mark behind them."""
         _root_only(access)  # where a page ends tells how many hits all units have
         after = _commit_of(mark)
-        upto = self._batches.checkpoint()
-        if after > upto:
+        upto = self._views.upto("hits")  # what the view of a block does not hold belongs to the next block
+        if after > upto and after > self._batches.checkpoint():
             raise StoreError(
                 "the mark lies behind the last commit",
                 where=self._gateway.url,

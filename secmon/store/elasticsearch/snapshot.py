@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from secmon.errors import StoreUnavailableError
@@ -21,6 +22,10 @@ FIRST_PAGE: Final = 100
 MAX_PAGES: Final[dict[Kind, int]] = {"events": 2_000, "hits": 500, "findings": 2_000}
 """Packs of hits may follow on single ones: a page of nothing but packs still has to be held."""
 BUCKETS: Final = 1_000
+_AT_ONCE: Final = 500
+"""Documents whose batches are looked up at once."""
+_MOST_PLACES: Final = 50_000
+"""Of commits that a block remembers: some megabytes."""
 KEEP_ALIVE: Final = "5m"
 # The words are for searching only; they are as long as the event itself.
 _FIELDS: Final = {"excludes": ["store.words"]}
@@ -33,6 +38,7 @@ class Snapshot:
     Args:
         kind: which documents.
         pit: Elasticsearch's name of the point in time; each answer may rename it; "" while there is no partition.
+        upto: the global checkpoint of the index of batches when it was taken: all that was decided by then is in it.
         without: tokens of attempts that do not count in it.
         budget: what the search may take that reads it; None for no bound but the usual time-out.
     """
@@ -40,6 +46,7 @@ class Snapshot:
     gateway: Gateway
     kind: Kind
     pit: str
+    upto: int
     without: Sequence[str]
     budget: Budget | None = None
     is_lost: bool = False
@@ -104,6 +111,14 @@ class Snapshot:
             after = {"after": page[-1]["key"]}
 
 
+@dataclass(slots=True)
+class _Shared:
+    """What the reads of a block share: a snapshot of each kind, and the places of commits that were looked up."""
+
+    snapshots: dict[Kind, Snapshot] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Views:
     """Takes snapshots; any thread may."""
@@ -116,23 +131,37 @@ class Views:
     def shared(self) -> Iterator[None]:
         """Let all snapshots without a budget that this thread takes in the block be one of each kind.
 
-        To take one costs six requests, more than most questions to it.
+        To take one costs six requests, more than most questions to it. A block within a block stands apart.
         """
-        if self._shared is not None:
-            yield
-            return
-        self._mine.shared = {}
+        outer, mine = self._shared, _Shared()
+        self._mine.shared = mine
         try:
             yield
         finally:
-            held, self._mine.shared = self._mine.shared, None
-            for snapshot in held.values():
+            self._mine.shared = outer
+            for snapshot in mine.snapshots.values():
                 self._close(snapshot)
 
     @property
-    def _shared(self) -> dict[Kind, Snapshot] | None:
-        held: dict[Kind, Snapshot] | None = getattr(self._mine, "shared", None)
+    def _shared(self) -> _Shared | None:
+        held: _Shared | None = getattr(self._mine, "shared", None)
         return held
+
+    def upto(self, kind: Kind) -> int:
+        """Return up to which place of the commits a read sees everything that begins now."""
+        snapshot = self._shared.snapshots.get(kind) if self._shared else None
+        return snapshot.upto if snapshot is not None else self.batches.checkpoint()
+
+    def placed(self, walk: Iterator[Source]) -> Iterator[tuple[Source, int | None]]:
+        """Yield documents, each with the place of its batch in the order of commits; None if it has none yet."""
+        places = self._shared.places if self._shared else {}
+        while page := list(islice(walk, _AT_ONCE)):
+            tokens = {source["batch"] for source in page}
+            if len(places) > _MOST_PLACES:
+                places.clear()
+            if unknown := tokens - places.keys():
+                places.update(self.batches.places(unknown))
+            yield from ((source, places.get(source["batch"])) for source in page)
 
     @contextmanager
     def take(self, kind: Kind, budget: Budget | None = None) -> Iterator[Snapshot]:
@@ -151,15 +180,16 @@ class Views:
         shared = self._shared if budget is None else None
         if shared is None:
             return self._open(kind, budget)
-        if kind in shared and shared[kind].is_lost:
-            self._close(shared.pop(kind))
-        if kind not in shared:
-            shared[kind] = self._open(kind)
-        return shared[kind]
+        held = shared.snapshots
+        if kind in held and held[kind].is_lost:
+            self._close(held.pop(kind))
+        if kind not in held:
+            held[kind] = self._open(kind)
+        return held[kind]
 
     def _end(self, snapshot: Snapshot) -> None:
         """Close a snapshot, unless others of the block go on with it."""
-        if self._shared is None or self._shared.get(snapshot.kind) is not snapshot:
+        if self._shared is None or self._shared.snapshots.get(snapshot.kind) is not snapshot:
             self._close(snapshot)
 
     def _open(self, kind: Kind, budget: Budget | None = None) -> Snapshot:
@@ -169,7 +199,7 @@ class Views:
         # Not `ignore_unavailable`: it would make an empty view of an alias that the credentials may not read any more.
         answer = self.gateway.read("POST", f"/{alias}/_pit", expect=(NOT_FOUND,), keep_alive=KEEP_ALIVE)
         pit = "" if answer.status == NOT_FOUND else answer.body["id"]
-        return Snapshot(self.gateway, kind, pit, self.batches.unsettled(upto) if upto >= 0 else (), budget)
+        return Snapshot(self.gateway, kind, pit, upto, self.batches.unsettled(upto) if upto >= 0 else (), budget)
 
     def _close(self, snapshot: Snapshot) -> None:
         if snapshot.pit:
