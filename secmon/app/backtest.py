@@ -171,7 +171,7 @@ class BackTest:
             SearchStoppedError: the budget is used up.
             SecmonError: a window of a correlation holds too many hits.
         """
-        engine = Engine(self.trial.ruleset)
+        engine = Engine(self.trial.ruleset, compiler=self.house.compiler)
         held: list[tuple[int, str, Row]] = []
         since = self.span.since
         for order, event in enumerate(self._events()):

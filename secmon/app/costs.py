@@ -8,6 +8,7 @@ from secmon.app.installation import Installation
 from secmon.errors import SearchStoppedError
 from secmon.model.access import Access
 from secmon.model.event import Event
+from secmon.model.patterns import Compiler, compiled
 from secmon.model.questions import EventQuery
 from secmon.model.search import Budget
 from secmon.sigma.cost import Profile, RuleCost
@@ -29,9 +30,11 @@ def stored(
         return  # what was read is a sample all the same
 
 
-def measure(ruleset: RuleSet, events: Iterable[Event], clock: Callable[[], float]) -> tuple[list[RuleCost], int]:
+def measure(
+    ruleset: RuleSet, events: Iterable[Event], clock: Callable[[], float], *, compiler: Compiler = compiled
+) -> tuple[list[RuleCost], int]:
     """Return what each rule cost, the dearest first, and over how many events."""
-    profile = Profile(ruleset.rules, clock)
+    profile = Profile(ruleset.rules, clock, compiler=compiler)
     for event in events:
         profile.add(event)
     return profile.costs(), profile.events

@@ -9,6 +9,7 @@ from secmon.app.standing import Standing
 from secmon.model.access import Access
 from secmon.model.asset import AssetRegister
 from secmon.model.calendar import Calendar
+from secmon.model.patterns import Compiler, compiled
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
 from secmon.ports import Clock, EventLog, Records, Renderer, Signer, Spool, Vault
@@ -57,6 +58,7 @@ class Installation:
             patiently calls this before anything is written.
         spool: where records are put by while the store is away; None: they wait in their sources.
         is_shared: whether other daemons may work on the same store (a cluster); an embedded one has one writer.
+        compiler: makes pattern databases of rules within limits, for whatever tries rules.
         rule_text: path of a rule in force, or of the tests beside it → the file's text; "" if it cannot be read.
         problems: what is wrong with content and registers, as "place: problem (remedy)".
     """
@@ -88,5 +90,6 @@ class Installation:
     admit: Callable[[], None] = lambda: None
     spool: Spool | None = None
     is_shared: bool = False
+    compiler: Compiler = compiled
     rule_text: Callable[[str], str] = lambda _path: ""
     problems: tuple[str, ...] = ()

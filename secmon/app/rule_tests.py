@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from secmon.app.installation import Installation
 from secmon.errors import ContentError
 from secmon.model.event import Event, Frame
+from secmon.model.patterns import Compiler
 from secmon.parse.registry import KINDS
 from secmon.pipeline import Lane, parse_frames
 from secmon.sigma.rule import CorrelationRule, Rule, RuleFile, RuleSet
@@ -38,14 +39,14 @@ def outcomes(house: Installation, rule: Rule | CorrelationRule) -> tuple[Outcome
     """Run the tests that stand beside a rule in force; nothing where there are none."""
     path = rule.path.removesuffix(".yml") + ".test.yaml"
     text = house.rule_text(path)
-    return _outcomes(_Rules(house.ruleset), path, text) if text else ()
+    return _outcomes(_Rules(house.ruleset, house.compiler), path, text) if text else ()
 
 
 class _Rules:
     """A rule set as a key: equal by its digest, which tells all that tests can show."""
 
-    def __init__(self, ruleset: RuleSet) -> None:
-        self.ruleset = ruleset
+    def __init__(self, ruleset: RuleSet, compiler: Compiler) -> None:
+        self.ruleset, self.compiler = ruleset, compiler
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Rules) and other.ruleset.digest == self.ruleset.digest
@@ -56,4 +57,4 @@ class _Rules:
 
 @lru_cache(maxsize=256)
 def _outcomes(rules: _Rules, path: str, text: str) -> tuple[Outcome, ...]:
-    return run_tests(rules.ruleset, [RuleFile(path, text)], parse_lines).outcomes
+    return run_tests(rules.ruleset, [RuleFile(path, text)], parse_lines, compiler=rules.compiler).outcomes

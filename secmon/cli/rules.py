@@ -22,6 +22,8 @@ from secmon.errors import ContentError
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
 from secmon.sigma.testing import Outcome, run_tests
+from secmon.store.cache import user_cache
+from secmon.store.prepared import Prepared
 from secmon.triage.playbook import load_playbook
 
 EXIT_FAILED, EXIT_NOT_READY = 1, 4
@@ -107,7 +109,8 @@ def test(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
     folders = list(paths) or [shipped("rules")]
     ruleset, errors = _load(folders, ctx)
     texts, more = read_files([_beside(path) for path in folders], "*.test.yaml")
-    tested = run_tests(ruleset, [RuleFile(*each) for each in texts], parse_lines)
+    compiler = Prepared(user_cache()).compile
+    tested = run_tests(ruleset, [RuleFile(*each) for each in texts], parse_lines, compiler=compiler)
     for outcome in tested.outcomes:
         write_json(_case_row(outcome))
     flush()

@@ -36,14 +36,16 @@ def cost(ctx: click.Context, /, files: tuple[str, ...], *, top: int, events: int
     Example: secmon rules cost --top 10
     """
     from secmon.app import costs  # noqa: PLC0415  lazily: commands start fast
+    from secmon.store.cache import user_cache  # noqa: PLC0415
+    from secmon.store.prepared import Prepared  # noqa: PLC0415
     from secmon.wiring import load_rule_set  # noqa: PLC0415
 
-    here = session(ctx)
+    here, compiler = session(ctx), Prepared(user_cache()).compile
     ruleset, problems = load_rule_set(here.settings)
     for problem in problems:
         complain(problem)
     found = _of_files(files, given["source"]) if files else _stored(here, given["since"], given["timeout"], events)
-    measured, seen = costs.measure(ruleset, islice(found, events), perf_counter)
+    measured, seen = costs.measure(ruleset, islice(found, events), perf_counter, compiler=compiler)
     rows = costs.rows(measured, top=top)
     if as_json:
         for row in rows:

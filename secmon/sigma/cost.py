@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from secmon.model.cache import Budget
 from secmon.model.event import Event
+from secmon.model.patterns import Compiler, compiled
 from secmon.sigma.decide import necessary
 from secmon.sigma.direct import Condition, View, condition
 from secmon.sigma.index import DEFAULT_CACHE_BYTES
@@ -105,9 +106,12 @@ class Profile:
         rules: the rules.
         clock: seconds that never go back, as fine as there are.
         router: where log sources are found.
+        compiler: makes the databases.
     """
 
-    def __init__(self, rules: Iterable[Rule], clock: Clock, *, router: Router = route) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], clock: Clock, *, router: Router = route, compiler: Compiler = compiled
+    ) -> None:
         self._clock = clock
         self._numbers: dict[ValueAtom, int] = {}
         self._routes: dict[LogSource, tuple[Route, list[_Profiled]]] = {}
@@ -119,7 +123,7 @@ class Profile:
         for atom, number in self._numbers.items():
             by_field.setdefault(atom.field, {})[number] = atom
         budget = Budget(DEFAULT_CACHE_BYTES)
-        self._scanners = {name: FieldScanner(atoms, budget) for name, atoms in by_field.items()}
+        self._scanners = {name: FieldScanner(atoms, budget, compiler) for name, atoms in by_field.items()}
         self.events = 0
         """Events so far."""
 

@@ -15,7 +15,7 @@ import hyperscan
 import orjson
 
 from secmon.model.cache import ENTRY_BYTES, Budget, Cache
-from secmon.model.patterns import Compiler, Patterns, compiled
+from secmon.model.patterns import Compiler, Patterns, Several, compiled
 from secmon.sigma.direct import View, condition
 from secmon.sigma.literals import NOT_ASCII, Covers, Lines
 from secmon.sigma.rule import Rule
@@ -388,7 +388,7 @@ _LANE_BYTES = 8 << 10
 
 def _size_of_database(scan: Callable[..., Any]) -> int:
     database = getattr(scan, "__self__", None)
-    return int(database.size()) if isinstance(database, hyperscan.Database) else 0
+    return int(database.size()) if isinstance(database, hyperscan.Database | Several) else 0
 
 
 def _find_nothing(*_: object) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import hyperscan
 
-from secmon.model.patterns import Compiler, Patterns, compiled
+from secmon.model.patterns import Compiler, Patterns, RefusedError, compiled
 from secmon.sigma.tree import ANY_TEXT, Pattern
 from secmon.sigma.values import fold, utf8
 
@@ -97,26 +97,27 @@ class PatternSet:
 
     def _built(self) -> list[Any]:
         """Return the database; where the library refuses one of all needles, several of those that it takes."""
-        try:
-            self._databases = [self._compiled(self._needles)] if self._needles else []
-        except hyperscan.HyperscanError:
-            good = [needle for needle in self._needles if self._accepted(needle)]
-            self.refused = sorted({needle.number for needle in self._needles} - {needle.number for needle in good})
-            self._databases = self._halved(good)
+        self._databases = self._parts(self._needles)
+        self.refused.sort()
         return self._databases
 
-    def _halved(self, needles: list[Needle]) -> list[Any]:
-        """Return databases of needles each of which is accepted, but perhaps not all of them together."""
+    def _parts(self, needles: list[Needle]) -> list[Any]:
+        """Return databases of all needles but the refused ones; halves where nobody knows which these are."""
         if not needles:
             return []
         try:
             return [self._compiled(needles)]
+        except RefusedError as error:
+            unfit = set(error.places)
         except hyperscan.HyperscanError:
-            if len(needles) == 1:
-                self.refused.append(needles[0].number)
-                return []
+            unfit = set()
+        if not unfit and len(needles) == 1:
+            unfit = {0}
+        if unfit:
+            self.refused += [needle.number for place, needle in enumerate(needles) if place in unfit]
+            return self._parts([needle for place, needle in enumerate(needles) if place not in unfit])
         half = len(needles) // 2
-        return self._halved(needles[:half]) + self._halved(needles[half:])
+        return self._parts(needles[:half]) + self._parts(needles[half:])
 
     def _compiled(self, needles: list[Needle]) -> Any:
         return self._compiler(
@@ -127,13 +128,6 @@ class PatternSet:
                 literal=self._literal,
             )
         )
-
-    def _accepted(self, needle: Needle) -> bool:
-        try:
-            self._compiled([needle])
-        except hyperscan.HyperscanError:
-            return False
-        return True
 
 
 def _collect(number: int, start: int, end: int, flags: int, found: Any) -> None:  # hyperscan hands our list back

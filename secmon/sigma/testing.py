@@ -15,6 +15,7 @@ from secmon.errors import ContentError
 from secmon.model.event import Event, Scalar, format_time, parse_time
 from secmon.model.hit import Hit
 from secmon.model.indicator import Indicator, Kind, indicator_value
+from secmon.model.patterns import Compiler, compiled
 from secmon.sigma.correlate import group_hits, moments, with_derived
 from secmon.sigma.documents import YamlDocument, documents
 from secmon.sigma.hits import make_hits
@@ -93,13 +94,16 @@ class RunOfTests:
     untested: tuple[str, ...]
 
 
-def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLines) -> RunOfTests:
+def run_tests(
+    ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLines, *, compiler: Compiler = compiled
+) -> RunOfTests:
     """Run the tests in some files.
 
     Args:
         ruleset: the rules; every one that generates hits must have a match and a near-miss case.
         tests: files named as their rule's file, with `.test.yaml` for `.yml`.
         parse_lines: turns raw lines into events.
+        compiler: makes pattern databases.
     """
     outcomes: list[Outcome] = []
     proven: dict[str, set[str]] = {}
@@ -107,7 +111,7 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
         rule = _rule_of(ruleset, file)
         if rule is None:
             if quiet := suppressions_beside(ruleset, file):
-                outcomes += _run_quiet(ruleset, quiet, file, parse_lines)
+                outcomes += _run_quiet(ruleset, quiet, file, parse_lines, compiler)
                 continue
             problem = "no loaded rule stands beside this test"
             outcomes.append(Outcome("", "", "", "error", ok=False, where=f"{file.path}:1", problem=problem))
@@ -118,7 +122,7 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
             outcomes.append(Outcome(rule.id, "", "", "error", ok=False, where=error.where, problem=str(error)))
             continue
         shown = proven.setdefault(rule.id, set())
-        engine = Engine(RuleSet(rules=_bases(ruleset, rule)))
+        engine = Engine(RuleSet(rules=_bases(ruleset, rule)), compiler=compiler)
         for case in cases:
             outcomes.append(run_case(ruleset, rule, case, engine))
             shown.add("match" if case.expects_match else "near miss" if case.is_near_miss else "no match")
@@ -132,14 +136,14 @@ def run_tests(ruleset: RuleSet, tests: Sequence[RuleFile], parse_lines: ParseLin
 
 
 def _run_quiet(
-    ruleset: RuleSet, quiet: Sequence[Suppression], file: RuleFile, parse_lines: ParseLines
+    ruleset: RuleSet, quiet: Sequence[Suppression], file: RuleFile, parse_lines: ParseLines, compiler: Compiler
 ) -> list[Outcome]:
     """Run the tests beside exceptions: what they cover, and what they must leave alone."""
     try:
         cases = read_cases(file, parse_lines)
     except ContentError as error:
         return [Outcome(quiet[0].id, "", "", "error", ok=False, where=error.where, problem=str(error))]
-    matchers = matchers_of(rules_beside(ruleset, quiet))
+    matchers = matchers_of(rules_beside(ruleset, quiet), compiler)
     return [_tried_quiet(ruleset, quiet, case, matchers) for case in cases]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from secmon.model.event import Event
 from secmon.model.hit import Hit
+from secmon.model.patterns import Compiler
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
 from secmon.sigma.rule import Rule, RuleFile, RuleSet
@@ -35,9 +36,9 @@ def rules_beside(ruleset: RuleSet, quiet: Sequence[Suppression]) -> tuple[Rule, 
     return tuple(rule for rule in (*ruleset.rules, *ruleset.intel_rules) if rule.id in wanted)
 
 
-def matchers_of(rules: tuple[Rule, ...]) -> tuple[Engine, Definition]:
+def matchers_of(rules: tuple[Rule, ...], compiler: Compiler) -> tuple[Engine, Definition]:
     """Return the engine over some rules, and its definition."""
-    return Engine(RuleSet(rules=rules)), Definition(rules)
+    return Engine(RuleSet(rules=rules), compiler=compiler), Definition(rules)
 
 
 def problem_of(ruleset: RuleSet, events: Sequence[Event], hits: Sequence[Hit], wanted: str) -> str:

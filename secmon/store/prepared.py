@@ -7,6 +7,7 @@ rule costs no more than the databases of its fields.
 
 import gc
 import hashlib
+import json
 import logging
 import platform
 import sys
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 import hyperscan
 
 from secmon.errors import ContentError
-from secmon.model.patterns import Patterns, compiled
+from secmon.model.patterns import Patterns, RefusedError, Several, compiled
 from secmon.sigma import dump
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.store.cache import CacheFolder
@@ -30,6 +31,8 @@ from secmon.store.limited import LimitedCompiler
 _LIBRARIES = ("pysigma", "hyperscan", "google-re2", "PyYAML", "msgspec")
 # A database of fewer literals is made faster than it is read.
 _WORTH_KEEPING = 64
+# So many literals are made here, in a second and 80 MiB; more of them in a process of their own.
+MAX_UNGUARDED = 20_000
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -77,29 +80,46 @@ class Prepared:
         return RunNotes(self._cache, _digest_of(files, pipelines))
 
     def compile(self, patterns: Patterns) -> Any:
-        """Return the database of some patterns (`model.patterns.Compiler`).
+        """Return the database of some patterns (`model.patterns.Compiler`); of literals always.
 
         Raises:
-            hyperscan.HyperscanError: one of them is refused.
+            RefusedError: some expressions are refused, or beyond the limits.
         """
         if patterns.literal and len(patterns.ids) < _WORTH_KEEPING:
             return compiled(patterns)
         name = f"patterns-{patterns.digest[:32]}-{_platform()}"
         if database := self._kept(name, _loaded):
             return database
-        if patterns.literal:
+        if patterns.literal and len(patterns.ids) <= MAX_UNGUARDED:
             database = compiled(patterns)
             self._cache.put(name, hyperscan.dumpb(database))
             return database
-        refused = f"refused-{name}"
-        if self._cache.get(refused) is not None:
-            raise hyperscan.HyperscanError("refused at an earlier start")
-        data = self._limited.compile(patterns)
-        if data is None:
-            self._cache.put(refused, b"")
-            raise hyperscan.HyperscanError("refused, or beyond the limits")
+        try:
+            data = self._guarded(patterns, f"refused-{name}")
+        except RefusedError:
+            if not patterns.literal:
+                raise
+            return Several([self.compile(half) for half in patterns.halves()])
         self._cache.put(name, data)
         return _loaded(data)
+
+    def _guarded(self, patterns: Patterns, refused: str) -> bytes:
+        """Return a database that another process made; remember what it refuses, but not that none could be run.
+
+        Raises:
+            RefusedError: there is none.
+        """
+        places = self._kept(refused, json.loads)
+        if places is not None:
+            raise RefusedError(places)
+        try:
+            return self._limited.compile(patterns)
+        except RefusedError as error:
+            self._cache.put(refused, json.dumps(error.places).encode())
+            raise
+        except hyperscan.HyperscanError as error:
+            _log.warning("%d patterns are matched one by one this time: %s", len(patterns.ids), error)
+            raise RefusedError(range(len(patterns.ids))) from error
 
     def _kept(self, name: str, load: Callable[[bytes], _T]) -> _T | None:
         data = self._cache.get(name)
@@ -107,7 +127,7 @@ class Prepared:
             return None
         try:
             return load(data)
-        except (ContentError, hyperscan.HyperscanError) as error:
+        except (ContentError, ValueError, hyperscan.HyperscanError) as error:
             _log.info("%s is prepared anew (%s)", name, type(error).__name__)
             return None
 

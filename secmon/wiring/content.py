@@ -15,6 +15,7 @@ from secmon.content import framework_files, playbook_files, read_files
 from secmon.errors import ContentError
 from secmon.model.asset import AssetRegister
 from secmon.model.calendar import Calendar
+from secmon.model.patterns import Compiler, compiled
 from secmon.model.registers import parse_assets, parse_units
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
@@ -105,6 +106,7 @@ class Loaded:
         tree: the units.
         calendar: the school calendar.
         class_names: class of personal data → its Chinese name.
+        compiler: makes pattern databases of rules.
         rule_text: path of a rule in force, or of the tests beside it → the file's text; "" where there is none.
         problems: what was wrong with some of it.
     """
@@ -113,6 +115,7 @@ class Loaded:
     tree: UnitTree
     calendar: Calendar
     class_names: Mapping[str, str] = field(default_factory=dict)
+    compiler: Compiler = compiled
     rule_text: Callable[[str], str] = lambda _path: ""
     problems: tuple[str, ...] = ()
 
@@ -125,6 +128,7 @@ class Loaded:
             "register": self.stages.register,
             "calendar": self.calendar,
             "class_names": self.class_names,
+            "compiler": self.compiler,
             "rule_text": self.rule_text,
             "problems": self.problems,
         }
@@ -176,6 +180,7 @@ def load_content(settings: Settings, texts: Texts, keys: Keys) -> Loaded:
         tree=tree,
         calendar=calendar,
         class_names={one.id: one.name_zh for one in definitions},
+        compiler=prepared.compile,
         rule_text=partial(_rule_text, texts),
         problems=(*named, *(one.text for one in ruleset.problems), *intel_problems, *calendar_problems),
     )

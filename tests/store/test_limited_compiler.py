@@ -7,13 +7,19 @@ import hyperscan
 import pytest
 
 from secmon.model.cache import Budget
-from secmon.model.patterns import Patterns, compiled
+from secmon.model.patterns import Patterns, RefusedError, compiled
+from secmon.sigma.gate import Tools
+from secmon.sigma.literals import Covers
+from secmon.sigma.patterns import Needle, PatternSet
 from secmon.sigma.scanner import FieldScanner
 from secmon.sigma.tree import ANY_TEXT, Regex, Text
 from secmon.store import limited
+from secmon.store import prepared as prepared_module
 from secmon.store.cache import CacheFolder
 from secmon.store.limited import LimitedCompiler
 from secmon.store.prepared import Prepared
+
+DEAR = b"|".join(b"(?:.{0,%d}a){20}" % most for most in range(290, 300))
 
 
 def patterns(*expressions: bytes) -> Patterns:
@@ -34,34 +40,114 @@ def test_a_database_out_of_the_child_finds_what_it_should(tmp_path: Path) -> Non
 
 def test_what_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limited, "MEMORY_BYTES", 1 << 20)
-    assert LimitedCompiler().compile(patterns(b"ab+c")) is None
+    with pytest.raises(RefusedError):
+        LimitedCompiler().compile(patterns(b"ab+c"))
 
 
 def test_what_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limited, "CPU_ALONE_S", 1)
-    dear = b"|".join(b"(?:.{0,%d}a){20}" % most for most in range(290, 300))
-    assert LimitedCompiler().compile(patterns(dear)) is None
+    monkeypatch.setattr(limited, "LEAST_CPU_S", 0.5)
+    with pytest.raises(RefusedError) as alone:
+        LimitedCompiler().compile(patterns(DEAR))
+    assert alone.value.places == (0,)
+    with pytest.raises(RefusedError) as in_company:
+        LimitedCompiler().compile(patterns(b"ab+c", DEAR, b"x", DEAR + b"y", b"z+"))
+    assert in_company.value.places == (1, 3)
+
+
+def test_however_many_are_refused_few_processes_tell_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, runs = limited._run, list[str]()
+
+    def counted(task: dict[str, Any], wall_s: float) -> Any:
+        runs.append("sort out" if task["sort_out"] else "make")
+        return run(task, wall_s)
+
+    monkeypatch.setattr(limited, "_run", counted)
+    atoms = {number: Regex("x", f"a{number}{{40000}}" if number % 2 else f"b{number}+c") for number in range(1, 60)}
+    refusing = PatternSet(
+        [Needle(number, atom.expression.encode()) for number, atom in atoms.items()],
+        literal=False,
+        compiler=Prepared(CacheFolder(tmp_path)).compile,
+    )
+    refusing.build()
+    assert refusing.refused == [number for number in atoms if number % 2]
+    assert refusing.scan(b"b2c b58c b58") == [2, 58]
+    assert runs == ["make", "sort out", "make"]
+    again = PatternSet(refusing._needles, literal=False, compiler=Prepared(CacheFolder(tmp_path)).compile)
+    again.build()
+    assert again.refused == refusing.refused
+    assert len(runs) == 3  # what is refused is remembered, and so is the database of the others
+
+
+def test_when_patience_ends_what_was_not_tried_is_left_to_re2_and_tried_again_next_time(tmp_path: Path) -> None:
+    needles = [Needle(1, b"a+b"), Needle(2, b"^c")]
+    hasty = Prepared(CacheFolder(tmp_path))
+    hasty._limited = LimitedCompiler(patience_s=0)
+    for prepared, refused in ((hasty, [1, 2]), (Prepared(CacheFolder(tmp_path)), [])):
+        tried = PatternSet(needles, literal=False, compiler=prepared.compile)
+        tried.build()
+        assert tried.refused == refused
+
+
+def literals(count: int) -> Patterns:
+    texts = tuple(b"needle%06d" % number for number in range(count))
+    return Patterns(texts, tuple(range(count)), (hyperscan.HS_FLAG_SINGLEMATCH,) * count, literal=True)
+
+
+def test_many_literals_are_made_in_a_process_of_their_own_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared_module, "MAX_UNGUARDED", 1_000)
+    monkeypatch.setattr(prepared_module, "compiled", None)  # nothing is made in this process
+    database = Prepared(CacheFolder(tmp_path)).compile(literals(3_000))
+    assert numbers_in(database, b"needle000007 needle002999 needle003000") == [7, 2_999]
+    monkeypatch.setattr(limited, "_CHILD", tmp_path / "nothing is run any more")
+    kept = Prepared(CacheFolder(tmp_path)).compile(literals(3_000))
+    assert numbers_in(kept, b"needle000007") == [7]
+
+
+@pytest.mark.parametrize("limit", ["MEMORY_BYTES", "LITERALS_CPU_S", "_CHILD"])
+def test_literals_beyond_the_limits_are_found_all_the_same_by_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(prepared_module, "MAX_UNGUARDED", 1_000)
+    tight = {"MEMORY_BYTES": 1 << 20, "LITERALS_CPU_S": 1e-6, "_CHILD": tmp_path / "missing"}
+    monkeypatch.setattr(limited, limit, tight[limit])
+    atoms = {number: Text("x", (ANY_TEXT, f"needle{number:06}", ANY_TEXT)) for number in range(3_000)}
+    for _ in range(2):  # made, and out of the cache
+        scanner = FieldScanner(atoms, Budget(1 << 20), Prepared(CacheFolder(tmp_path)).compile)
+        assert scanner.of_value("Needle000007 needle002999 needle003000") == {7, 2_999}
+
+
+def test_a_gate_of_very_many_texts_is_scanned_by_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared_module, "MAX_UNGUARDED", 1_000)
+    monkeypatch.setattr(limited, "LITERALS_CPU_S", 1e-6)
+    found: list[int] = []
+    scan = Tools(Covers(()), Prepared(CacheFolder(tmp_path)).compile).scan(literals(3_000))
+    scan(b"needle000007 needle002999", lambda number, *_: found.append(number), 0, None)
+    assert sorted(found) == [7, 2_999]
 
 
 def test_a_process_that_cannot_be_run_refuses_nothing_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(limited, "_CHILD", tmp_path / "missing")
-        with pytest.raises(hyperscan.HyperscanError, match="ended with"):
+        with pytest.raises(RefusedError):
             Prepared(CacheFolder(tmp_path)).compile(patterns(b"ab+c"))
+        assert list(tmp_path.iterdir()) == []
     assert numbers_in(Prepared(CacheFolder(tmp_path)).compile(patterns(b"ab+c")), b"abbc") == [0]
 
 
 def test_a_refusal_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(hyperscan.HyperscanError):
-        Prepared(CacheFolder(tmp_path)).compile(patterns(b"a", b"(?<=b)c"))
-    monkeypatch.setattr(limited, "_CHILD", tmp_path / "nothing is run any more")
-    with pytest.raises(hyperscan.HyperscanError, match="earlier"):
-        Prepared(CacheFolder(tmp_path)).compile(patterns(b"a", b"(?<=b)c"))
+    for _ in range(2):
+        with pytest.raises(RefusedError) as refused:
+            Prepared(CacheFolder(tmp_path)).compile(patterns(b"a", b"(?<=b)c"))
+        assert refused.value.places == (1,)
+        monkeypatch.setattr(limited, "_CHILD", tmp_path / "nothing is run any more")
 
 
 def test_refusals_do_not_go_on_for_ever() -> None:
     compiler = LimitedCompiler(patience_s=1e-9)
-    assert compiler.compile(patterns(b"(?<=b)c")) is None
+    with pytest.raises(RefusedError):
+        compiler.compile(patterns(b"(?<=b)c"))
     with pytest.raises(hyperscan.HyperscanError, match="no more"):
         compiler.compile(patterns(b"fine"))
 
