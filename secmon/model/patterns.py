@@ -51,7 +51,7 @@ class Patterns:
         return sha.hexdigest()
 
 
-class RefusedError(hyperscan.HyperscanError):  # type: ignore[misc]  # hyperscan publishes no types
+class RefusedError(hyperscan.HyperscanError):
     """Patterns of which no database was made.
 
     Args:

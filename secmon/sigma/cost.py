@@ -39,6 +39,7 @@ from secmon.sigma.tree import (
 )
 
 Clock = Callable[[], float]
+_RE2_ALONE = "regular expression for RE2 alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,13 @@ class _Profiled:
     hits: int = 0
     seconds: float = 0.0
 
+    def leave(self, refused: Iterable[Atom]) -> None:
+        """Count atoms as decided by no scan: hyperscan refused their expressions."""
+        for atom in dict.fromkeys(refused):
+            if isinstance(atom, Regex):
+                self.own = (*self.own, atom)
+                self.slow = tuple(dict.fromkeys((*self.slow, f"{_RE2_ALONE}: {atom.field}")))
+
     def look(self, view: View, known: AbstractSet[int], clock: Clock) -> None:
         """Take an event of the rule's log source, with the numbers of the atoms that are true."""
         self.events += 1
@@ -113,7 +121,7 @@ class Profile:
         self, rules: Iterable[Rule], clock: Clock, *, router: Router = route, compiler: Compiler = compiled
     ) -> None:
         self._clock = clock
-        self._numbers: dict[ValueAtom, int] = {}
+        self._numbers: dict[Atom, int] = {}
         self._routes: dict[LogSource, tuple[Route, list[_Profiled]]] = {}
         for rule in rules:
             found = router(rule.logsource)
@@ -121,9 +129,16 @@ class Profile:
                 self._routes.setdefault(rule.logsource, (found, []))[1].append(self._profiled(rule))
         by_field: dict[str, dict[int, ValueAtom]] = {}
         for atom, number in self._numbers.items():
-            by_field.setdefault(atom.field, {})[number] = atom
+            if isinstance(atom, ValueAtom):
+                by_field.setdefault(atom.field, {})[number] = atom
         budget = Budget(DEFAULT_CACHE_BYTES)
         self._scanners = {name: FieldScanner(atoms, budget, compiler) for name, atoms in by_field.items()}
+        for scanner in self._scanners.values():
+            scanner.build()
+        if refused := frozenset().union(*(scanner.refused for scanner in self._scanners.values())):
+            for _, several in self._routes.values():
+                for profiled in several:
+                    profiled.leave(atom for atom in atoms_of(profiled.rule.tree) if self._numbers.get(atom) in refused)
         self.events = 0
         """Events so far."""
 
@@ -187,7 +202,7 @@ def kind_of(atom: Atom) -> str:
     if isinstance(atom, Text):
         return "" if _is_scanned(atom) else "nothing but wildcards"
     if isinstance(atom, Regex):
-        return "" if regex_needle(0, atom.expression, atom.flags) else "regular expression for RE2 alone"
+        return "" if regex_needle(0, atom.expression, atom.flags) else _RE2_ALONE
     return _REASONS[type(atom)]
 
 

@@ -82,6 +82,11 @@ class FieldScanner:
             if patterns is not None:
                 patterns.build()
 
+    @property
+    def refused(self) -> frozenset[int]:
+        """Atoms whose expression hyperscan refused: RE2 decides them always. Known once databases are built."""
+        return frozenset(self._expressions.refused) if self._expressions is not None else NONE
+
     def of_value(self, value: Value) -> frozenset[int]:
         """Return the atoms that are true for a value; for several values, those that are true for any of them."""
         if not isinstance(value, list):

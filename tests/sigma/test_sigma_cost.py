@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
 
 from secmon.model.event import Event
+from secmon.model.patterns import Patterns, RefusedError, compiled
 from secmon.sigma.cost import Profile, RuleCost, kind_of
 from secmon.sigma.index import Engine
 from secmon.sigma.rule import RuleSet
@@ -87,3 +89,23 @@ def test_what_the_engine_finds_was_tried_and_hit(ruleset: RuleSet, event: Event)
         rule.id for rule in Engine(ruleset).match(event)
     ]
     assert all(cost.hits <= cost.evaluations <= cost.events for cost in found.values())
+
+
+def test_an_expression_that_hyperscan_refuses_is_named_and_charged_for_every_value() -> None:
+    def refusing(patterns: Patterns) -> Any:
+        if not patterns.literal and len(patterns.ids) > 1:
+            raise RefusedError([place for place, each in enumerate(patterns.expressions) if b"dear" in each])
+        return compiled(patterns)
+
+    ruleset = load(
+        rule_text("a: {user.name|re: 'dear.*x'}\ncondition: a"),
+        rule_text("a: {user.name|re: 'cheap.*x'}\ncondition: a", number=2),
+    )
+    clock = ticking()
+    run = Profile(ruleset.rules, lambda: next(clock), compiler=refusing)
+    for name in ("mori", "a dear one: x", "ada"):
+        run.add(login(user_name=name))
+    dear, cheap = run.costs()
+    assert (dear.rule.id, dear.slow_atoms) == (ID.format(1), ("regular expression for RE2 alone: user.name",))
+    assert (dear.seconds, dear.evaluations, dear.hits) == (3.0, 1, 1)
+    assert (cheap.rule.id, cheap.slow_atoms, cheap.seconds) == (ID.format(2), (), 0.0)
