@@ -95,7 +95,7 @@ def _run(house: Installation, access: Access, window: Window) -> Body:
     settled = max(progress.settled, window.until) if is_settled else progress.settled
     judged = max(progress.judged, window.until)
     done = _save(house, access, replace(progress, judged=judged, settled=settled, sight=outages.body()))
-    house.remembered[_OURS] = (done.seen, done.seen)
+    house.remembered.put(_OURS, (done.seen, done.seen))
     return work.told()
 
 
@@ -330,7 +330,8 @@ def _read(house: Installation, access: Access, window: Window) -> _Progress:
 
 def _resumed(house: Installation, progress: _Progress) -> _Progress:
     """Note that the work begins again after a pause: what is missing may only be waiting in its source."""
-    if house.remembered.get(_OURS, (None,))[0] != progress.seen:
+    ours = house.remembered.get(_OURS)
+    if ours is None or ours[0] != progress.seen:
         house.remembered.clear()  # another daemon took hits meanwhile
     now = house.clock.now()
     return replace(progress, resumed=now) if now - progress.seen > _OUTAGE else progress

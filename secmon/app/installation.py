@@ -8,12 +8,16 @@ from typing import Any
 from secmon.app.standing import Standing
 from secmon.model.access import Access
 from secmon.model.asset import AssetRegister
+from secmon.model.cache import Memory
 from secmon.model.calendar import Calendar
 from secmon.model.patterns import Compiler, compiled
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
 from secmon.ports import Clock, EventLog, Records, Renderer, Signer, Spool, Vault
 from secmon.sigma.rule import RuleSet
+
+REMEMBERED_BYTES = 64 << 20
+"""For what `app.novelty` need not ask the store again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ class Installation:
     renderers: Mapping[str, Renderer] = field(default_factory=dict)
     framework_texts: tuple[tuple[str, str], ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
-    remembered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
+    remembered: Memory[str, tuple[datetime, datetime]] = field(default_factory=lambda: Memory(REMEMBERED_BYTES))
     noted: dict[str, Any] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)
     class_names: Mapping[str, str] = field(default_factory=dict)

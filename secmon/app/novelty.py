@@ -22,7 +22,6 @@ from secmon.sigma.novelty import New, counted, satisfied, value_key
 from secmon.sigma.rule import Baseline, CorrelationRule
 from secmon.sigma.sliding import in_turn
 
-MAX_REMEMBERED = 200_000
 _MOMENT = timedelta(microseconds=1)
 
 
@@ -74,7 +73,7 @@ class Novelty:
                     yield at
                     first = at
                 last = max(last, at)
-            seen[key] = (first, last)
+            seen.put(key, (first, last))
             return
         previous: datetime | None = None
         for at in times:
@@ -86,11 +85,9 @@ class Novelty:
             previous = at
         yield from self._next(key, times[-1])
         if self._first(key, times[-1] + _MOMENT, None) is None:
-            if len(seen) >= MAX_REMEMBERED:
-                seen.clear()
-            seen[key] = (times[0], times[-1])
+            seen.put(key, (times[0], times[-1]))
         else:
-            seen.pop(key, None)
+            seen.forget(key)
 
     def _next(self, key: str, at: datetime) -> Iterator[datetime]:
         """Yield the moment that was perhaps called new for want of a hit at a time."""
@@ -108,7 +105,7 @@ class Novelty:
                 yield last + self.baseline.lookback
         newest = last if latest is None else max(last, latest[1])
         if latest is not None or self._first(key, last + _MOMENT, None) is None:
-            self.house.remembered[key] = (newest, newest)
+            self.house.remembered.put(key, (newest, newest))
 
     def _evaluate(self, values: dict[str, Value], first: datetime, last: datetime) -> None:
         """Evaluate the alerts of all grouping windows from one moment to another."""

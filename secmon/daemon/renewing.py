@@ -17,6 +17,7 @@ from typing import Any, Literal
 import structlog
 
 from secmon.app import audit, rulebook
+from secmon.app.installation import REMEMBERED_BYTES
 from secmon.app.work import Desk, InlineWork, Work
 from secmon.config import Settings
 from secmon.daemon.health import Check
@@ -25,6 +26,7 @@ from secmon.daemon.trying import tried_apart
 from secmon.daemon.workers import PoolWork, close, pool_of, retire
 from secmon.errors import ContentError, SecmonError, StoreError, StoreUnavailableError
 from secmon.model.access import Access, job_access
+from secmon.model.cache import Memory
 from secmon.model.event import format_time
 from secmon.pipeline import Stages
 from secmon.sigma.changes import Change, changes
@@ -203,7 +205,7 @@ class Renewal(threading.Thread):
         """Return a desk made of texts; its workers wait for work."""
         fields = content_fields(self._settings, load_content(self._settings, texts, self._keys))
         problems = tuple(dict.fromkeys((*refused, *fields.pop("problems"))))
-        house = replace(old.house, **fields, problems=problems, remembered={})
+        house = replace(old.house, **fields, problems=problems, remembered=Memory(REMEMBERED_BYTES))
         if house.ruleset.digest == old.house.ruleset.digest:
             return Desk(house, old.work)
         self._require_running()

@@ -33,12 +33,17 @@ class Budget:
         limit: bytes; entries say what they cost (`size_of`).
     """
 
-    __slots__ = ("_caches", "_half", "_spent")
+    __slots__ = ("_ages", "_caches", "_half", "_spent")
 
     def __init__(self, limit: int) -> None:
         self._half = limit // 2
-        self._spent = 0
+        self._spent = self._ages = 0
         self._caches: list[Cache[object, object]] = []
+
+    @property
+    def has_forgotten(self) -> bool:
+        """Whether an entry may have been forgotten so far."""
+        return self._ages > 1
 
     def join(self, cache: "Cache[K, V]") -> None:
         """Let a cache take part."""
@@ -49,6 +54,7 @@ class Budget:
         self._spent += cost
         if self._spent > self._half:
             self._spent = 0
+            self._ages += 1
             for cache in self._caches:
                 cache.age()
 
@@ -77,3 +83,40 @@ class Cache(Generic[K, V]):
         """Forget what was old; what was young becomes old."""
         self._old = self.young.copy()
         self.young.clear()
+
+
+class Memory(Generic[K, V]):
+    """A cache of its own, with a budget of its own, where speed matters less than a short name.
+
+    Args:
+        limit: bytes.
+    """
+
+    __slots__ = ("_cache", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.clear()
+
+    def get(self, key: K) -> V | None:
+        """Return an entry, if it is still there; used again, it stays."""
+        found = self._cache.young.get(key)
+        if found is None:
+            found = self._cache.old(key)
+            if found is not None:
+                self.put(key, found)
+        return found
+
+    def put(self, key: K, value: V) -> None:
+        """Keep an entry in the place of what its key had."""
+        self._cache.old(key)
+        self._cache.put(key, value, ENTRY_BYTES + size_of(key) + size_of(value))
+
+    def forget(self, key: K) -> None:
+        """Drop an entry, if it is there."""
+        self._cache.old(key)
+        self._cache.young.pop(key, None)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._cache: Cache[K, V] = Cache(Budget(self._limit))

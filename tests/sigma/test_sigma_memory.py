@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secmon.errors import ParseError
-from secmon.model.cache import Budget, Cache, size_of
+from secmon.model.cache import Budget, Cache, Memory, size_of
 from secmon.model.event import Dropped, Event
 from secmon.model.indicator import Kind
 from secmon.parse.native import read_native
@@ -168,6 +168,31 @@ def test_what_is_used_stays_and_what_is_not_goes() -> None:
             cache.put("used", 1, 10)
         cache.put(f"new {number}", 1, 10)
     assert cache.young.get("unused") is cache.old("unused") is None
+
+
+def test_a_memory_keeps_what_is_asked_for_and_forgets_the_rest() -> None:
+    memory: Memory[str, tuple[int, ...]] = Memory(20_000)
+    memory.put("asked", (1,))
+    memory.put("changed", (1,))
+    memory.put("changed", (2,))
+    memory.put("dropped", (1,))
+    memory.forget("dropped")
+    assert (memory.get("changed"), memory.get("dropped"), memory.get("never")) == ((2,), None, None)
+    for number in range(1_000):
+        memory.put(f"flood {number}", (number,))
+        assert memory.get("asked") == (1,)
+    assert memory.get("changed") is memory.get("flood 1") is None
+    memory.clear()
+    assert memory.get("asked") is None
+
+
+def test_what_a_memory_holds_is_within_its_bytes() -> None:
+    memory: Memory[str, tuple[str, ...]] = Memory(MEBIBYTE)
+
+    def remember(event: Event) -> None:
+        memory.put(str(event["Image"]), (str(event["Image"]) * 3,))
+
+    assert growth(remember, unique_values) < 1.5 * MEBIBYTE
 
 
 def test_sizes_are_those_of_all_that_is_held() -> None:

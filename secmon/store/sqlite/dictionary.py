@@ -1,15 +1,20 @@
 """Texts as small numbers: the dictionary of one partition, as its writer sees it."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
+from sys import getsizeof
 
 import apsw
 
+from secmon.model.cache import ENTRY_BYTES, Budget, Cache
 from secmon.model.event import LIST_SEPARATOR
 from secmon.store.sqlite.connection import fetch, fetch_one
 from secmon.store.values import is_storable
 
-# The writer's memory of a dictionary, bounded: texts that repeat are looked up without SQLite.
-MAX_CACHED = 200_000
+CACHE_BYTES = 64 << 20
+"""The writer's memory of the dictionary of a partition: texts that repeat are looked up without SQLite."""
+# A longer text is looked up in SQLite every time: it hardly ever comes back, and would crowd out those that do.
+_MAX_CACHED_CHARS = 4_096
 _FIND = "SELECT id FROM word WHERE field = ? AND text = ?"
 
 
@@ -18,55 +23,73 @@ class Dictionary:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._fields: dict[int, dict[str | None, int | None]] = {}
-        self._next = self._cached = 0
-        # Whether every text of the file is remembered: then an unknown one is new, without asking SQLite.
-        self._complete = False
+        self.forget()
 
     def forget(self) -> None:
         """Drop what is remembered: numbers given out by a rolled back transaction are not in the file."""
-        self._fields.clear()
-        self._next = self._cached = 0
-        self._complete = False
+        self._budget = Budget(CACHE_BYTES)
+        self._fields: dict[int, Cache[str, int]] = {}
+        self._next = 0
+        self._is_loaded = False
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether every text of the file is remembered, but for long ones: others are new, without asking SQLite."""
+        return self._is_loaded and not self._budget.has_forgotten
 
     def encode(self, field: int, texts: Sequence[str | None]) -> list[int | None]:
         """Return the numbers of the texts of one field; None stays None. Inside a transaction only."""
         if not self._next:
             self._load()
-        known = self._field(field)
-        missing = set(texts).difference(known)
-        if missing and self._cached + len(missing) > MAX_CACHED:
-            self._fields.clear()
-            self._cached, self._complete = 0, False
-            known = self._field(field)
-            missing = set(texts) - {None}
-        if missing:
-            self._learn(field, known, sorted(text for text in missing if text is not None))
-        return [known[text] for text in texts]
+        cache = self._field(field)
+        known = cache.young
+        wanted: set[str] = set(texts)  # type: ignore[arg-type]  # None goes at once
+        wanted.discard(None)
+        missing = wanted.difference(known)
+        if not missing:
+            return list(map(known.get, texts))  # type: ignore[arg-type]  # None is no key, and stays None
+        found = {text: known[text] for text in wanted.difference(missing)}
+        found.update(self._learn(field, cache, sorted(missing)))
+        return list(map(found.get, texts))  # type: ignore[arg-type]  # likewise
 
-    def _field(self, field: int) -> dict[str | None, int | None]:
-        return self._fields.setdefault(field, {None: None})
+    def _field(self, field: int) -> Cache[str, int]:
+        cache = self._fields.get(field)
+        if cache is None:
+            cache = self._fields[field] = Cache(self._budget)
+        return cache
 
     def _load(self) -> None:
         """Remember what the file holds, if it is not too much."""
         self._next = fetch_one(self._connection, "SELECT coalesce(max(id), 0) + 1 FROM word")
-        if self._next <= MAX_CACHED:
-            for number, field, text in fetch(self._connection, "SELECT id, field, text FROM word"):
-                self._field(field)[text] = number
-            self._cached = self._next - 1
-            self._complete = True
+        if self._next * ENTRY_BYTES > CACHE_BYTES:
+            return
+        with closing(self._connection.execute("SELECT id, field, text FROM word")) as words:
+            for number, field, text in words:
+                _put(self._field(field), text, number)
+                if self._budget.has_forgotten:
+                    return
+        self._is_loaded = True
 
-    def _learn(self, field: int, known: dict[str | None, int | None], texts: Iterable[str]) -> None:
-        rows = []
+    def _learn(self, field: int, cache: Cache[str, int], texts: Iterable[str]) -> dict[str, int]:
+        """Return the numbers of texts that are not among the young ones, and remember them."""
+        learnt, rows = dict[str, int](), []
         for text in texts:
-            number = None if self._complete else fetch_one(self._connection, _FIND, (field, text))
+            number = cache.old(text)
+            if number is None and not (self._is_complete and len(text) <= _MAX_CACHED_CHARS):
+                number = fetch_one(self._connection, _FIND, (field, text))
             if number is None:
                 number = self._next
                 self._next += 1
                 rows.append((number, field, text, LIST_SEPARATOR in text))
-            known[text] = number
-            self._cached += 1
+            learnt[text] = number
+            _put(cache, text, number)
         self._connection.executemany("INSERT INTO word VALUES (?, ?, ?, ?)", rows)
+        return learnt
+
+
+def _put(cache: Cache[str, int], text: str, number: int) -> None:
+    if len(text) <= _MAX_CACHED_CHARS:
+        cache.put(text, number, ENTRY_BYTES + getsizeof(text))
 
 
 def find_words(connection: apsw.Connection, field: int, values: Iterable[str]) -> list[int]:
