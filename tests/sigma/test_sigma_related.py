@@ -1,9 +1,6 @@
 """Values of two fields, compared all with all: as pair by pair, in work that grows with their number."""
 
-import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +8,7 @@ from hypothesis import strategies as st
 
 from secmon.sigma.related import any_related
 from secmon.sigma.tree import FieldRelation
+from tests.sigma.work import steps_of
 
 PAIRWISE: dict[FieldRelation, Callable[[str, str], bool]] = {
     FieldRelation.EQUAL: lambda value, other: value == other,
@@ -27,24 +25,6 @@ def test_many_with_many_is_as_pair_by_pair(relation: FieldRelation, values: list
     assert any_related(relation, values, others) is expected
 
 
-def steps_of(work: Callable[[], object]) -> int:
-    """Return how many lines of Python some work runs."""
-    count = 0
-
-    def trace(_frame: FrameType, event: str, _argument: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
-
-
 def distinct(number: int) -> tuple[list[str], list[str]]:
     return [f"value {each:06}" for each in range(number)], [f"other {each:06}" for each in range(number)]
 
@@ -54,7 +34,7 @@ def one_in_another(number: int) -> tuple[list[str], list[str]]:
 
 
 def many_in_one(number: int) -> tuple[list[str], list[str]]:
-    return ["ab" * number], [f"{each}" for each in range(number)]
+    return ["ab" * number], [f"{each:06}" for each in range(number)]
 
 
 @pytest.mark.parametrize("made", [distinct, one_in_another, many_in_one])
