@@ -25,8 +25,8 @@ from secmon.model.event import Event, Record, Scalar, Value
 MAX_FIELDS = 1000
 MAX_NAME = 512
 MAX_DEPTH = 32
-TOO_MANY_FIELDS = f"more than {MAX_FIELDS} fields"
-TOO_LONG_NAME = f"a field name of more than {MAX_NAME} characters"
+TOO_MANY_FIELDS = "more than 1,000 fields"
+TOO_LONG_NAME = "a field name of more than 512 characters"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # `json.loads` reads an integer of n digits in O(n²) and therefore refuses more than 4,300 of them.
