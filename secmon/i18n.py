@@ -1,8 +1,8 @@
 """Texts in the user's language: zh-CN first, English second (gettext).
 
 Message ids are the English sentences in the code; locale/zh_CN/LC_MESSAGES holds the Chinese ones: secmon.po those of
-errors, words.po what commands print for people. The .po files are read directly (they are small), so that no compiled
-copy can fall behind them.
+errors, words.po what commands print for people, usage.po what click says of a command line. The .po files are read
+directly (they are small), so that no compiled copy can fall behind them.
 """
 
 import os
@@ -12,6 +12,8 @@ from functools import cache
 from importlib import resources
 
 DEFAULT_LANGUAGE = "zh-CN"
+_OURS = ("words.po", "secmon.po")
+_USAGE = ("usage.po",)
 _MAX_RECOGNISED = 1000
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 
@@ -25,7 +27,7 @@ def translator(language: str | None = None) -> Callable[[str], str]:
     chosen = language or os.environ.get("SECMON_SECMON__LANG") or DEFAULT_LANGUAGE
     if chosen == "en":
         return str
-    messages = _catalogue()
+    messages = _catalogue(_OURS)
     return lambda message: messages.get(message, message)
 
 
@@ -34,26 +36,35 @@ def translated(text: str) -> str:
 
     What cannot be recognised stays as it is. Understands `PLACE: problem (remedy)` as well.
     """
+    # A remedy that is known stands by itself: the last place of a problem would swallow it, brackets and all.
+    problem, bracket, remedy = text.removesuffix(")").partition(" (")
+    ends = bool(bracket) and text.endswith(")")
+    if ends and ": " not in problem and (found := _recognised(problem)) and (advice := _recognised(remedy)):
+        return f"{found}（{advice}）"
     if found := _recognised(text):
         return found
     place, colon, rest = text.partition(": ")
     if colon and (found := translated(rest)) != rest:
         return f"{place}：{found}"
-    if text.endswith(")") and " (" in text:
-        problem, _, remedy = text[:-1].partition(" (")
-        if found := _recognised(problem):
-            return f"{found}（{_recognised(remedy) or remedy}）"
+    if ends and (found := _recognised(problem)):
+        return f"{found}（{_recognised(remedy) or remedy}）"
     return text
 
 
-def _recognised(text: str) -> str:
-    messages = _catalogue()
+def translated_usage(text: str) -> str:
+    """Return the Chinese of what click says of a command line; what cannot be recognised stays as it is."""
+    return _recognised(" ".join(text.split()), _USAGE) or text
+
+
+def _recognised(text: str, files: tuple[str, ...] = _OURS) -> str:
+    messages = _catalogue(files)
     if text in messages or len(text) > _MAX_RECOGNISED:
         return messages.get(text, "")
-    for pattern, translation in _patterns():
+    again = translated if files is _OURS else translated_usage
+    for pattern, translation in _patterns(files):
         if found := pattern.fullmatch(text):
             # "{problem} (and {number} more)" holds a message itself.
-            values = {name: translated(text) if name == "problem" else text for name, text in found.groupdict().items()}
+            values = {name: again(text) if name == "problem" else text for name, text in found.groupdict().items()}
             return _put(translation, values)
     return ""
 
@@ -63,10 +74,10 @@ def _put(translation: str, values: Mapping[str, str]) -> str:
 
 
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+def _patterns(files: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
     """Return the messages with places as patterns, and their translations."""
     found: list[tuple[re.Pattern[str], str]] = []
-    for message, translation in _catalogue().items():
+    for message, translation in _catalogue(files).items():
         parts = _PLACE.split(message)
         if len(parts) == 1:
             continue
@@ -79,10 +90,10 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 @cache
-def _catalogue() -> dict[str, str]:
+def _catalogue(files: tuple[str, ...]) -> dict[str, str]:
     folder = resources.files("secmon") / "locale" / "zh_CN" / "LC_MESSAGES"
     found: dict[str, str] = {}
-    for name in ("words.po", "secmon.po"):
+    for name in files:
         found |= parse_po((folder / name).read_text(encoding="utf-8"))
     return found
 

@@ -194,6 +194,14 @@ def test_the_words_of_the_field_are_used() -> None:
         ("jwxt: no access log line", "jwxt：不是访问日志的格式"),
         ("/a/units.yaml:3: the unit id 37 stands twice", "/a/units.yaml:3：单位编号 37 重复"),
         ("a text that nobody wrote", "a text that nobody wrote"),
+        (
+            "/a/t.yml:6: it finds no rule spraying (it says owner, approver and reason)",
+            "/a/t.yml:6：找不到规则 spraying（须写明 owner（责任人）、approver（批准人）、reason（理由））",
+        ),
+        (
+            "/a/t.yml:3: custom.secmon.owner is missing (mandatory: owner, approver)",
+            "/a/t.yml:3：缺少 custom.secmon.owner（必填：owner, approver）",
+        ),
         ("/a/t.yml:3: it has expired (and 2 more)", "/a/t.yml:3：已到期（另有 2 处）"),
         ("this one", "本机"),
         (

@@ -57,6 +57,11 @@ def test_base_rules_are_informational_and_make_no_alert() -> None:
     assert {rule.level for rule in bases} == {Level.INFORMATIONAL}
 
 
+def test_helpers_have_a_chinese_title_too() -> None:
+    """They stand in lists, in exceptions and in the coverage ledger beside the rules that they serve."""
+    assert [rule.path for rule in shipped().by_id.values() if not re.search("[\u4e00-\u9fff]", rule.title_zh)] == []
+
+
 @RULES
 def test_a_rule_explains_itself_in_both_languages(rule: AnyRule) -> None:
     document = sources()[rule.id]

@@ -4,7 +4,7 @@ The ledger has rows for sources and windows; the manifest of a rule set says whi
 which of them a source can reach. Nothing of the product is stored.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -61,8 +61,8 @@ def closed_until(house: Installation, access: Access) -> datetime | None:
 
 
 def windows(house: Installation, access: Access, wanted: CoverageFilter) -> list[Body]:
-    """Return the ledger's rows themselves, by window and source; those of several hours once for each hour."""
-    return [found for _, found, _ in _rows(house, access, wanted)]
+    """Return the ledger's rows themselves, by window and source."""
+    return [found for found, _ in _once(_rows(house, access, wanted))]
 
 
 def by_hour(house: Installation, access: Access, wanted: CoverageFilter) -> Iterator[tuple[str, Body]]:
@@ -81,6 +81,15 @@ def _rows(house: Installation, access: Access, wanted: CoverageFilter) -> Iterat
             yield hour, row, sheet
 
 
+def _once(found: Iterable[tuple[str, Body, Body]]) -> Iterator[tuple[Body, Body]]:
+    """Yield (row, sheet): a row of several hours, in which nobody was looking, once and not for each of them."""
+    told: set[tuple[str, str]] = set()
+    for _, row, sheet in found:
+        if (key := (row["source"], row["from"])) not in told:
+            told.add(key)
+            yield row, sheet
+
+
 def rows(house: Installation, access: Access, wanted: CoverageFilter) -> Iterator[Body]:
     """Yield what became of each rule at each source in each window, by window, source and rule.
 
@@ -89,7 +98,7 @@ def rows(house: Installation, access: Access, wanted: CoverageFilter) -> Iterato
     """
     view = _View(house, access)
     told: set[str] = set()
-    for _, row, sheet in _rows(house, access, wanted):
+    for row, sheet in _once(_rows(house, access, wanted)):
         if row["from"] not in told:
             told.add(row["from"])
             yield from _idle(view.manifests, sheet, {"from": row["from"], "to": row["to"]}, wanted)

@@ -61,6 +61,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "deadletters.drop": Operation("deadletters:run_drop", writes=True),
     "tuning.list": Operation("tuning:run_list", content=True),
     "tuning.show": Operation("tuning:run_show", content=True),
+    "tuning.hits": Operation("tuning:run_hits", content=True),
     "tuning.draft": Operation("tuning_draft:run", content=True),
     "store.digest": Operation("integrity:run_digest"),
     "store.check": Operation("integrity:run_check"),

@@ -10,6 +10,7 @@ tried as if they were in force over the whole range. A window of one night cover
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -248,7 +249,11 @@ class _Preview:
         before = sum(1 for _ in self.house.log.hits(self.access, self._query(single, suppressed=False)))
         after = before - sum(1 for hit in self.covered if hit.rule_id in single)
         left = [rule.id for rule in rules if not self._is_silenced(rule.id)]
+        gone, kept = self._alerts_of({rule.id for rule in rules})
         state = "loses_every_rule" if not left else "loses_every_hit" if before and not after else "covered"
+        if state == "covered" and gone and not kept:
+            # What is left are hits of rules that only count towards others: nobody is told of them.
+            state = "loses_every_alert"
         return {
             "control.id": control,
             "state": state,
@@ -256,7 +261,21 @@ class _Preview:
             "rules_left": sorted(left),
             "hits_before": before,
             "hits_after": after,
+            "alerts_before": gone + kept,
+            "alerts_after": kept,
         }
+
+    def _alerts_of(self, rules: AbstractSet[str]) -> tuple[int, int]:
+        """Return how many alerts of some rules would vanish, and how many there would be, in the time range."""
+        kinds = {key: change.kind for key, (rule_id, change) in self.changes.items() if rule_id in rules}
+        gone = sum(kind == "vanishes" for kind in kinds.values())
+        kept = len(kinds) - gone
+        since, until = self.proposal.since, self.proposal.until
+        for rule_id in sorted(rules) if gone else ():
+            wanted = alerts.AlertFilter(rule=rule_id, since=since, until=until)
+            found = alerts.every_alert(self.house, self.access, wanted)
+            kept += sum(one.id not in kinds and not one.withdrawn for one in found)
+        return gone, kept
 
     def _is_silenced(self, rule_id: str) -> bool:
         """Tell whether a rule is disabled everywhere at some time of the range, by what is proposed or in force."""
@@ -290,6 +309,7 @@ def preview(house: Installation, access: Access, proposal: Proposal) -> Body:
                 "suppression.id": one.id,
                 "suppression.kind": one.kind,
                 "suppression.name": one.name,
+                "rules": len(one.rule_ids) or len(proposal.ruleset.rules),
                 "hits": found.by[one.id],
             }
             for one in proposal.suppressions
@@ -315,6 +335,7 @@ def _alert_rows(
             "alert.id": alert_id,
             "rule.id": rule_id,
             "rule.name": rule.name if rule else rule_id,
+            **({"rule.title_zh": rule.title_zh} if rule and rule.title_zh else {}),
             "change": change.kind,
             "before": change.before,
             "after": change.after,

@@ -1,5 +1,6 @@
 """What quiets alerts here: exceptions, disabled rules, maintenance windows, overrides; their state and counts."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,9 +9,12 @@ from typing import Any, Literal
 from secmon.app import rulebook
 from secmon.app.installation import Installation
 from secmon.app.paging import every
+from secmon.app.search import time_from
 from secmon.errors import NotFoundError
 from secmon.model.access import Access, Scope
 from secmon.model.alert import Alert
+from secmon.model.event import format_time
+from secmon.model.hit import Hit
 from secmon.model.questions import HitQuery
 from secmon.model.record import Body, RecordQuery
 from secmon.sigma.rule import DEFAULT_GROUP_WINDOW, CorrelationRule, RuleSet
@@ -158,6 +162,38 @@ def one_of(house: Installation, access: Access, identity: str, *, days: int = CO
     return kept | _counted(counts.get(identity, {}))
 
 
+def hits_of(
+    house: Installation, access: Access, identity: str, *, since: datetime | None, until: datetime | None, limit: int
+) -> list[Body]:
+    """Return the latest hits in sight that something suppressed, oldest of them first, as `secmon detect` prints hits.
+
+    Beside that, `secmon.group` holds the values by which they would have been grouped.
+
+    Raises:
+        NotFoundError: what is asked for is not there, or not in sight.
+    """
+    one_of(house, access, identity, days=1)
+    query = HitQuery(since=since, until=until, suppressed_by=identity)
+    return [_hit_row(house, hit) for hit in deque(house.log.hits(access, query), limit)]
+
+
+def _hit_row(house: Installation, hit: Hit) -> Body:
+    rule = house.ruleset.by_id.get(hit.rule_id)
+    titled = {"rule.title_zh": rule.title_zh} if rule is not None and rule.title_zh else {}
+    return {
+        "@timestamp": format_time(hit.at),
+        "event.id": hit.event_id,
+        "rule.id": hit.rule_id,
+        "rule.name": rule.name if rule is not None else hit.rule_id,
+        **titled,
+        "rule.level": hit.level.value,
+        "rule.digest": hit.rule_digest,
+        "secmon.hit": "event",
+        "secmon.group": dict(hit.group) or dict(hit.captured),
+        "secmon.suppressed_by": hit.suppressed_by,
+    }
+
+
 def name_of(house: Installation, identity: str) -> str:
     """Return the name of what suppresses something, also of what is no longer in force; its id where nobody knows."""
     for one in house.ruleset.suppressions:
@@ -226,6 +262,18 @@ def run_list(house: Installation, access: Access, args: dict[str, Any]) -> list[
     return [row for row in rows if not states or row["suppression.state"] in states]
 
 
+def run_hits(house: Installation, access: Access, args: dict[str, Any]) -> Body:
+    """Return the object of `secmon tuning hits`: `hits`, and whether there are `more`."""
+    now, limit = house.clock.now(), int(args["limit"])
+    since = time_from(str(args["since"]), now, house.zone)
+    until = time_from(str(args.get("until") or ""), now, house.zone, is_end=True)
+    found = hits_of(house, access, str(args["id"]), since=since, until=until, limit=limit + 1)
+    return {"hits": found[-limit:], "more": len(found) > limit}
+
+
 def run_show(house: Installation, access: Access, args: dict[str, Any]) -> Body:
     """Return the object of `secmon tuning show`."""
-    return one_of(house, access, str(args["id"]), days=int(args.get("days") or COUNTED_DAYS))
+    row = one_of(house, access, str(args["id"]), days=int(args.get("days") or COUNTED_DAYS))
+    rules = (house.ruleset.by_id.get(rule_id) for rule_id in row.get("rule.id", ()))
+    titles = {rule.id: rule.title_zh or rule.name for rule in rules if rule is not None}
+    return row | ({"rule.titles": titles} if titles else {})

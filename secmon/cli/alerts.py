@@ -16,6 +16,7 @@ from secmon.model.hit import Level
 _STATES = "|".join([*(state.value for state in AlertState), "DIR/"])
 _LEVELS = click.Choice([level.value for level in Level])
 _REASONS = click.Choice([reason.value for reason in CloseReason])
+_SHOWN = 5
 
 
 @click.group
@@ -170,10 +171,10 @@ def _print_details(here: Session, found: dict[str, Any]) -> None:
         "grouped by": ", ".join(f"{name}={value}" for name, value in found["alert.group"].items()),
         "unit": found.get("unit.id", "—"),
         "asset": found.get("asset.id", "—"),
-        "techniques": ", ".join(found["threat.technique.id"]),
-        "controls": ", ".join(found["control.id"]),
-        "data classes": ", ".join(found["data.classes"]),
-        "events": f"{found['alert.events_total']}: {' '.join(found['alert.events'][:5])}",
+        "techniques": ", ".join(found["threat.technique.id"]) or "—",
+        "controls": ", ".join(found["control.id"]) or "—",
+        "data classes": ", ".join(found["data.classes"]) or "—",
+        "events": _events(here, found),
     }
     for name, value in lines.items():
         click.echo(safe(f"{here.words(name)}: {value}"))
@@ -183,6 +184,18 @@ def _print_details(here: Session, found: dict[str, Any]) -> None:
         reason = "" if step["reason"] == "first" else step["reason"]  # the action says as much
         why = (here.words(reason) if reason else "", step["note"])
         click.echo("  " + safe("  ".join(part for part in (*parts, *why) if part)))
+    if found["alert.events"] and not here.quiet:
+        say = here.words("an event and its neighbours: secmon search 'event.id:{id}' --since all")
+        click.echo(safe(say.format(id=found["alert.events"][0])), err=True)
+
+
+def _events(here: Session, found: dict[str, Any]) -> str:
+    """Return how many log records an alert rests on, and the ids of some of them."""
+    ids = found["alert.events"][:_SHOWN]
+    if not ids:
+        return "0"
+    say = here.words("{count}, some of them: {ids}")
+    return say.format(count=f"{found['alert.events_total']:,}", ids=", ".join(ids))
 
 
 def _print(here: Session, row: dict[str, Any], *, as_json: bool) -> None:

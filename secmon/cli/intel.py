@@ -8,8 +8,9 @@ import click
 from secmon.cli.output import complain, flush, write_json
 from secmon.cli.session import session
 from secmon.clock import SystemClock
+from secmon.errors import ContentError
 from secmon.model.event import format_time
-from secmon.model.indicator import Indicator, Kind, guessed_kind
+from secmon.model.indicator import Indicator, Kind, guessed_kind, refanged
 from secmon.wiring.content import load_registers
 from secmon.wiring.intel import feeds_of, load_indicators
 from secmon.wiring.texts import read_intel
@@ -81,8 +82,11 @@ def check(ctx: click.Context, values: tuple[str, ...], *, kind: str | None, as_j
     indicators, problems = load_indicators(here.settings, files, register)
     now, hits = SystemClock().now(), 0
     for text in values:
-        asked = Kind(kind) if kind else guessed_kind(text)
-        for one in indicators.find(asked, text) if indicators is not None and asked is not None else ():
+        value = refanged(text)
+        asked = Kind(kind) if kind else guessed_kind(value)
+        if asked is None:
+            complain(ContentError("this is neither address, domain, URL, hash nor e-mail address", where=text))
+        for one in indicators.find(asked, value) if indicators is not None and asked is not None else ():
             hits += one.holds_at(now)
             write_json({"value": text, "expired": not one.holds_at(now), **_row(one)})
     flush()

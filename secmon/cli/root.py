@@ -90,7 +90,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.exceptions.Abort, KeyboardInterrupt):
         status = EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        from secmon.cli.usage import asked_language, complain_of_usage  # noqa: PLC0415  lazily: --version must stay fast
+
+        complain_of_usage(error, asked_language(sys.argv[1:] if arguments is None else arguments, shared))
         status = error.exit_code
     except SecmonError as error:
         _complain(error.text(_translator(shared)), error, shared)

@@ -57,8 +57,15 @@ def search(ctx: click.Context, /, query: str, fields: str, *, as_json: bool, **g
             write_json({name: value for name, value in event.items() if only is None or name in only})
         flush()
     else:
-        here.table(chosen, ([_cell(here, name, event.get(name)) for name in chosen] for event in found["events"]))
+        rows = ([_cell(here, name, _value(event, name)) for name in chosen] for event in found["events"])
+        here.table(chosen, rows)
     _say_rest(here, found)
+
+
+def _value(event: dict[str, Any], name: str) -> Any:
+    """Return a field of an event; for a record without a message, such as a line of a web server, the record itself."""
+    found = event.get(name)
+    return event.get("event.original") if found is None and name == "message" else found
 
 
 def _cell(here: Session, name: str, value: Any) -> object:

@@ -88,6 +88,46 @@ def show(ctx: click.Context, identity: str, *, days: int, as_json: bool) -> None
         click.echo(safe(f"{here.words(name)}: {value}"))
     for day, number in row.get("suppression.days", {}).items():
         click.echo(f"  {day}  {number:,}")
+    if row.get("rule.id"):
+        titles = row.get("rule.titles", {})
+        here.table(("id", "rule"), ((rule, titles.get(rule, "—")) for rule in row["rule.id"]))
+    if row.get("suppression.hits"):
+        here.note("secmon tuning hits shows what was suppressed")
+
+
+@tuning.command("hits")
+@click.argument("identity", metavar="ID")
+@click.option("--since", default="30d", show_default=True, help="From: 24h or 180d ago, 2026-09-07, RFC 3339, or all.")
+@click.option("--until", default="", help="Until; a day counts up to its end. Default: now.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Most hits.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
+@click.pass_context
+def hits(ctx: click.Context, identity: str, *, since: str, until: str, limit: int, as_json: bool) -> None:
+    """Show what one exception, disabled rule or maintenance window suppressed: the hits, with the ids of their events.
+
+    Example: secmon tuning hits 6f0b6ab8-6f0e-4b0c-9a54-5f2f6a3c1d20 --since 7d
+    """
+    here = session(ctx)
+    found = here.call("tuning.hits", id=identity, since=since, until=until, limit=limit)
+    if as_json:
+        for row in found["hits"]:
+            write_json(row)
+        flush()
+    else:
+        head = ("time", "rule", "group", "log record")
+        here.table(head, (_hit_cells(here, row) for row in found["hits"]))
+        if not found["hits"]:
+            here.note("nothing was suppressed in this time range")
+        elif not here.quiet:
+            say = here.words("an event and its neighbours: secmon search 'event.id:{id}' --since all")
+            click.echo(safe(say.format(id=found["hits"][0]["event.id"])), err=True)
+    if found["more"]:
+        here.note("there are more hits than --limit allows")
+
+
+def _hit_cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
+    group = ", ".join(f"{name}={value}" for name, value in row["secmon.group"].items())
+    return here.time(row["@timestamp"]), here.title(row), group or "—", row["event.id"]
 
 
 @tuning.command("check")
@@ -223,7 +263,7 @@ def _lines(here: Session, row: dict[str, Any]) -> dict[str, object]:
         "until": here.time(row.get("suppression.until")),
         "unit": ", ".join(row.get("unit.id", ())) or here.words("all"),
         "asset": ", ".join(row.get("asset.id", ())) or here.words("all"),
-        "rules": ", ".join(row.get("rule.id", ())) or here.words("all"),
+        "rules": len(row.get("rule.id", ())) or here.words("all"),
         "path": row.get("path", "—"),
     }
     if changes := row.get("suppression.changes"):
@@ -239,7 +279,8 @@ def _print_preview(here: Session, found: dict[str, Any]) -> None:
     say, hits, alerts = here.words, found["hits"], found["alerts"]
     click.echo(f"{here.time(found['from'])} – {here.time(found['to'])}")
     for one in found["suppressions"]:
-        click.echo(safe(f"{say(one['suppression.kind'])} {one['suppression.name']}: {one['hits']:,}"))
+        told = say("hits: {hits}, rules: {rules}").format(hits=f"{one['hits']:,}", rules=one["rules"])
+        click.echo(safe(f"{say(one['suppression.kind'])} {one['suppression.name']}: {told}"))
     for name, text in _HITS.items():
         if hits[name] or name in {"examined", "covered"}:
             click.echo(f"{say(text)}: {hits[name]:,}")
@@ -248,12 +289,18 @@ def _print_preview(here: Session, found: dict[str, Any]) -> None:
     rows = found["alert_rows"]
     if rows:
         head = ("id", "what", "before", "after", "rule")
-        cells = ((row["alert.id"], say(row["change"]), row["before"], row["after"], row["rule.name"]) for row in rows)
+        cells = ((row["alert.id"], say(row["change"]), row["before"], row["after"], here.title(row)) for row in rows)
         here.table(head, list(cells)[:_SHOWN])
         if len(rows) > _SHOWN:
             click.echo(say("… and {count} more; see --json").format(count=len(rows) - _SHOWN))
     lost = [row for row in found["controls"] if row["state"] != "covered"]
     for row in lost:
-        click.echo(safe(f"{row['control.id']}: {say(row['state'])}"))
+        counts = say("alerts {before} → {after}, hits {hits_before} → {hits_after}").format(
+            before=row["alerts_before"],
+            after=row["alerts_after"],
+            hits_before=row["hits_before"],
+            hits_after=row["hits_after"],
+        )
+        click.echo(safe(f"{row['control.id']}: {say(row['state'])} ({counts})"))
     if not lost:
         click.echo(say("no control loses its coverage"))

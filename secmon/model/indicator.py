@@ -191,6 +191,16 @@ def indicator_value(kind: Kind, text: str) -> str | None:
     return normalised(kind, text)
 
 
+_DEFANGED = re.compile(r"[\[({](\.|dot|:|://|@|at)[\])}]", re.IGNORECASE)
+_SCHEME = re.compile(r"\A(h)(?:xx|\*\*)(ps?:)", re.IGNORECASE)
+
+
+def refanged(text: str) -> str:
+    """Return a value as it is meant: bulletins make it harmless to click ("hxxp://bad[.]example[.]net", "a[at]b")."""
+    text = _DEFANGED.sub(lambda found: {"dot": ".", "at": "@"}.get(found[1].lower(), found[1]), text.strip())
+    return _SCHEME.sub(r"\1tt\2", text)
+
+
 def guessed_kind(text: str) -> Kind | None:
     """Return what kind of indicator a text is, None if it is none."""
     return next((kind for kind in _GUESSES if indicator_value(kind, text) is not None), None)

@@ -1,12 +1,12 @@
 """Indicators in CSV: a head line with `value`, and whatever else is known; without a head one value a line.
 
-Columns: `value` (or `indicator`), `type`, `name`, `source`, `confidence`, `tlp`, `valid_from`, `valid_until`. Lines
+UTF-8, else GB18030. Values may be defanged ("hxxp://bad[.]example[.]net"). Columns: `value` (or `indicator`), `type`, `name`, `source`, `confidence`, `tlp`, `valid_from`, `valid_until`. Lines
 that begin with "#" are comments.
 """
 
 import csv
 
-from secmon.model.indicator import Kind, guessed_kind, tlp_of
+from secmon.model.indicator import Kind, guessed_kind, refanged, tlp_of
 from secmon.parse.intel_reading import Reading, time_of
 
 _VALUES = ("value", "indicator")
@@ -25,10 +25,9 @@ _KINDS = {
 
 def read_csv(reading: Reading, data: bytes) -> None:
     """Read the lines of a file."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        reading.refuse("the file of indicators is not UTF-8", "1", hint="save it as UTF-8")
+    text = _text(data)
+    if text is None:
+        reading.refuse("the file of indicators is neither UTF-8 nor GB18030", "1", hint="save it as UTF-8")
         return
     lines = ((number, line) for number, line in enumerate(text.splitlines(), start=1) if _is_entry(line))
     head: list[str] | None = None
@@ -47,6 +46,16 @@ def read_csv(reading: Reading, data: bytes) -> None:
         _entry(reading, dict(zip(head, cells, strict=False)), number)
 
 
+def _text(data: bytes) -> str | None:
+    """Return the text of a file; spreadsheets save CSV in GB18030 where the system speaks Chinese."""
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
 def _is_entry(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
@@ -60,7 +69,7 @@ def _check(reading: Reading, names: list[str], number: int) -> None:
 
 def _entry(reading: Reading, row: dict[str, str], number: int) -> None:
     place = str(number)
-    value = (row.get("value") or row.get("indicator") or "").strip()
+    value = refanged(row.get("value") or row.get("indicator") or "")
     written = row.get("type", "").strip().lower()
     if written not in _KINDS:
         reading.refuse(

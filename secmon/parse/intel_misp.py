@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from secmon.model.indicator import Kind, Tlp, guessed_kind, tlp_of
+from secmon.model.indicator import Kind, Tlp, guessed_kind, refanged, tlp_of
 from secmon.parse.intel_reading import Reading, objects_in, short, time_of
 
 # Type → kind, and which of the parts of its value it is; None: an address of either version.
@@ -73,7 +73,7 @@ def _attribute(
         unsupported[short(str(attribute.get("type")))[:50]] += 1
         return
     parts = str(attribute.get("value", "")).split("|")
-    value = parts[min(part, len(parts) - 1)]
+    value = refanged(parts[min(part, len(parts) - 1)])
     kind = kind or guessed_kind(value)
     if kind is None:
         reading.refuse("this is neither address, domain, URL, hash nor e-mail address", place)

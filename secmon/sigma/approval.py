@@ -60,8 +60,8 @@ def read_approval(document: YamlDocument, *, mandatory: Collection[str], optiona
             raise RuleError(f"unknown key custom.secmon.{key}", block.line(key), hint=hint)
     for key in required:
         if block.data.get(key) in (None, "", []):
-            hint = "mandatory: " + ", ".join(required)
-            raise RuleError(f"custom.secmon.{key} is missing", block.line(key), hint=hint)
+            keys = ", ".join(required)
+            raise RuleError(f"custom.secmon.{key} is missing", block.line(key), hint=f"mandatory: {keys}")
     owner, approver = block.text("owner"), block.text("approver")
     if _same_person(owner, approver):
         line, hint = block.line("approver"), "another person has to agree"

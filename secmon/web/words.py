@@ -42,7 +42,7 @@ COVERAGE_REASON_ZH = {
     "unroutable": "没有对应的日志来源类型",
     "disabled": "规则已停用",
     "waiting": "待威胁情报",
-    "overflow": "时间窗过满，只计算了最近的事件",
+    "overflow": "时间窗过满，只计算了最近的日志",
 }
 LETTER_STATE_ZH = {"waiting": "待处理", "replayed": "已重放入库", "dropped": "已放弃"}
 BULLETIN_STATE_ZH = {

@@ -232,16 +232,24 @@ def _intel_paths(named: Sequence[Path], errors: list[ContentError]) -> Iterator[
     """Yield the files of threat intelligence, and those in the folders, in order."""
     left = MAX_INTEL_FILES
     for path in named:
-        inside = (
-            sorted(each for each in path.rglob("*") if each.suffix.lower() in _INTEL_SUFFIXES)
-            if path.is_dir()
-            else [path]
-        )
+        inside = _inside(path, errors) if path.is_dir() else [path]
         if len(inside) > left:
             hint = "name fewer files in intel.files"
             errors.append(ContentError("more files of indicators than are read", where=str(path), hint=hint))
         yield from inside[:left]
         left -= len(inside[:left])
+
+
+def _inside(folder: Path, errors: list[ContentError]) -> list[Path]:
+    """Return the files of threat intelligence below a folder; a folder that cannot be looked into is an error."""
+
+    def unreadable(error: OSError) -> None:
+        values, place = {"reason": type(error).__name__}, str(error.filename or folder)
+        errors.append(ContentError("the indicators cannot be read: {reason}", where=place, values=values))
+
+    walk = os.walk(folder, onerror=unreadable)
+    files = (Path(place, name) for place, _, names in walk for name in names)
+    return sorted(path for path in files if path.suffix.lower() in _INTEL_SUFFIXES)
 
 
 def _intel(path: Path) -> IntelFile:

@@ -192,3 +192,16 @@ def test_before_anything_was_entered_there_is_nothing(tmp_path: Path, clock: Set
     with covered_house(tmp_path / "empty", clock) as empty:
         assert run_windows(empty, JOB, {}) == {"until": "", "rows": []}
         assert run_rows(empty, JOB, {}) == []
+
+
+def test_hours_in_which_nobody_looked_are_told_once(house: Installation, clock: SetClock) -> None:
+    clock.pass_time(minutes=245)
+    bring_forward(house, JOB)
+    found = run_windows(house, JOB, {})["rows"]
+    down = [row for row in found if row["reason"] == "down"]
+    assert len({(row["source"], row["from"]) for row in found}) == len(found)
+    assert [(row["source"], row["from"][11:16], row["to"][11:16]) for row in down] == [
+        (source, "13:00", "16:00") for source in ("dc", "web")
+    ]
+    told = [(row["rule.id"], row["source"], row["window"]["from"]) for row in view(house)]
+    assert len(set(told)) == len(told)

@@ -131,3 +131,18 @@ def test_a_file_that_suppresses_nothing_has_no_preview() -> None:
     ruleset = load_rules([RuleFile("rules.yml", RULES)])
     with pytest.raises(NotFoundError, match="nothing in the file"):
         proposal_of(ruleset, "rules.yml", SINCE, datetime.max.replace(tzinfo=UTC))
+
+
+def test_a_control_whose_alerts_would_all_vanish_is_named_though_hits_of_helpers_are_left() -> None:
+    rules = RULES.replace("title_zh: 多次被拒", "title_zh: 多次被拒, controls: [L3-CES1-02]")
+    assert rules != RULES
+    lines = [access_line(NOON + timedelta(seconds=n), "/login", address="192.0.2.8", status=401) for n in range(12)]
+    other = access_line(NOON + timedelta(minutes=1), "/login", address="192.0.2.9", status=401)
+    text = exception_text(rules=f"[{FAILURES}]", selection="source.ip: 192.0.2.8", logsource="category: webserver")
+    with house_of() as house:
+        take_in(house, [*lines, other])
+        contents_of(house)
+        found = preview(house, OPERATOR, proposed(text, rules=rules))["controls"]
+    told = [(row["control.id"], row["state"], row["alerts_before"], row["alerts_after"]) for row in found]
+    assert told == [("L3-CES1-02", "loses_every_alert", 1, 0)]
+    assert found[0]["hits_after"] == 1

@@ -127,7 +127,7 @@ def test_the_value_of_an_option_is_never_taken_for_a_shared_one(config: Path, va
 def test_behind_two_dashes_everything_is_an_argument() -> None:
     done = secmon("parse", "--source", "syslog", "--", "--quiet", "-q")
     assert done.status == 2
-    assert "'--quiet' does not exist" in done.err
+    assert "文件 '--quiet' 不存在" in done.err
 
 
 def test_a_listing_with_states_of_its_own_takes_a_folder_too(config: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_listing_with_states_of_its_own_takes_a_folder_too(config: Path) -> No
     assert len(secmon("deadletters", "list", "--state", state, "--json").rows) == 1
     refused = secmon("alerts", "list", "--state", "nwe", "--config", config)
     assert refused.status == 2
-    assert "'nwe' is not one of new, acknowledged" in refused.err
+    assert "'nwe' 不在可选值 new, acknowledged" in refused.err
 
 
 def test_people_read_chinese_unless_they_ask_for_english(config: Path) -> None:

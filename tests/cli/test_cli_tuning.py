@@ -48,7 +48,7 @@ def test_a_preview_says_what_would_become_of_hits_alerts_and_controls(config: Pa
     assert [one["before"] for one in row["alert_rows"]] == [1]
     assert row["suppressions"] == [
         {"suppression.id": EXCEPTION.format(1), "suppression.kind": "exception", "suppression.name": "Exception 1",
-         "hits": 1}
+         "rules": 1, "hits": 1}
     ]  # fmt: skip
     text = tuning(config, "preview", exception, "--since", "all").text
     assert "将消失的告警: 1" in text
@@ -75,7 +75,17 @@ def test_an_exception_in_force_annotates_what_is_imported_then(config: Path, ove
     assert (row["suppression.id"], row["suppression.hits"]) == (EXCEPTION.format(1), 1)
     assert list(row["suppression.days"].values()) == [1]
     assert tuning(config, "show", EXCEPTION.format(1), "--json").row["suppression.owner"] == "张三"
-    assert "备份软件定时登录" in tuning(config, "show", EXCEPTION.format(1)).text
+    shown = tuning(config, "show", EXCEPTION.format(1)).text
+    assert "备份软件定时登录" in shown
+    assert SHELL_RULE in shown
+    (hit,) = tuning(config, "hits", EXCEPTION.format(1), "--since", "all", "--json").rows
+    assert (hit["rule.id"], hit["secmon.suppressed_by"]) == (SHELL_RULE, EXCEPTION.format(1))
+    (event,) = secmon("--config", config, "search", f"event.id:{hit['event.id']}", "--since", "all", "--json").rows
+    assert event["source.ip"] == "198.51.100.7"
+    table = tuning(config, "hits", EXCEPTION.format(1), "--since", "all", "--limit", "1")
+    assert hit["event.id"] in table.text
+    assert "secmon search" in table.err
+    assert tuning(config, "hits", "nobody").status == 1
 
 
 def test_the_list_names_states_and_what_is_broken(config: Path, overlay: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secmon.model.indicator import Kind, Tlp, guessed_kind, indicator_value, normalised
+from secmon.model.indicator import Kind, Tlp, guessed_kind, indicator_value, normalised, refanged
 from secmon.parse import intel_reading
 from secmon.parse.intel import read_feed
 from secmon.parse.intel_reading import Feed
@@ -87,6 +87,32 @@ def test_a_csv_with_a_head_tells_all_it_knows() -> None:
     assert (first.since, first.until) == (datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
     assert (second.value, second.name, second.tlp, second.source) == ("*.bad.example.net", "a, b", Tlp.CLEAR, "feed")
     assert second.until == WRITTEN + TTL
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("hxxp://bad[.]example[.]net/x", "http://bad.example.net/x"),
+        ("HXXPS[:]//bad(.)example{.}net", "HttPS://bad.example.net"),
+        ("203[.]0[.]113[.]7", "203.0.113.7"),
+        ("hr[at]bad[dot]example.net", "hr@bad.example.net"),
+        ("http://[2001:db8::1]/x", "http://[2001:db8::1]/x"),
+        ("hxxp.example.net", "hxxp.example.net"),
+        (" bad.example.net ", "bad.example.net"),
+    ],
+)
+def test_what_was_made_harmless_is_read_as_it_is_meant(text: str, meant: str) -> None:
+    assert refanged(text).lower() == meant.lower()
+    assert values(read(f"value\n{text}\n")) == values(read(f"value\n{meant}\n"))
+    assert read(f"value\n{text}\n").problems == ()
+
+
+def test_a_spreadsheet_in_gb18030_is_read() -> None:
+    feed = read("value,name\nbad.example.net,钓鱼网站㐂\n".encode("gb18030"))
+    assert [(one.value, one.name) for one in feed.indicators] == [("bad.example.net", "钓鱼网站㐂")]
+    assert [error.problem for error in read(b"value\n\xff\xff\xff").problems] == [
+        "the file of indicators is neither UTF-8 nor GB18030"
+    ]
 
 
 def test_a_list_of_values_needs_no_head() -> None:

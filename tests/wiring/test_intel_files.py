@@ -1,11 +1,19 @@
 """Threat intelligence from the settings to a stored hit, and the commands that show it."""
 
 import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from secmon.config import load_settings
+from secmon.wiring.texts import read_intel
 from tests.cli.program import secmon, write_settings
+
+NOBODY = 65534
 
 QUERY = {
     "@timestamp": "2026-09-07T01:00:00Z",
@@ -63,3 +71,34 @@ def test_check_tells_whether_a_value_counts_now(config: Path) -> None:
 def test_less_confidence_than_the_settings_ask_for_does_not_count(config: Path) -> None:
     config.write_text(config.read_text(encoding="utf-8") + "confidence = 90\n", encoding="utf-8")
     assert secmon("--config", config, "intel", "check", "bad.example.net").status == 0
+
+
+@pytest.fixture
+def guarded() -> Iterator[Path]:
+    """A folder of intelligence with a folder in it that may not be looked into, not even by who runs the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="intel-"))
+    (folder / "open").mkdir()
+    (folder / "closed").mkdir()
+    for name in ("open", "closed"):
+        (folder / name / "feed.csv").write_text("value\nbad.example.net\n", encoding="utf-8")
+    folder.chmod(0o755)
+    (folder / "closed").chmod(0o700 if os.geteuid() == 0 else 0)
+    yield folder
+    (folder / "closed").chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(guarded: Path, config: Path, tmp_path: Path) -> None:
+    text = config.read_text(encoding="utf-8").replace(f"{tmp_path}/intel", str(guarded))
+    config.write_text(text, encoding="utf-8")
+    settings, account = load_settings(config), os.geteuid()
+    if account == 0:
+        os.seteuid(NOBODY)
+    try:
+        files, errors = read_intel(settings)
+    finally:
+        os.seteuid(account)
+    assert [Path(file.path).parent.name for file in files] == ["open"]
+    assert [(error.where, error.statement()) for error in errors] == [
+        (f"{guarded}/closed", f"{guarded}/closed: the indicators cannot be read: PermissionError")
+    ]
