@@ -6,7 +6,7 @@ carry are used; names and descriptions of ATT&CK are not copied (NOTICE).
 Format: ATT&CK Navigator Layer File Format 4.5, layers/spec/v4.5/layerformat.md of mitre-attack/attack-navigator.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -29,7 +29,7 @@ class Covered:
 
     Args:
         technique: its id, such as "T1110.003".
-        tactics: tactics that its rules name for it (`_tactics`), in ATT&CK's order.
+        tactics: tactics that its rules name for it (`_placed`), in ATT&CK's order.
         firing: rules that can fire with the configured sources, by id.
         idle: rules that cannot, or are disabled everywhere.
         disabled: ids of the disabled ones among them.
@@ -74,11 +74,16 @@ def coverage(ruleset: RuleSet, kinds: Iterable[str], *, at: datetime) -> list[Co
             for technique in rule.techniques:
                 found.setdefault(technique, []).append(rule)
     disabled = frozenset(disabled_rules(ruleset, at))
-    return [_covered(technique, found[technique], can, disabled) for technique in sorted(found)]
+    placed = _placed(rule for rule in ruleset.by_id.values() if rule.generates)
+    return [
+        _covered(technique, found[technique], can, disabled, placed.get(technique, frozenset()))
+        for technique in sorted(found)
+    ]
 
 
-def _covered(technique: str, rules: list[AnyRule], able: frozenset[str], disabled: frozenset[str]) -> Covered:
-    named = _tactics(rules)
+def _covered(
+    technique: str, rules: list[AnyRule], able: frozenset[str], disabled: frozenset[str], named: frozenset[str]
+) -> Covered:
     can = [rule for rule in rules if rule.id in able - disabled]
     return Covered(
         technique,
@@ -89,16 +94,33 @@ def _covered(technique: str, rules: list[AnyRule], able: frozenset[str], disable
     )
 
 
-def _tactics(rules: Iterable[AnyRule]) -> frozenset[str]:
-    """Return the tactics of a technique as far as tags tell: a rule of several tactics does not say which is whose.
+def _placed(rules: Iterable[AnyRule]) -> dict[str, frozenset[str]]:
+    """Return technique → tactics as far as tags tell: a rule of several tactics does not say which is whose.
 
-    Rules with one tactic decide; without such rules the tactics that all of them share, else all of them.
+    Rules with one tactic decide. If one technique of a rule is still open, it has the tactics for which no other
+    technique of the rule accounts. What stays open has the tactics that all its rules share, else all of them.
     """
-    named = [frozenset(rule.tactics) for rule in rules if rule.tactics]
-    single = [tactics for tactics in named if len(tactics) == 1]
-    if single:
-        return frozenset().union(*single)
-    return frozenset.intersection(*named) or frozenset().union(*named) if named else frozenset()
+    named = [(rule.techniques, frozenset(rule.tactics)) for rule in rules if rule.tactics]
+    found: dict[str, frozenset[str]] = {}
+    for techniques, tactics in named:
+        for technique in techniques if len(tactics) == 1 else ():
+            found[technique] = found.get(technique, frozenset()) | tactics
+    while more := {name: left for name, left in _open(named, found).items() if len(left) == 1}:
+        found |= more
+    return _open(named, found) | found
+
+
+def _open(
+    named: Iterable[tuple[Iterable[str], frozenset[str]]], found: Mapping[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
+    """Return the techniques that are not decided, with the tactics that they may have."""
+    left: dict[str, list[frozenset[str]]] = {}
+    for techniques, tactics in named:
+        told = frozenset().union(*(found.get(technique, frozenset()) for technique in techniques))
+        unknown = [technique for technique in techniques if technique not in found]
+        for technique in unknown:
+            left.setdefault(technique, []).append(tactics - told or tactics if len(unknown) == 1 else tactics)
+    return {name: frozenset.intersection(*each) or frozenset().union(*each) for name, each in left.items()}
 
 
 def _id_of(rule: AnyRule) -> str:
@@ -138,9 +160,9 @@ def _technique(row: Covered) -> dict[str, Any]:
         "enabled": True,
         "showSubtechniques": False,
         "metadata": [
-            {"name": "rules", "value": str(len(row.firing))},
-            {"name": "rules without a source", "value": str(len(row.idle) - len(row.disabled))},
-            {"name": "disabled rules", "value": str(len(row.disabled))},
+            {"name": "能触发的规则", "value": str(len(row.firing))},
+            {"name": "没有日志来源的规则", "value": str(len(row.idle) - len(row.disabled))},
+            {"name": "已停用的规则", "value": str(len(row.disabled))},
         ],
     }
     if row.firing:

@@ -1,7 +1,7 @@
 """Indicators in CSV: a head line with `value`, and whatever else is known; without a head one value a line.
 
-UTF-8, else GB18030. Values may be defanged ("hxxp://bad[.]example[.]net"). Columns: `value` (or `indicator`), `type`, `name`, `source`, `confidence`, `tlp`, `valid_from`, `valid_until`. Lines
-that begin with "#" are comments.
+UTF-8, else GB18030. Values may be defanged ("hxxp://bad[.]example[.]net"). Columns: `value` (or `indicator`), `type`,
+`name`, `source`, `confidence`, `tlp`, `valid_from`, `valid_until`. Lines that begin with "#" are comments.
 """
 
 import csv

@@ -38,7 +38,7 @@ COVERAGE_REASON_ZH = {
     "down": "没有守护进程运行",
     "failing": "来源读取失败",
     "late_commit": "关账后又有日志入库",
-    "broken": "规则有错误",
+    "broken": "有错误",
     "unroutable": "没有对应的日志来源类型",
     "disabled": "规则已停用",
     "waiting": "待威胁情报",

@@ -57,6 +57,16 @@ def test_tactics_are_those_that_tags_tell_of_a_technique() -> None:
     assert found["T1070"] == ()
     two = load(LOGIN, LOGIN.replace("initial-access", "collection").replace(ID.format(2), ID.format(4)))
     assert {row.tactics for row in coverage(two, (), at=NOW)} == {("credential-access",)}  # what they share
+    chained = load(
+        rule_text("a: {url.path: x}\ncondition: a", head="tags: [attack.initial-access, attack.t1190]"),
+        rule_text(
+            "a: {url.path: y}\ncondition: a",
+            number=2,
+            head="tags: [attack.initial-access, attack.t1190, attack.impact, attack.t1496]",
+        ),
+    )
+    placed = {row.technique: row.tactics for row in coverage(chained, (), at=NOW)}
+    assert placed == {"T1190": ("initial-access",), "T1496": ("impact",)}  # what is left of the second rule
     alone = load(LOGIN)
     assert {row.tactics for row in coverage(alone, (), at=NOW)} == {("initial-access", "credential-access")}
     assert list(TACTICS).index("initial-access") < list(TACTICS).index("credential-access")
