@@ -1,7 +1,7 @@
 """What quiets alerts here: exceptions, disabled rules, maintenance windows, overrides; their state and counts."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -88,6 +88,23 @@ def ending_ones(ruleset: RuleSet, now: datetime) -> list[Suppression]:
     """Return what has expired or is about to, what ends first before the others; a maintenance window is to end."""
     ordered = sorted(ruleset.suppressions, key=lambda one: (one.until, one.id))
     return [one for one in ordered if one.kind != "maintenance" and state_of(one, now) in {"expired", "expiring"}]
+
+
+def unregistered(ruleset: RuleSet, units: Collection[str], assets: Collection[str]) -> list[str]:
+    """Return the units and assets that nobody registered, as "place: problem": a slip of the pen covers nothing.
+
+    Args:
+        ruleset: the rules.
+        units: ids of the units that are registered; none, and units are not looked at.
+        assets: ids of the assets, likewise.
+    """
+    found = []
+    for one in ruleset.suppressions:
+        place = f"{one.path}:{one.line}"
+        found += [f"{place}: the unit {each} is not registered" for each in one.units if units and each not in units]
+        strange = [each for each in one.assets if assets and each not in assets]
+        found += [f"{place}: the asset {each} is not registered" for each in strange]
+    return found
 
 
 def _row(access: Access, one: Suppression, state: State) -> Body:

@@ -135,19 +135,22 @@ def _hit_cells(here: Session, row: dict[str, Any]) -> tuple[object, ...]:
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
 def check(ctx: click.Context, files: tuple[Path, ...], *, as_json: bool) -> int:
-    """Name what is broken, has expired, or expires within 14 days: in the settings, or in FILE... beside their rules.
+    """Name what is broken, has expired, expires within 14 days, or is for units and assets that are not registered.
 
-    Exit status 1 if there is anything.
+    In the settings, or in FILE... beside their rules. Exit status 1 if there is anything.
 
     Example: secmon tuning check exception.yml
     """
-    from secmon.app.tuning import problems  # noqa: PLC0415  lazily: pySigma takes a second
+    from secmon.app.tuning import problems, unregistered  # noqa: PLC0415  lazily: pySigma takes a second
     from secmon.clock import SystemClock  # noqa: PLC0415
+    from secmon.wiring.content import load_registers  # noqa: PLC0415
 
     here = session(ctx)
     ruleset = _ruleset(here, files)
+    tree, register, _ = load_registers(here.settings)
     named = {str(path) for path in files}
-    found = [text for text in problems(ruleset, SystemClock().now()) if not named or text.startswith(_places(named))]
+    every = [*problems(ruleset, SystemClock().now()), *unregistered(ruleset, tree.units, register.assets)]
+    found = [text for text in every if not named or text.startswith(_places(named))]
     found += [one.text for one in ruleset.problems if one.path in named and one.text not in found]
     for text in found:
         if as_json:

@@ -140,3 +140,11 @@ def test_what_is_not_there_is_told(config: Path, overlay: Path) -> None:
     assert tuning(config, "show", "nobody").status == 1
     assert tuning(config, "draft", "--alert", "nobody").status == 1
     assert tuning(config, "preview", next(overlay.glob("*.yml"))).status == 1
+
+
+def test_a_check_names_units_and_assets_that_nobody_registered(config: Path, exception: Path) -> None:
+    exception.write_text(exception_text(**WEB | NOW | {"units": "[S-1, S-9]"}), "utf-8")
+    done = tuning(config, "check", exception)
+    assert done.status == 1
+    assert "单位登记表中没有 S-9" in done.err
+    assert "S-1\n" not in done.err
