@@ -16,6 +16,7 @@ _OURS = ("words.po", "secmon.po")
 _USAGE = ("usage.po",)
 _MAX_RECOGNISED = 1000
 _PLACE = re.compile(r"\{([a-z_]+)\}")
+_FILE_AND_LINE = re.compile(r"(\S.*?:(?:\d+|(?:record|object|event) [^:]+)): (.+)")
 
 
 def translator(language: str | None = None) -> Callable[[str], str]:
@@ -36,6 +37,10 @@ def translated(text: str) -> str:
 
     What cannot be recognised stays as it is. Understands `PLACE: problem (remedy)` as well.
     """
+    # Some problems begin with a value, which would swallow the place before it.
+    if len(text) <= _MAX_RECOGNISED and (placed := _FILE_AND_LINE.fullmatch(text)):
+        found = translated(placed[2])
+        return f"{placed[1]}：{found}" if found != placed[2] else _recognised(text) or text
     # A remedy that is known stands by itself: the last place of a problem would swallow it, brackets and all.
     problem, bracket, remedy = text.removesuffix(")").partition(" (")
     ends = bool(bracket) and text.endswith(")")

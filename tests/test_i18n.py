@@ -202,6 +202,10 @@ def test_the_words_of_the_field_are_used() -> None:
             "/a/t.yml:3: custom.secmon.owner is missing (mandatory: owner, approver)",
             "/a/t.yml:3：缺少 custom.secmon.owner（必填：owner, approver）",
         ),
+        (
+            "/a b/m.json:1: 7 attributes of the type mutex are not supported",
+            "/a b/m.json:1：有 7 个 mutex 类型的属性不支持",
+        ),
         ("/a/t.yml:3: it has expired (and 2 more)", "/a/t.yml:3：已到期（另有 2 处）"),
         ("this one", "本机"),
         (
