@@ -9,10 +9,11 @@ import msgspec
 
 from secmon.app import audit
 from secmon.app.installation import Installation
+from secmon.app.search import time_from
 from secmon.errors import AccessError, ConflictError, NotFoundError, SecmonError
 from secmon.model.access import Access, Role, Scope
 from secmon.model.alert import Alert, AlertState, CloseReason
-from secmon.model.event import Event, format_time, parse_time
+from secmon.model.event import Event, format_time
 from secmon.model.questions import HitQuery
 from secmon.model.record import Document, RecordQuery
 from secmon.model.text import has_phrase, words
@@ -283,14 +284,15 @@ def details(house: Installation, access: Access, alert: Alert) -> dict[str, Any]
 
 def run_list(house: Installation, access: Access, args: Mapping[str, Any]) -> dict[str, Any]:
     """Do `alerts list`."""
+    now = house.clock.now()
     wanted = AlertFilter(
         states=tuple(args.get("states") or ()),
         levels=tuple(args.get("levels") or ()),
         rule=args.get("rule") or "",
         unit=args.get("unit") or "",
         asset=args.get("asset") or "",
-        since=_moment(args.get("since")),
-        until=_moment(args.get("until")),
+        since=time_from(str(args.get("since") or ""), now, house.zone),
+        until=time_from(str(args.get("until") or ""), now, house.zone, is_end=True),
         text=args.get("text") or "",
         limit=int(args.get("limit") or 100),
         cursor=args.get("cursor") or "",
@@ -350,12 +352,3 @@ def _shared(house: Installation, alert: Alert, access: Access) -> Alert:
     content = share_of(alert.content, units)
     reason = reason_sentence(alert.template, content, alert.group, house.class_names)
     return replace(alert, content=content, reason=reason, closed_signatures=())
-
-
-def _moment(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return parse_time(text)
-    except (ValueError, OverflowError):
-        raise SecmonError("a time must be RFC 3339, such as 2026-09-07T08:00:00+08:00") from None

@@ -6,7 +6,7 @@ which of them a source can reach. Nothing of the product is stored.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from secmon.app.coverage_writing import GRACE
 from secmon.app.folding import overflowed
 from secmon.app.installation import Installation
 from secmon.app.rulebook import RULESET
+from secmon.app.search import ALL_TIME, time_from
 from secmon.errors import SecmonError
 from secmon.model.access import Access
 from secmon.model.coverage import EVERY, CoverageState, NotRun
@@ -29,6 +30,7 @@ __all__ = ["CoverageFilter", "by_hour", "closed_until", "rows", "suppressions", 
 
 DEFAULT_SPAN = timedelta(days=1)
 MAX_ROWS = 500_000
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,17 +256,14 @@ def _reaches(kind: str, source: str) -> bool:
     return can_reach(kind, LogSource(*source.split("|")))
 
 
-def _filter(args: Mapping[str, Any]) -> CoverageFilter:
+def _filter(house: Installation, args: Mapping[str, Any]) -> CoverageFilter:
+    now, since = house.clock.now(), str(args.get("since") or "")
     return CoverageFilter(
         rule=args.get("rule") or "",
         source=args.get("source") or "",
-        since=_moment(args.get("since")),
-        until=_moment(args.get("until")),
+        since=_EARLIEST if since == ALL_TIME else time_from(since, now, house.zone),
+        until=time_from(str(args.get("until") or ""), now, house.zone, is_end=True),
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return parse_time(text) if text else None
 
 
 def run_rows(house: Installation, access: Access, args: Mapping[str, Any]) -> list[Body]:
@@ -274,7 +273,7 @@ def run_rows(house: Installation, access: Access, args: Mapping[str, Any]) -> li
         SecmonError: that are more rows than anybody reads.
     """
     found = []
-    for row in rows(house, access, _filter(args)):
+    for row in rows(house, access, _filter(house, args)):
         found.append(row)
         if len(found) > MAX_ROWS:
             hint = "ask for a rule, a source or a shorter time"
@@ -289,6 +288,6 @@ def run_windows(house: Installation, access: Access, args: Mapping[str, Any]) ->
         "until": format_time(until) if until else "",
         "rows": [
             {name: value for name, value in row.items() if name != "parts"}
-            for row in windows(house, access, _filter(args))
+            for row in windows(house, access, _filter(house, args))
         ],
     }

@@ -5,12 +5,11 @@ from typing import Any
 import click
 
 from secmon.cli.output import flush, safe, write_json
-from secmon.cli.params import TimeType
+from secmon.cli.params import MomentType
 from secmon.cli.session import Session, session
 from secmon.cli.shared import state_or_folder
 from secmon.errors import NotFoundError, SecmonError
 from secmon.model.alert import AlertState, CloseReason
-from secmon.model.event import format_time
 from secmon.model.hit import Level
 
 _STATES = "|".join([*(state.value for state in AlertState), "DIR/"])
@@ -37,8 +36,8 @@ def alerts() -> None:
 @click.option("--rule", help="Only alerts of this rule id.")
 @click.option("--unit", help="Only alerts that touch this unit.")
 @click.option("--asset", help="Only alerts that touch this asset.")
-@click.option("--since", type=TimeType(), help="Only alerts active at or after this time (RFC 3339).")
-@click.option("--until", type=TimeType(), help="Only alerts whose latest activity is before this time (RFC 3339).")
+@click.option("--since", type=MomentType(), help="Only alerts active since then: 7d ago, 2026-09-07, RFC 3339.")
+@click.option("--until", type=MomentType(), help="Only alerts before then; a day counts up to its end.")
 @click.option("--text", help="Only alerts that contain these words.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Rows a page.")
 @click.option("--cursor", help="Go on behind an earlier page.")
@@ -50,8 +49,6 @@ def list_(ctx: click.Context, /, *, as_json: bool, **filters: Any) -> None:
     Example: secmon alerts list --state new --level high
     """
     here = session(ctx)
-    for name in ("since", "until"):
-        filters[name] = format_time(filters[name]) if filters[name] else None
     found = here.call("alerts.list", **filters)
     if as_json:
         for row in found["alerts"]:

@@ -1,6 +1,5 @@
 """`secmon coverage`: what was evaluated, what was not run and why, and the proof of it."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,9 @@ import click
 import orjson
 
 from secmon.cli.output import complain, flush, safe, write_bytes, write_json
-from secmon.cli.params import TimeType
+from secmon.cli.params import MomentType
 from secmon.cli.session import Session, session
 from secmon.errors import SecmonError
-from secmon.model.event import format_time
 
 HEAD = "coverage.head"
 _STATES = {
@@ -27,8 +25,10 @@ _NOTHING = "no window of this time is closed: secmon up closes one an hour"
 @click.group(invoke_without_command=True)
 @click.option("--rule", help="Only this rule id.")
 @click.option("--source", help="Only this source.")
-@click.option("--since", type=TimeType(), help="Windows that end after this time (RFC 3339); default a day before.")
-@click.option("--until", type=TimeType(), help="Windows that begin before this time (RFC 3339).")
+@click.option(
+    "--since", type=MomentType(), help="Windows that end after: 7d ago, 2026-09-07, RFC 3339, or all; default 1d."
+)
+@click.option("--until", type=MomentType(), help="Windows that begin before; a day counts up to its end.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: one row a rule, source and window.")
 @click.pass_context
 def coverage(
@@ -36,13 +36,13 @@ def coverage(
     *,
     rule: str | None,
     source: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    since: str | None,
+    until: str | None,
     as_json: bool,
 ) -> None:
     """Show what was evaluated, and what was not run and why (覆盖台账).
 
-    Example: secmon coverage --source jwxt-nginx --since 2026-09-07T00:00:00+08:00
+    Example: secmon coverage --source jwxt-nginx --since 7d
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -50,8 +50,8 @@ def coverage(
     args = {
         "rule": rule,
         "source": source,
-        "since": format_time(since) if since else None,
-        "until": format_time(until) if until else None,
+        "since": since,
+        "until": until,
     }
     if as_json:
         for row in here.call("coverage.rows", **args):

@@ -1,6 +1,6 @@
 """Types of command-line values that several commands take: refused with exit status 2 before anything is read."""
 
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import click
@@ -39,6 +39,26 @@ class TimeType(click.ParamType[datetime]):
             return parse_time(value)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time; write it as 2026-09-07T08:00:00+08:00", param, ctx)
+
+
+class MomentType(click.ParamType[str]):
+    """A time as people write it: "24h" or "7d" ago, a day, a time of the installation's zone, RFC 3339, or "all".
+
+    It stays the text: what it means depends on the settings' zone (`app.search.time_from`).
+    """
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        from secmon.app.search import time_from  # noqa: PLC0415  lazily: --help must stay fast
+        from secmon.errors import QueryError  # noqa: PLC0415
+
+        try:
+            time_from(value, datetime.max.replace(tzinfo=UTC), UTC)
+        except QueryError:
+            self.fail(f"{value!r} is no time; write 24h, 7d, 2026-09-07 or 2026-09-07T08:00+08:00", param, ctx)
+        return str(value)
 
 
 class KindType(click.ParamType[str]):
