@@ -249,9 +249,9 @@ class _Preview:
         before = sum(1 for _ in self.house.log.hits(self.access, self._query(single, suppressed=False)))
         after = before - sum(1 for hit in self.covered if hit.rule_id in single)
         left = [rule.id for rule in rules if not self._is_silenced(rule.id)]
-        gone, kept = self._alerts_of({rule.id for rule in rules})
+        now, then = self._alerts_of({rule.id for rule in rules})
         state = "loses_every_rule" if not left else "loses_every_hit" if before and not after else "covered"
-        if state == "covered" and gone and not kept:
+        if state == "covered" and now and not then:
             # What is left are hits of rules that only count towards others: nobody is told of them.
             state = "loses_every_alert"
         return {
@@ -261,21 +261,22 @@ class _Preview:
             "rules_left": sorted(left),
             "hits_before": before,
             "hits_after": after,
-            "alerts_before": gone + kept,
-            "alerts_after": kept,
+            **({"alerts_before": now, "alerts_after": then} if now else {}),
         }
 
     def _alerts_of(self, rules: AbstractSet[str]) -> tuple[int, int]:
-        """Return how many alerts of some rules would vanish, and how many there would be, in the time range."""
+        """Return how many alerts some rules have in the time range, and would have; (0, 0) if none would vanish."""
         kinds = {key: change.kind for key, (rule_id, change) in self.changes.items() if rule_id in rules}
-        gone = sum(kind == "vanishes" for kind in kinds.values())
-        kept = len(kinds) - gone
-        since, until = self.proposal.since, self.proposal.until
-        for rule_id in sorted(rules) if gone else ():
-            wanted = alerts.AlertFilter(rule=rule_id, since=since, until=until)
+        told = Counter(kinds.values())
+        if not told["vanishes"]:
+            return 0, 0
+        others = 0
+        for rule_id in sorted(rules):
+            wanted = alerts.AlertFilter(rule=rule_id, since=self.proposal.since, until=self.proposal.until)
             found = alerts.every_alert(self.house, self.access, wanted)
-            kept += sum(one.id not in kinds and not one.withdrawn for one in found)
-        return gone, kept
+            others += sum(one.id not in kinds and not one.withdrawn for one in found)
+        lasting = others + told["shrinks"] + told["grows"]
+        return lasting + told["vanishes"], lasting + told["appears"]
 
     def _is_silenced(self, rule_id: str) -> bool:
         """Tell whether a rule is disabled everywhere at some time of the range, by what is proposed or in force."""

@@ -298,12 +298,10 @@ def _print_preview(here: Session, found: dict[str, Any]) -> None:
             click.echo(say("… and {count} more; see --json").format(count=len(rows) - _SHOWN))
     lost = [row for row in found["controls"] if row["state"] != "covered"]
     for row in lost:
-        counts = say("alerts {before} → {after}, hits {hits_before} → {hits_after}").format(
-            before=row["alerts_before"],
-            after=row["alerts_after"],
-            hits_before=row["hits_before"],
-            hits_after=row["hits_after"],
-        )
+        counts = say("hits {before} → {after}").format(before=row["hits_before"], after=row["hits_after"])
+        if "alerts_before" in row:
+            told = say("alerts {before} → {after}").format(before=row["alerts_before"], after=row["alerts_after"])
+            counts = f"{told}, {counts}"
         click.echo(safe(f"{row['control.id']}: {say(row['state'])} ({counts})"))
     if not lost:
         click.echo(say("no control loses its coverage"))

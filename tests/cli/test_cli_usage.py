@@ -47,8 +47,11 @@ def test_wrong_usage_is_told_in_chinese(line: list[str], told: str) -> None:
     done = secmon(*line)
     assert (done.status, done.text) == (2, "")
     assert told in done.err
-    assert done.err.startswith("用法: secmon")
-    assert "--help" in done.err
+    if "后面须有" in told or "不带值" in told:  # click knows no command yet where it reads an option
+        assert done.err.startswith("错误: ")
+    else:
+        assert done.err.startswith("用法: secmon")
+        assert "--help" in done.err
 
 
 @pytest.mark.parametrize("line", [["--lang", "en", "coverage", "--bogus"], ["coverage", "--bogus", "--lang=en"]])
@@ -63,7 +66,12 @@ def test_every_text_stands_in_the_code_that_says_it() -> None:
     folders = (Path(click.__file__).parent, Path(__file__).parents[2] / "secmon" / "cli")
     files = [*(path for folder in folders for path in folder.glob("*.py")), Path(zone.__file__)]
     code = " ".join(path.read_text(encoding="utf-8") for path in files)
-    parts = {part.strip() for text in MESSAGES for whole in TOGETHER.split(text) for part in PLACE.split(whole or "")}
+    parts = {
+        part.strip().removesuffix(".")
+        for text in MESSAGES
+        for whole in TOGETHER.split(text)
+        for part in PLACE.split(whole or "")
+    }
     assert {part for part in parts if len(part) > 1 and part not in code and part.lower() not in code} == set()
 
 
