@@ -81,6 +81,8 @@ def _stored(here: Session, since: str, seconds: int, limit: int) -> "Iterator[Ev
 
 
 def _print_table(here: Session, rows: list[dict[str, Any]]) -> None:
+    from secmon.app import costs  # noqa: PLC0415  lazily, see above
+
     head = ("id", "rule", "events", "evaluations", "hits", "seconds", "share", "atoms without index", "why")
     cells = (
         (
@@ -97,6 +99,9 @@ def _print_table(here: Session, rows: list[dict[str, Any]]) -> None:
         for row in rows
     )
     here.table(head, cells)
+    if not here.quiet:
+        for reason in dict.fromkeys(one.partition(": ")[0] for row in rows for one in row["why"]):
+            click.echo(safe(f"{here.words(reason)}: {here.words(costs.REMEDIES[reason])}"), err=True)
 
 
 def _told(here: Session, reason: str) -> str:
