@@ -18,7 +18,8 @@ from secmon.sigma.values import texts_of, utf8
 MAX_CAPTURED = 256
 _HEAD = 200
 MORE = "…"
-MAX_LIST = 16
+# A list that is longer, or has more characters in all, is kept as one text in the same way.
+MAX_LIST, MAX_LIST_CHARS = 16, 1_024
 
 
 def make_hits(ruleset: RuleSet, event: Event, rules: Iterable[Rule]) -> list[Hit]:
@@ -63,9 +64,10 @@ def captured(value: Value) -> Value:
     if isinstance(value, list):
         if len(value) == 1:
             return captured(value[0])
-        if len(value) > MAX_LIST:
-            return _bounded("\x1f".join(texts_of(value)))
-        return [_bounded(text) for text in texts_of(value)]
+        texts = list(texts_of(value))
+        if len(value) > MAX_LIST or sum(map(len, texts)) > MAX_LIST_CHARS:
+            return _bounded("\x1f".join(texts))
+        return [_bounded(text) for text in texts]
     return _bounded(value) if isinstance(value, str) else value
 
 

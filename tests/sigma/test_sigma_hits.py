@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from secmon.model.event import Event, Value
 from secmon.model.ids import key_id
 from secmon.sigma.correlate import group_hits
-from secmon.sigma.hits import MAX_CAPTURED, captured, make_hits
+from secmon.sigma.hits import MAX_CAPTURED, MAX_LIST_CHARS, captured, make_hits
 from tests.sigma.rule_texts import ID, correlation_text, load, login, rule_text
 
 GROUPED = "type: value_count\ngroup-by: [source.ip]\ncondition: {gte: 2, field: user.name}"
@@ -78,6 +78,15 @@ def test_captured_values_are_small_distinct_and_storable(text: str, more: str) -
     assert len(first) <= MAX_CAPTURED
     assert (first == second) is (more == "")
     first.encode()
+
+
+def test_the_values_of_a_list_are_small_together() -> None:
+    longest = ["x" * MAX_CAPTURED] * (MAX_LIST_CHARS // MAX_CAPTURED)
+    assert captured(longest) == longest
+    one, other = captured([*longest, "a"]), captured([*longest, "b"])
+    assert isinstance(one, str)
+    assert len(one) <= MAX_CAPTURED
+    assert one != other
 
 
 def test_a_lone_surrogate_is_captured_as_its_escape() -> None:

@@ -19,6 +19,7 @@ TOO_LARGE = 413
 TOO_MANY = 429
 _UNAUTHENTICATED, _FORBIDDEN, _SERVER_FAILED = 401, 403, 500
 
+_BREAKER: Final = "circuit_breaking_exception"
 _BLOCKED = "cluster_block_exception"
 # The only part of a reason that is told: names out of Elasticsearch's own list of privileges, the least one first.
 _LACKING: Final = re.compile(r"granted by the (?:cluster|index) privileges \[([a-z_]{1,40})[,\]]")
@@ -29,6 +30,10 @@ _OTHER_NAME: Final = frozenset((62, 64))
 
 class LostError(StoreUnavailableError):
     """The connection failed, perhaps in the middle: nobody knows whether the request was carried out."""
+
+
+class TooLargeError(StoreUnavailableError):
+    """An answer would need more memory than a node has for it (its circuit breaker); less may be asked at once."""
 
 
 @contextmanager
@@ -133,7 +138,8 @@ def api_failure(url: str, status: int, kind: str, *, right: str = "") -> StoreEr
             "the credentials lack a right", where=url, hint="docs/elasticsearch.md lists the rights of each role"
         )
     if status == TOO_MANY or status >= _SERVER_FAILED:
-        return StoreUnavailableError(
+        kind_of_error = TooLargeError if kind == _BREAKER else StoreUnavailableError
+        return kind_of_error(
             "the cluster is too busy or not whole ({kind})",
             where=url,
             hint="see `secmon doctor`",

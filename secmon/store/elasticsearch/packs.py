@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import accumulate, chain, count, islice
+from itertools import accumulate, chain, count
 from operator import attrgetter
 from typing import Any, Final, Self
 
@@ -32,6 +32,8 @@ from secmon.store.values import to_datetime
 
 MOST_HITS: Final = 500
 """Of one pack: some tens of kilobytes, read as a whole."""
+MOST_BYTES: Final = 128 << 10
+"""Of the values in one pack, about: a hundred packs are read at once, and values come from outside."""
 EVENT_DIGITS: Final = 32
 _PREFIX_DIGITS: Final = 16
 """Of an event id: day and stream; place and sub-index follow (`model.ids`)."""
@@ -53,9 +55,24 @@ def is_packable(hit: Hit) -> bool:
 
 def packs_of(hits: Iterable[Hit]) -> Iterator[Sequence[Hit]]:
     """Yield the hits of a batch by the pack they go into: by key, so that few packs hold what one key is asked for."""
-    ordered = iter(sorted(hits, key=attrgetter("keys", "event_id", "rule_id")))
-    while part := tuple(islice(ordered, MOST_HITS)):
+    part: list[Hit] = []
+    size = 0
+    for hit in sorted(hits, key=attrgetter("keys", "event_id", "rule_id")):
+        own = sum(map(_bytes_of, chain(hit.group.values(), hit.captured.values())))
+        if part and (len(part) == MOST_HITS or size + own > MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(hit)
+        size += own
+    if part:
         yield part
+
+
+def _bytes_of(value: Value) -> int:
+    """Return how much a value may take in UTF-8, at most and without what JSON escapes."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else 4 * len(value)
+    return sum(map(_bytes_of, value)) if isinstance(value, list) else 8
 
 
 def pack_id(hits: Sequence[Hit]) -> str:

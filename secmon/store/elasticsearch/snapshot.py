@@ -12,7 +12,7 @@ from secmon.model.access import Scope
 from secmon.model.search import Budget
 from secmon.store.elasticsearch.asking import Query, within
 from secmon.store.elasticsearch.batches import Batches
-from secmon.store.elasticsearch.failures import NOT_FOUND
+from secmon.store.elasticsearch.failures import NOT_FOUND, TooLargeError
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.naming import Kind
 
@@ -231,14 +231,23 @@ class Views:
 
         Raises:
             SearchStoppedError: the budget is used up.
+            TooLargeError: the cluster has no memory for a single document.
         """
-        body: Source = {"sort": list(sort), "_source": _FIELDS, "size": min(limit or FIRST_PAGE, MAX_PAGES[kind])}
+        most = MAX_PAGES[kind]
+        body: Source = {"sort": list(sort), "_source": _FIELDS, "size": min(limit or FIRST_PAGE, most)}
         if after:
             body["search_after"] = list(after)
         snapshot = self._begin(kind, budget)
         try:
             while True:
-                answer = snapshot.try_search(scope, conditions, body)
+                try:
+                    answer = snapshot.try_search(scope, conditions, body)
+                except TooLargeError:
+                    if body["size"] == 1:
+                        raise
+                    # Whoever sends the largest documents that are allowed keeps nobody from reading them.
+                    body["size"] = most = max(body["size"] // 4, 1)
+                    continue
                 if answer is None:
                     self._end(snapshot)
                     snapshot = self._begin(kind, budget)
@@ -251,6 +260,6 @@ class Views:
                 body["search_after"] = hits[-1]["sort"][: len(sort)]
                 # A pack is as much as some hundred hits.
                 has_packs = kind == "hits" and any("pack" in hit["_source"] for hit in hits)
-                body["size"] = FIRST_PAGE if has_packs else min(body["size"] * 4, MAX_PAGES[kind])
+                body["size"] = min(FIRST_PAGE if has_packs else body["size"] * 4, most)
         finally:
             self._end(snapshot)

@@ -65,6 +65,17 @@ def test_packs_and_single_hits_are_read_in_order(hits: list[Hit]) -> None:
     assert len({(one["at"], one["event"]) for one in made}) >= len({hit.event_id for hit in hits if hit.alert_id})
 
 
+@pytest.mark.parametrize("value", ["x" * 250, "名" * 250, ["x" * 64] * 16], ids=["plain", "wide", "list"])
+def test_a_pack_is_bounded_in_bytes_as_well(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "MOST_HITS", 500)
+    monkeypatch.setattr(packs, "MOST_BYTES", 5_000)
+    hits = [silent_on(event_at(number), captured={"user.name": value}) for number in range(100)]
+    made = documents(hits)
+    assert sum(map(packs.size_of, made)) == 100
+    assert all(len(orjson.dumps(one["pack"]["values"])) <= 5_200 for one in made)
+    assert len(made) < 40
+
+
 @given(LISTS.filter(bool), st.data())
 def test_the_span_of_a_pack_holds_all_of_it(hits: list[Hit], data: st.DataObject) -> None:
     for one in documents([replace(hit, alert_id=None) for hit in hits]):

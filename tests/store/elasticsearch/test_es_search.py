@@ -1,10 +1,11 @@
 """Searching: a point in time is closed however the search ends, and no request waits longer than its budget."""
 
+import json
 import time
 
 import pytest
 
-from secmon.errors import SearchStoppedError
+from secmon.errors import SearchStoppedError, StoreUnavailableError
 from secmon.model.access import ROOT
 from secmon.model.search import Budget
 from secmon.store.elasticsearch.batches import Batches
@@ -12,6 +13,7 @@ from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog
 from secmon.store.elasticsearch.gateway import Gateway
 from secmon.store.elasticsearch.snapshot import Views
 from tests.contracts.builders import ROOT_ACCESS, batch_of, event_at
+from tests.store.elasticsearch.scripted import Reply, Script, scripted
 
 pytestmark = pytest.mark.elasticsearch
 
@@ -70,3 +72,38 @@ def test_no_request_waits_longer_than_its_budget(views: Views, es_gateway: Gatew
     with views.take("events", Budget(time.monotonic, seconds=0.0)) as snapshot, pytest.raises(SearchStoppedError):
         snapshot.search(ROOT, [], {"size": 0})
     assert es_gateway.search("/_search", {"size": 0}, timeout_s=30.0) is not None
+
+
+def breaker(most: int, documents: int) -> Script:
+    """Return what a cluster answers that has memory for so many documents at once."""
+
+    def answer(method: str, path: str, body: bytes) -> Reply:
+        if path.endswith("_pit?keep_alive=5m"):
+            return Reply(200, {"id": "p"})
+        if not path.startswith("/_search"):
+            return Reply(200 if method == "DELETE" else 404)
+        asked = json.loads(body)
+        if asked["size"] > most:
+            return Reply(429, {"error": {"type": "circuit_breaking_exception", "reason": "Data too large"}})
+        first = asked.get("search_after", [-1])[0] + 1
+        found = [{"_source": {"n": n}, "sort": [n]} for n in range(first, min(first + asked["size"], documents))]
+        return Reply(200, {"timed_out": False, "_shards": {"failed": 0}, "pit_id": "p", "hits": {"hits": found}})
+
+    return answer
+
+
+@pytest.mark.parametrize("most", [1, 7])
+def test_documents_that_are_too_large_together_are_read_in_smaller_pieces(most: int) -> None:
+    with scripted(breaker(most, 30)) as server:
+        gateway = Gateway(server.settings)
+        walk = Views(gateway, Batches(gateway)).walk("hits", ROOT, [], ({"event": "asc"},))
+        assert [source["n"] for source in walk] == list(range(30))
+        gateway.close()
+
+
+def test_a_document_that_is_too_large_by_itself_is_an_error() -> None:
+    with scripted(breaker(0, 30)) as server:
+        gateway = Gateway(server.settings)
+        with pytest.raises(StoreUnavailableError, match="circuit_breaking_exception"):
+            list(Views(gateway, Batches(gateway)).walk("hits", ROOT, [], ({"event": "asc"},)))
+        gateway.close()
