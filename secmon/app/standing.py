@@ -1,8 +1,8 @@
 """Windows of correlations as they stood at the end of a tick, so that the next one goes on without reading them again.
 
 A flood that lasts for a day costs a tick what is new of it, not the day. Nothing rests on this memory: it is of one
-process, bounded, counts only for the tick that follows the one that it was made in, and only where everything new is
-later than all that it holds. Without it the window is read from the store.
+process, bounded in bytes, counts only for the tick that follows the one that it was made in, and only where everything
+new is later than all that it holds. Without it the window is read from the store.
 """
 
 from collections import OrderedDict
@@ -16,8 +16,10 @@ from secmon.sigma.sliding import Sliding
 
 FEWEST: Final = 1_000
 """Smaller windows are read sooner than they are kept."""
-MAX_EVENTS: Final = 100_000
-"""Most events in all windows that are kept, about a kilobyte each; those that were moved longest ago go first."""
+MAX_BYTES: Final = 64 << 20
+"""Most memory of all windows that are kept (`Sliding.size`); those that were moved longest ago go first. An event takes
+1.0 to 1.1 kB with an address and a short path, 2.0 kB with the largest list that a hit keeps (tracemalloc, both
+stores); what is added up is within a fifth of that."""
 _Key = tuple[str, str, str]
 
 
@@ -28,7 +30,7 @@ class Standing:
     _attempt: int = -1
     _place: str | None = None
     _windows: "OrderedDict[_Key, Sliding]" = field(default_factory=OrderedDict)
-    _events: int = 0
+    _bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
 
     def begin(self, attempt: int, place: str) -> None:
@@ -36,7 +38,7 @@ class Standing:
         with self._lock:
             if self._place != place:
                 self._windows.clear()
-                self._events = 0
+                self._bytes = 0
             self._attempt, self._place = attempt, None  # until it has counted
 
     def end(self, attempt: int, place: str) -> None:
@@ -62,7 +64,7 @@ class Standing:
             found = self._windows.pop(_key(rule, key), None)
             if found is None:
                 return None
-            self._events -= len(found.held)
+            self._bytes -= found.size
             return found if self._attempt == attempt and found.held[-1].entry.at < first else None
 
     def keep(self, attempt: int, rule: CorrelationRule, key: str, sliding: Sliding) -> None:
@@ -78,9 +80,9 @@ class Standing:
             if self._attempt != attempt or len(sliding.held) < FEWEST:
                 return
             self._windows[_key(rule, key)] = sliding
-            self._events += len(sliding.held)
-            while self._events > MAX_EVENTS:
-                self._events -= len(self._windows.popitem(last=False)[1].held)
+            self._bytes += sliding.size
+            while self._bytes > MAX_BYTES:
+                self._bytes -= self._windows.popitem(last=False)[1].size
 
 
 def _key(rule: CorrelationRule, key: str) -> _Key:

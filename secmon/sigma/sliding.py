@@ -33,10 +33,12 @@ class Counted:
     Args:
         entry: what the window measures of it.
         hits: what it hit of the rules that the correlation refers to, in order of rule id.
+        size: bytes of memory that it takes, about; a function of its content.
     """
 
     entry: Entry
     hits: tuple[Hit, ...]
+    size: int
 
     @property
     def hit(self) -> Hit:
@@ -84,8 +86,23 @@ def counted(correlation: CorrelationRule, hits: Iterable[Hit]) -> Iterator[Count
             rules = tuple(hit.rule_id for hit in counting)
             rule_ids = known.get(rules) or known.setdefault(rules, frozenset(rules))
             yield Counted(
-                Entry(counting[0].at, event_id, _together([values for _, values in found]), rule_ids), counting
+                Entry(counting[0].at, event_id, _together([values for _, values in found]), rule_ids),
+                counting,
+                sum(map(_size, counting)),
             )
+
+
+_HIT_BYTES = 1_100
+"""Of a hit with its share of the event, without the texts of its values: measured, of hits out of either store."""
+
+
+def _size(hit: Hit) -> int:
+    size = _HIT_BYTES
+    for value in hit.captured.values():
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str):  # four bytes a character, should a single one be beyond the first 65,536
+                size += len(text) if text.isascii() else 4 * len(text)
+    return size
 
 
 def _together(values: list[tuple[str, ...]]) -> tuple[str, ...]:
@@ -132,9 +149,10 @@ class Sliding:
         held: the events in it, oldest first.
         first: number of the oldest of them among all events that were moved over, from 0.
         last: number of the newest.
+        size: bytes of memory that they take, about.
     """
 
-    __slots__ = ("_cut_at", "_limit", "_rule", "_window", "first", "held", "last")
+    __slots__ = ("_cut_at", "_limit", "_rule", "_window", "first", "held", "last", "size")
 
     def __init__(self, correlation: CorrelationRule) -> None:
         self._rule = correlation
@@ -143,11 +161,13 @@ class Sliding:
         self._cut_at: datetime | None = None
         self.held: deque[Counted] = deque()
         self.first, self.last = 0, -1
+        self.size = 0
 
     def move(self, event: Counted) -> int | float | None:
         """Take the next event; return what is measured in its window if the condition holds, None if it does not."""
         self.last += 1
         self.held.append(event)
+        self.size += event.size
         self._window.add(event.entry, self.last)
         while event.entry.at - self.held[0].entry.at >= self._rule.timespan:
             self._drop()
@@ -165,6 +185,7 @@ class Sliding:
 
     def _drop(self) -> Counted:
         event = self.held.popleft()
+        self.size -= event.size
         self._window.drop(event.entry)
         self.first += 1
         return event

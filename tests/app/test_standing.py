@@ -191,10 +191,10 @@ def test_a_window_counts_for_the_next_tick_of_the_same_attempts_only(tmp_path: P
         assert kept(begin="c").take(2, rule, "key", later) is None  # others had a tick meanwhile
 
 
-def test_only_so_many_events_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standing, "MAX_EVENTS", 25)
+def test_only_so_many_bytes_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with house_at(tmp_path) as (house, _):
         rule, sliding = house.ruleset.correlations[0], sliding_over(house, 9)
+        monkeypatch.setattr(standing, "MAX_BYTES", 3 * sliding.size - 1)
         found = Standing()
         found.begin(1, "a")
         for key in "pqr":

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from sys import intern
 from typing import NamedTuple
 
 import orjson
@@ -140,8 +141,8 @@ def hit_from_row(row: HitRow) -> Hit:
     group, keys, captured, signature = unpacked(row.shape, row.detail)
     return Hit(
         event_id=row.event_id.hex(),
-        rule_id=row.rule,
-        rule_digest=row.rule_digest,
+        rule_id=intern(row.rule),  # windows hold many hits of few rules, units and assets
+        rule_digest=intern(row.rule_digest),
         level=_LEVELS[row.level],
         at=to_datetime(row.time),
         alert_id=row.alert,
@@ -149,8 +150,8 @@ def hit_from_row(row: HitRow) -> Hit:
         keys=keys,
         captured=captured,
         signature=signature,
-        unit_id=row.unit,
-        asset_id=row.asset,
+        unit_id=None if row.unit is None else intern(row.unit),
+        asset_id=None if row.asset is None else intern(row.asset),
         suppressed_by=row.suppressed,
     )
 
