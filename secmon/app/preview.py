@@ -299,8 +299,9 @@ def preview(house: Installation, access: Access, proposal: Proposal) -> Body:
         SecmonError: it would cover more hits than can be held.
     """
     found = _Preview(house, access, proposal, Suppressor(proposal.suppressions, house.tree.subtree))
-    found.decide()
-    found.compare()
+    with house.log.together(access):  # what it compares is of one moment, and asked for alert by alert
+        found.decide()
+        found.compare()
     kinds = Counter(change.kind for _, change in found.changes.values())
     return {
         "from": format_time(proposal.since),
