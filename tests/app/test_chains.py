@@ -97,8 +97,8 @@ def expected(house: Installation, events: list[Event]) -> set[tuple[str, int, st
 
 
 @pytest.fixture
-def house(store_in_full: str, tmp_path: Path) -> Iterator[Installation]:
-    with house_on(store_in_full, tmp_path / "state", rules=RULES) as opened:
+def house(backend: str, tmp_path: Path) -> Iterator[Installation]:
+    with house_on(backend, tmp_path, rules=RULES) as opened:
         yield opened
 
 

@@ -46,8 +46,8 @@ OPEN = alerts.AlertFilter(open_only=True)
 
 
 @pytest.fixture
-def house(store_in_full: str, tmp_path: Path) -> Iterator[Installation]:
-    with house_on(store_in_full, tmp_path / "state") as opened:
+def house(backend: str, tmp_path: Path) -> Iterator[Installation]:
+    with house_on(backend, tmp_path) as opened:
         yield opened
 
 

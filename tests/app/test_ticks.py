@@ -21,13 +21,13 @@ from secmon.model.hit import Hit
 from secmon.model.questions import HitQuery
 from secmon.model.record import Document
 from secmon.ports import EventLog, Records
-from tests.app.houses import BRUTE, NOON, OPERATOR, opened_house
+from tests.app.houses import BRUTE, NOON, OPERATOR, house_on, opened_house
 from tests.app.ticking import commit, facts, found, refused, request, shells
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state") as opened:
+def house(store_in_full: str, tmp_path: Path) -> Iterator[Installation]:
+    with house_on(store_in_full, tmp_path / "state") as opened:
         yield opened
 
 

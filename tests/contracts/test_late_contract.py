@@ -14,11 +14,15 @@ from tests.app.test_outages import (
     OUTAGES,
     Outage,
     after,
+    clock_jumps,
     daemon_down,
     daemon_down_and_one_batch,
     log_of,
     one_source_late,
+    read_backwards,
+    store_away,
     ticks_killed,
+    ticks_missed_and_doubled,
 )
 from tests.contracts.backends import IS_LONG
 
@@ -47,10 +51,20 @@ def test_any_arrival_ends_with_the_alerts_of_all_at_once_on_every_store(
     assert arrived(opened, events_of(log), arrival) == wanted
 
 
-@pytest.mark.parametrize(
-    ("way", "outage"),
-    [(daemon_down, "1h"), (one_source_late, "1h"), (ticks_killed, "1min"), (daemon_down_and_one_batch, "72h")],
+# Every way that something can be away, and every length; all of them together are the long form (`test_outages`).
+WAYS = (
+    (daemon_down, "1h"),
+    (daemon_down_and_one_batch, "72h"),
+    (read_backwards, "24h"),
+    (store_away, "1h"),
+    (one_source_late, "72h"),
+    (clock_jumps, "24h"),
+    (ticks_missed_and_doubled, "1min"),
+    (ticks_killed, "1min"),
 )
+
+
+@pytest.mark.parametrize(("way", "outage"), WAYS, ids=[f"{way.__name__}-{outage}" for way, outage in WAYS])
 def test_after_an_outage_the_alerts_are_what_all_events_say_on_every_store(
     backend: str, tmp_path: Path, way: Outage, outage: str
 ) -> None:
