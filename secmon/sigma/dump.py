@@ -5,10 +5,12 @@ type hints, and a dump of other shapes (an older program) is refused, not misrea
 [shape, body]; in the body a dataclass is [number of its class, fields…], an enum [number of its class, value], a
 tuple [-1, items…], a span of time [-2, microseconds], a moment [-5,
 microseconds since 1970], a mapping [-3, key, value, …], and an object that stood there
-before [-4, its number]. Nothing is looked up or called by a name that stands in the bytes.
+before [-4, its number]. What MessagePack has no form for: a number beyond 64 bits [-6, its digits], a text with lone
+surrogates [-7, its bytes]. Nothing is looked up or called by a name that stands in the bytes.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,10 +22,15 @@ import msgspec
 
 from secmon.errors import ContentError
 from secmon.sigma.rule import RuleSet
+from secmon.sigma.values import utf8
 
-_TUPLE, _SPAN, _MAPPING, _SAME, _MOMENT = -1, -2, -3, -4, -5
+_TUPLE, _SPAN, _MAPPING, _SAME, _MOMENT, _WHOLE, _BYTES = -1, -2, -3, -4, -5, -6, -7
 _SCALARS = (str, int, float, bool, type(None))
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MICROSECOND = timedelta(microseconds=1)
+# What bytes of something else make of the reader.
+_WRONG = (AttributeError, TypeError, ValueError, IndexError, KeyError, OverflowError, RecursionError)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,13 +38,20 @@ def dump(ruleset: RuleSet) -> bytes:
     """Return a rule set as bytes.
 
     Raises:
-        ContentError: it holds something that cannot be kept, such as a lone surrogate.
+        ContentError: it holds something that cannot be kept.
     """
     numbers = {one: number for number, one in enumerate(_classes())}
     try:
-        return msgspec.msgpack.encode([_shape(), _Writer(numbers).written(ruleset)])
+        try:
+            return _encoded(_Writer(numbers).written(ruleset))
+        except (UnicodeEncodeError, OverflowError):  # one rule in a million, and no reason to keep none of them
+            return _encoded(_CarefulWriter(numbers).written(ruleset))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ContentError("the rules cannot be kept: {reason}", values={"reason": type(error).__name__}) from error
+
+
+def _encoded(body: Any) -> bytes:
+    return msgspec.msgpack.encode([_shape(), body])
 
 
 def load(data: bytes) -> RuleSet:
@@ -52,7 +66,7 @@ def load(data: bytes) -> RuleSet:
             ruleset = _Reader(_classes()).read(body)
             if isinstance(ruleset, RuleSet):
                 return ruleset
-    except (msgspec.DecodeError, TypeError, ValueError, IndexError, KeyError, OverflowError, RecursionError) as error:
+    except (*_WRONG, msgspec.DecodeError) as error:
         raise ContentError("kept rules cannot be read: {reason}", values={"reason": type(error).__name__}) from error
     raise ContentError("kept rules are of another program")
 
@@ -115,6 +129,17 @@ class _Writer:
         return row
 
 
+class _CarefulWriter(_Writer):
+    """Writes what MessagePack has no form for, too."""
+
+    def written(self, value: Any) -> Any:
+        if isinstance(value, str) and not isinstance(value, Enum) and _SURROGATE.search(value):
+            return [_BYTES, utf8(value)]
+        if isinstance(value, int) and not _LEAST <= value <= _MOST:
+            return [_WHOLE, str(value)]
+        return super().written(value)
+
+
 def _time_written(value: timedelta | datetime) -> list[int]:
     if isinstance(value, timedelta):
         return [_SPAN, value // _MICROSECOND]
@@ -128,7 +153,7 @@ class _Reader:
         self._makers = [_maker(one) for one in classes]
         self._objects: list[Any] = []
 
-    def read(self, value: Any) -> Any:
+    def read(self, value: Any) -> Any:  # noqa: PLR0911  one return for each kind of value
         if value.__class__ is not list:
             return value
         tag = value[0]
@@ -142,6 +167,8 @@ class _Reader:
         if tag in {_SPAN, _MOMENT}:
             span = timedelta(microseconds=value[1])
             return span if tag == _SPAN else _EPOCH + span
+        if tag in {_WHOLE, _BYTES}:
+            return int(value[1]) if tag == _WHOLE else value[1].decode("utf-8", "surrogatepass")
         inner = iter([self.read(each) for each in value[1:]])
         return dict(zip(inner, inner, strict=True))
 

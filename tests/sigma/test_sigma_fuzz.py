@@ -68,8 +68,6 @@ def test_the_engine_of_lines_finds_what_the_definition_of_a_whole_rule_finds(
 @fuzzed
 @given(ruleset=rule_sets(max_rules=3), event=EVENTS)
 def test_rules_out_of_the_cache_are_the_rules_that_went_in(ruleset: RuleSet, event: Event) -> None:
-    if "\ud800" in repr(ruleset) or "\\ud800" in repr(ruleset):
-        return  # refused by `dump`, see its own tests: such rules are compiled each time
     again = load(dump(ruleset))
     assert repr(again) == repr(ruleset)  # equality alone would take 1 for True and 1.0
     assert Engine(again).match(event) == Definition(ruleset.rules).match(event)
