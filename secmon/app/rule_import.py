@@ -70,18 +70,42 @@ class _Known:
             self.ids.setdefault(file.path, set()).add(identity)
 
 
-def plan_import(bundle: Sequence[RuleFile], existing: Sequence[RuleFile], licences: Sequence[str]) -> ImportPlan:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What rules run with where they are imported.
+
+    Args:
+        rules: the rule files that are read beside those of the target folder; correlations may refer to their rules.
+        pipelines: pySigma pipelines.
+        placeholders: values for `expand`.
+    """
+
+    rules: Sequence[RuleFile] = ()
+    pipelines: Sequence[RuleFile] = ()
+    placeholders: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def plan_import(
+    bundle: Sequence[RuleFile],
+    existing: Sequence[RuleFile],
+    licences: Sequence[str],
+    surroundings: Surroundings | None = None,
+) -> ImportPlan:
     """Compare a bundle with what is there.
 
     Args:
         bundle: its rule files, named as in the bundle.
         existing: the rule files below the target folder, named as below it.
         licences: names of the licence files of the bundle.
+        surroundings: what its rules will run with.
+
+    Raises:
+        ContentError: a pipeline cannot be read.
     """
     known = _Known()
     for file in existing:
         known.take(file)
-    problems = _problems(bundle, existing)
+    problems = _problems(bundle, existing, surroundings or Surroundings())
     rules: list[ImportedRule] = []
     writes: dict[str, str] = {}
     others = 0
@@ -94,7 +118,9 @@ def plan_import(bundle: Sequence[RuleFile], existing: Sequence[RuleFile], licenc
     return ImportPlan(tuple(rules), writes, others)
 
 
-def _problems(bundle: Sequence[RuleFile], existing: Sequence[RuleFile]) -> dict[str, list[RuleProblem]]:
+def _problems(
+    bundle: Sequence[RuleFile], existing: Sequence[RuleFile], surroundings: Surroundings
+) -> dict[str, list[RuleProblem]]:
     """Return what is wrong with the bundle's files, beside the rules that are there and stay."""
     mark = "bundle/"
     coming = {_identity(document) for file in bundle for document in _rules_in(file)}
@@ -105,7 +131,11 @@ def _problems(bundle: Sequence[RuleFile], existing: Sequence[RuleFile]) -> dict[
         if not coming.issuperset(map(_identity, _rules_in(file)))
     ]
     found: dict[str, list[RuleProblem]] = {}
-    for problem in load_rules([*kept, *marked]).problems:
+    beside = [RuleFile("beside/" + file.path, file.text) for file in surroundings.rules]
+    loaded = load_rules(
+        [*beside, *kept, *marked], pipelines=surroundings.pipelines, placeholders=surroundings.placeholders
+    )
+    for problem in loaded.problems:
         if problem.path.startswith(mark):
             found.setdefault(problem.path.removeprefix(mark), []).append(problem)
     return found

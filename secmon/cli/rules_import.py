@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from secmon.app.rule_import import NEW, SAME, ImportedRule, plan_import
+from secmon.app.rule_import import NEW, SAME, ImportedRule, Surroundings, plan_import
 from secmon.cli.output import complain, flush, safe, words, write_json, write_table
 from secmon.cli.shared import color
 from secmon.collect.rule_bundle import (
@@ -38,8 +38,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 def import_(ctx: click.Context, path: Path, into: Path | None, *, dry_run: bool, as_json: bool) -> int:
     """Import the rules in a file, a folder or a ZIP archive, byte for byte, with their licence files.
 
-    Rules that cannot run here are named with the reason and left out, unless others of their file can. A file that is
-    replaced stays beside the new one as NAME.yml.old. Exit status 1 if there is no rule at all.
+    Rules that cannot run with the pipelines, lists and rules of the settings are named with the reason and left out,
+    unless others of their file can. A file that is replaced stays beside the new one as NAME.yml.old. Exit status 1 if
+    there is no rule at all.
 
     Example: secmon rules import sigma-master.zip --into /etc/secmon/rules --dry-run
     """
@@ -52,6 +53,7 @@ def import_(ctx: click.Context, path: Path, into: Path | None, *, dry_run: bool,
         [RuleFile(file.name, file.text) for file in bundle.rules],
         [RuleFile(Path(name).relative_to(folder).as_posix(), text) for name, text in existing],
         [file.name for file in bundle.licences],
+        _surroundings(ctx, folder),
     )
     _print(ctx, plan.rules, as_json=as_json)
     if not dry_run and plan.writes:
@@ -85,8 +87,21 @@ def _fresh(folder: Path, licences: tuple[BundleFile, ...]) -> list[BundleFile]:
     return [file for file in licences if not (folder / file.name).exists()]
 
 
+def _surroundings(ctx: click.Context, folder: Path) -> Surroundings:
+    """Return what imported rules will run with: all that the settings name but for the folder itself."""
+    from secmon.cli.session import session  # noqa: PLC0415  lazily: help and usage need no settings
+    from secmon.wiring.texts import rule_texts  # noqa: PLC0415
+
+    texts, errors = rule_texts(session(ctx).settings)
+    for error in errors:
+        complain(error)
+    inside = folder.resolve()
+    rules = [file for file in texts.files if not Path(file.path).resolve().is_relative_to(inside)]
+    return Surroundings(rules, texts.pipelines, texts.lists)
+
+
 def _first_folder(ctx: click.Context) -> Path:
-    from secmon.cli.session import session  # noqa: PLC0415  lazily: with --into no settings are needed
+    from secmon.cli.session import session  # noqa: PLC0415  lazily: help and usage need no settings
 
     folders: list[Path] = session(ctx).settings["content.rules"]
     if not folders:

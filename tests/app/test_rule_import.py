@@ -1,12 +1,24 @@
 """Importing rules: new, changed, the same, unsupported, and where the files go."""
 
-from secmon.app.rule_import import ImportPlan, plan_import
+from secmon.app.rule_import import ImportPlan, Surroundings, plan_import
 from secmon.sigma.rule import RuleFile
 from tests.sigma.rule_texts import ID, correlation_text, rule_text
 
 ONE = rule_text(head="author: Mori\nlicense: DRL-1.1")
 TWO = rule_text(number=2)
 BROKEN = rule_text("s: {user.name|nope: x}\ncondition: s", number=3)
+
+
+CARD_PIPELINE = """
+name: cards
+priority: 10
+transformations:
+- id: source
+  type: change_logsource
+  category: authentication
+  rule_conditions:
+  - {type: logsource, category: campus_card}
+"""
 
 
 def plan(bundle: dict[str, str], existing: dict[str, str] | None = None, *licences: str) -> ImportPlan:
@@ -64,3 +76,23 @@ def test_a_correlation_finds_its_rules_among_those_that_are_there() -> None:
 def test_rules_without_an_id_are_known_by_file_and_title() -> None:
     nameless = ONE.replace(f"id: {ID.format(1)}\n", "")
     assert [rule.change for rule in plan({"a.yml": nameless}, {"a.yml": nameless}).rules] == ["same"]
+
+
+def test_rules_are_tried_with_the_lists_pipelines_and_rules_that_they_will_run_with() -> None:
+    bundle = [
+        RuleFile("list.yml", rule_text("s: {user.name|expand: '%admins%'}\ncondition: s", number=1)),
+        RuleFile("mapped.yml", rule_text(logsource="category: campus_card", number=2)),
+        RuleFile("over.yml", correlation_text("type: event_count\ncondition: {gte: 5}", rules=f"[{ID.format(7)}]")),
+    ]
+    surroundings = Surroundings(
+        [RuleFile("ours.yml", rule_text(number=7))],
+        [RuleFile("p.yml", CARD_PIPELINE)],
+        {"admins": ("root",)},
+    )
+    assert {rule.change for rule in plan_import(bundle, [], [], surroundings).rules} == {"new"}
+    assert {rule.change for rule in plan_import(bundle, [], []).rules} == {"unsupported"}
+
+
+def test_what_is_wrong_with_rules_beside_is_no_problem_of_the_bundle() -> None:
+    planned = plan_import([RuleFile("a.yml", ONE)], [], [], Surroundings([RuleFile("a.yml", BROKEN)]))
+    assert changes(planned) == {ID.format(1): "new"}

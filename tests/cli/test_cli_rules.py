@@ -240,3 +240,17 @@ def test_the_pipelines_of_the_settings_are_for_the_rules_of_the_settings(tmp_pat
     wrong = secmon("--config", config, "--lang", "en", "rules", "list", "--json")
     assert wrong.status != 0
     assert "the pipeline is wrong" in wrong.err
+
+
+def test_imported_rules_are_tried_with_the_lists_of_the_settings(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    rule = rule_text("s: {'user.name|expand': '%staff%'}\ncondition: s", number=7)
+    (bundle / "staff.yml").write_text(rule, "utf-8")
+    config = write_settings(tmp_path / "here")
+    command = ("--config", config, "--lang", "en", "rules", "import", bundle, "--json")
+    (row,) = secmon(*command).rows
+    assert (row["change"], "%staff%" in row["reason"]) == ("unsupported", True)
+    with_lists(config, staff="s01\n")
+    assert [row["change"] for row in secmon(*command).rows] == ["new"]
+    assert [row["change"] for row in secmon(*command).rows] == ["same"]
