@@ -14,7 +14,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from secmon.sigma.rule import LogSource
-from secmon.sigma.sources import IDS, LINUX, MEANT, SENT, WEB, Table
+from secmon.sigma.source_shapes import Table
+from secmon.sigma.sources import IDS, LINUX, MEANT, SENT, WEB
 
 FieldMap = Callable[[str], tuple[str, ...]]
 

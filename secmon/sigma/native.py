@@ -10,7 +10,7 @@ from functools import lru_cache
 from secmon.sigma.fields import FieldMap, UnknownFieldError, field_map
 from secmon.sigma.routing import Route, route
 from secmon.sigma.rule import LogSource
-from secmon.sigma.sources import Alternative
+from secmon.sigma.source_shapes import Alternative
 
 _EVENT_DATA = "winlog.event_data."
 _NAMES = {

@@ -10,7 +10,7 @@ from functools import lru_cache
 from secmon.sigma.match import holds
 from secmon.sigma.routing import route
 from secmon.sigma.rule import CorrelationRule, LogSource, Rule, RuleSet
-from secmon.sigma.sources import Alternative
+from secmon.sigma.source_shapes import Alternative
 from secmon.sigma.tree import And, Atom, FieldReference, Keyword, KeywordRegex, Node, Not, Or, fields_of
 
 _ANY: frozenset[str] = frozenset()

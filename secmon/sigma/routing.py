@@ -14,7 +14,8 @@ from functools import lru_cache
 
 from secmon.model.event import Event
 from secmon.sigma.rule import LogSource
-from secmon.sigma.sources import SENT, Alternative, fits
+from secmon.sigma.source_shapes import Alternative, fits
+from secmon.sigma.sources import SENT
 from secmon.sigma.values import texts_of
 
 

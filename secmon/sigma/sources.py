@@ -7,60 +7,10 @@ have no closed list of names.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from secmon.sigma.clouds import CLOUDS
 from secmon.sigma.rule import LogSource
-
-# Field → accepted values in lower case; an empty set accepts any value, but one must be there.
-Alternative = Mapping[str, frozenset[str]]
-Table = Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A log source.
-
-    Args:
-        options: an event is of it if one of these alternatives fits.
-        fields: Sigma's names → fields in events.
-        prefixes: below which names stand that `fields` does not have, besides as they are.
-        is_open: there are such names; otherwise an unknown name is an error on the rule.
-    """
-
-    options: tuple[Alternative, ...]
-    fields: Table = field(default_factory=dict)
-    prefixes: tuple[str, ...] = ()
-    is_open: bool = True
-
-    def names(self, name: str) -> tuple[str, ...] | None:
-        """Return the event fields of one of Sigma's names, None if it is unknown."""
-        known = self.fields.get(name, ())
-        if not self.is_open:
-            return known or None
-        return tuple(dict.fromkeys((*known, name, *(f"{prefix}.{name}" for prefix in self.prefixes))))
-
-
-def fits(**fields: str | tuple[str, ...]) -> Alternative:
-    """Return events whose fields (`__` for the dot) have one of these values; of "" any value."""
-    return {
-        name.replace("__", "."): frozenset((values,) if isinstance(values, str) else values) - {""}
-        for name, values in fields.items()
-    }
-
-
-def _sent(dataset: str, /, *more: str, prefixes: tuple[str, ...] = (), **names: str | tuple[str, ...]) -> Source:
-    """Return the source of a data set; `names` are fields by Sigma's name, `__` for the dot."""
-    table = {name.replace("__", "."): (to,) if isinstance(to, str) else to for name, to in names.items()}
-    return Source((fits(event__dataset=(dataset, *more)),), table, prefixes or (dataset,))
-
-
-def _of(*modules: str, vendor: str = "", fields: Table | None = None, prefixes: tuple[str, ...] = ()) -> Source:
-    """Return the source of everything that some modules send, or devices of a vendor."""
-    options = [fits(event__module=modules), fits(service__type=modules)]
-    if vendor:
-        options.append(fits(observer__vendor=vendor))
-    return Source(tuple(options), fields or {}, prefixes or modules)
-
+from secmon.sigma.source_shapes import Source, Table, fits, of, sent
 
 # What a web address means, with its escapes undone, and the address itself where the two are the same.
 _ADDRESS = ("secmon.url.decoded", "url.original")
@@ -204,11 +154,6 @@ _ZEEK_MORE: Mapping[str, Table] = {
     "x509": {"certificate.serial": ("x509.serial_number", "file.x509.serial_number")},
 }
 
-_O365: Table = {
-    "Operation": ("event.action",),
-    "eventName": ("event.action", "rule.name"),
-    "status": ("event.outcome",),
-}
 _PROXIES = ("squid", "bluecoat", "zscaler", "zscaler_zia", "cisco_umbrella", "forcepoint_web", "mcafee_web", "proxy")
 _RESOLVERS = ("suricata", "zeek", "bind", "coredns", "unbound", "dnsmasq", "network_traffic", "infoblox_nios")
 _FIREWALLS = (
@@ -217,15 +162,15 @@ _FIREWALLS = (
 )  # fmt: skip
 _APPLICATIONS = ("django", "jvm", "nodejs", "opencanary", "python", "ruby_on_rails", "spring", "sql", "velocity")
 
-_FORTINET = _of(
+_FORTINET = of(
     "fortinet",
     "fortinet_fortigate",
     vendor="fortinet",
     fields={"action": ("event.action",)},
     prefixes=("fortinet.firewall",),
 )
-_PALO_ALTO = _of("panw", "paloalto", vendor="palo alto networks", fields=_ENDPOINT)
-_CISCO = _of("cisco", "cisco_ios", "cisco_nexus", "cisco_asa", vendor="cisco")
+_PALO_ALTO = of("panw", "paloalto", vendor="palo alto networks", fields=_ENDPOINT)
+_CISCO = of("cisco", "cisco_ios", "cisco_nexus", "cisco_asa", vendor="cisco")
 
 SENT: Mapping[LogSource, Source] = {
     # endpoints
@@ -264,7 +209,7 @@ SENT: Mapping[LogSource, Source] = {
     LogSource(category="network", service="dns"): Source(
         ({**fits(event__category="network"), "dns.question.name": frozenset()},), DNS
     ),
-    LogSource(service="netflow"): _of("netflow", fields=_NETWORK, prefixes=("netflow",)),
+    LogSource(service="netflow"): of("netflow", fields=_NETWORK, prefixes=("netflow",)),
     **{
         LogSource("zeek", service=name): Source(
             (fits(event__dataset=f"zeek.{name}"),), {**_ZEEK, **more}, (f"zeek.{name}",)
@@ -273,7 +218,7 @@ SENT: Mapping[LogSource, Source] = {
     },
     **{LogSource("cisco", service=name): _CISCO for name in ("aaa", "bgp", "ldp", "syslog")},
     **{
-        LogSource(product, service=name): _of(product, f"{product}_vrp", f"{product}_junos", vendor=product)
+        LogSource(product, service=name): of(product, f"{product}_vrp", f"{product}_junos", vendor=product)
         for product in ("huawei", "juniper")
         for name in ("bgp", "ldp")
     },
@@ -281,90 +226,9 @@ SENT: Mapping[LogSource, Source] = {
     LogSource("fortios", service="sslvpnd"): _FORTINET,
     LogSource("paloalto", "appliance", "globalprotect"): _PALO_ALTO,
     LogSource("paloalto", "file_event", "globalprotect"): _PALO_ALTO,
-    # clouds
-    LogSource("aws", service="cloudtrail"): _sent(
-        "aws.cloudtrail",
-        eventName="event.action",
-        eventSource="event.provider",
-        eventType="aws.cloudtrail.event_type",
-        errorCode="aws.cloudtrail.error_code",
-        errorMessage="aws.cloudtrail.error_message",
-        userAgent="user_agent.original",
-        sourceIPAddress="source.ip",
-        src_ip="source.ip",
-        src_country=("source.geo.country_name", "source.geo.country_iso_code"),
-        userIdentity__type="aws.cloudtrail.user_identity.type",
-        userIdentity__arn="aws.cloudtrail.user_identity.arn",
-        requestParameters="aws.cloudtrail.request_parameters",
-        responseElements="aws.cloudtrail.response_elements",
-    ),
-    LogSource("azure", service="activitylogs"): _sent(
-        "azure.activitylogs", operationName=("azure.activitylogs.operation_name", "event.action")
-    ),
-    LogSource("azure", service="auditlogs"): _sent(
-        "azure.auditlogs",
-        operationName=("azure.auditlogs.operation_name", "event.action"),
-        OperationName=("azure.auditlogs.operation_name", "event.action"),
-        Category="azure.auditlogs.category",
-    ),
-    LogSource("azure", service="signinlogs"): _sent(
-        "azure.signinlogs",
-        ResultType=("azure.signinlogs.result_type", "azure.signinlogs.properties.status.error_code"),
-        resultType=("azure.signinlogs.result_type", "azure.signinlogs.properties.status.error_code"),
-        ResultDescription="azure.signinlogs.result_description",
-        callerIpAddress="source.ip",
-        userAgent="user_agent.original",
-        Username="user.name",
-    ),
-    **{
-        LogSource("azure", service=name): _sent(
-            "azure.identity_protection",
-            "azure.riskdetection",
-            "azure.pim",
-            prefixes=("azure.identityprotection", "azure.identityprotection.properties"),
-            riskEventType="azure.identityprotection.properties.risk_event_type",
-        )
-        for name in ("riskdetection", "pim")
-    },
-    LogSource("gcp", service="gcp.audit"): _sent("gcp.audit", prefixes=("gcp.audit",)),
-    **{
-        LogSource("gcp", service=f"google_workspace.{name}"): _sent(
-            f"google_workspace.{name}", eventName="event.action", eventService="event.provider"
-        )
-        for name in ("admin", "login")
-    },
-    LogSource("github", service="audit"): _sent("github.audit", action="event.action"),
-    LogSource("bitbucket", service="audit"): _sent("bitbucket.audit"),
-    LogSource("okta", service="okta"): _sent(
-        "okta.system",
-        prefixes=("okta",),
-        eventType=("event.action", "okta.event_type"),
-        displayMessage="okta.display_message",
-        actor__alternateId="okta.actor.alternate_id",
-        outcome__reason="okta.outcome.reason",
-        outcome__result="okta.outcome.result",
-    ),
-    LogSource("onelogin", service="onelogin.events"): _sent("onelogin.events"),
-    LogSource("cisco", service="duo"): Source(
-        (fits(event__module=("cisco_duo", "duo")),),
-        {"event_type": ("event.action",)},
-        ("cisco_duo.auth", "cisco_duo.admin"),
-    ),
-    **{
-        LogSource("m365", service=name): Source((fits(event__dataset="o365.audit"),), _O365, ("o365.audit",))
-        for name in ("audit", "exchange", "threat_detection", "threat_management")
-    },
-    **{
-        LogSource("kubernetes", category, "audit"): _sent(
-            "kubernetes.audit_logs",
-            prefixes=("kubernetes.audit",),
-            userAgent="user_agent.original",
-            apiGroup="kubernetes.audit.objectRef.apiGroup",
-        )
-        for category in ("", "application")
-    },
+    **CLOUDS,
     # programs
-    **{LogSource(name, "application"): _of(name) for name in _APPLICATIONS},
+    **{LogSource(name, "application"): of(name) for name in _APPLICATIONS},
     LogSource("rpc_firewall", "application"): Source(
         (fits(winlog__channel="rpcfw"), fits(event__module="rpc_firewall")),
         {"EventLog": ("winlog.channel",), "EventID": ("event.code",)},
@@ -385,8 +249,8 @@ SENT: Mapping[LogSource, Source] = {
     LogSource(category="email"): Source((fits(event__category="email"),)),
     LogSource(category="vpn"): Source((fits(observer__type="vpn"), fits(event__module="vpn"))),
     LogSource("lms", service="audit"): Source((fits(event__dataset="lms.audit"),)),
-    LogSource(service="apache"): _sent("apache.error", "apache.access"),
-    LogSource(service="nginx"): _sent("nginx.error", "nginx.access"),
-    LogSource("modsecurity"): _of("modsecurity"),
-    LogSource("qualys"): _of("qualys", "qualys_vmdr"),
+    LogSource(service="apache"): sent("apache.error", "apache.access"),
+    LogSource(service="nginx"): sent("nginx.error", "nginx.access"),
+    LogSource("modsecurity"): of("modsecurity"),
+    LogSource("qualys"): of("qualys", "qualys_vmdr"),
 }
