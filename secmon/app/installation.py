@@ -3,21 +3,29 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from secmon.app.standing import Standing
 from secmon.model.access import Access
 from secmon.model.asset import AssetRegister
 from secmon.model.cache import Memory
 from secmon.model.calendar import Calendar
-from secmon.model.patterns import Compiler, compiled
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
 from secmon.ports import Clock, EventLog, Records, Renderer, Signer, Spool, Vault
 from secmon.sigma.rule import RuleSet
 
+if TYPE_CHECKING:
+    from secmon.model.patterns import Compiler, Patterns
+
 REMEMBERED_BYTES = 64 << 20
 """For what `app.novelty` need not ask the store again."""
+
+
+def _compiled(patterns: "Patterns") -> Any:
+    from secmon.model.patterns import compiled  # noqa: PLC0415  lazily: a listing needs no Hyperscan
+
+    return compiled(patterns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +102,6 @@ class Installation:
     admit: Callable[[], None] = lambda: None
     spool: Spool | None = None
     is_shared: bool = False
-    compiler: Compiler = compiled
+    compiler: "Compiler" = _compiled
     rule_text: Callable[[str], str] = lambda _path: ""
     problems: tuple[str, ...] = ()

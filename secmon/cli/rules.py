@@ -115,7 +115,11 @@ def test(ctx: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> int:
         write_json(_case_row(outcome))
     flush()
     complaints = [*map(str, errors), *map(str, more), *(problem.text for problem in ruleset.problems), *tested.untested]
-    complaints += [f"{each.where}: {each.problem}" for each in tested.outcomes if each.problem]
+    complaints += [
+        each.problem if each.problem.startswith(each.where) else f"{each.where}: {each.problem}"
+        for each in tested.outcomes
+        if each.problem
+    ]
     astray = _astray(ctx, ruleset)
     for complaint in complaints:
         complain(complaint)

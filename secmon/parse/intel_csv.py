@@ -63,8 +63,9 @@ def _is_entry(line: str) -> bool:
 def _check(reading: Reading, names: list[str], number: int) -> None:
     for name in names:
         if name not in _COLUMNS:
-            hint = "known: " + ", ".join(sorted(_COLUMNS))
-            reading.refuse("a column of the indicators is not known and is left out", str(number), hint=hint)
+            known = ", ".join(sorted(_COLUMNS))
+            problem = "a column of the indicators is not known and is left out"
+            reading.refuse(problem, str(number), hint="known: {known}", known=known)
 
 
 def _entry(reading: Reading, row: dict[str, str], number: int) -> None:
@@ -72,9 +73,8 @@ def _entry(reading: Reading, row: dict[str, str], number: int) -> None:
     value = refanged(row.get("value") or row.get("indicator") or "")
     written = row.get("type", "").strip().lower()
     if written not in _KINDS:
-        reading.refuse(
-            "the type of the indicator is not supported", place, hint="known: " + ", ".join(filter(None, _KINDS))
-        )
+        known = ", ".join(filter(None, _KINDS))
+        reading.refuse("the type of the indicator is not supported", place, hint="known: {known}", known=known)
         return
     kind = _KINDS[written] or guessed_kind(value)
     if kind is None:
@@ -84,8 +84,8 @@ def _entry(reading: Reading, row: dict[str, str], number: int) -> None:
     if None in times.values():
         reading.refuse("this is no time of an indicator", place, hint="such as 2026-11-22 or 2026-11-22T08:00:00Z")
         return
-    known = {"name": row.get("name"), "source": row.get("source"), "confidence": row.get("confidence")}
-    reading.add(kind, value, place, tlp=tlp_of(row.get("tlp", "")), **known, **times)
+    told = {"name": row.get("name"), "source": row.get("source"), "confidence": row.get("confidence")}
+    reading.add(kind, value, place, tlp=tlp_of(row.get("tlp", "")), **told, **times)
 
 
 _TIMES = (("since", "valid_from"), ("until", "valid_until"))

@@ -163,13 +163,20 @@ def _tried_quiet(
     return Outcome(wanted or quiet[0].id, case.name, expect, got, expect == got and not problem, case.where, problem)
 
 
+_UNTESTED = {
+    ("match",): "the rule has no match case",
+    ("near miss",): "the rule has no near miss case",
+    ("match", "near miss"): "the rule has no match and no near miss case",
+}
+
+
 def _untested(rules: Iterable[Rule | CorrelationRule], proven: Mapping[str, set[str]]) -> Iterable[str]:
     for rule in rules:
         if not rule.generates:
             continue  # what serves a correlation only is shown by the tests of that
-        missing = [kind for kind in ("match", "near miss") if kind not in proven.get(rule.id, set())]
+        missing = tuple(kind for kind in ("match", "near miss") if kind not in proven.get(rule.id, set()))
         if missing:
-            yield f"{rule.path}:{rule.line}: the rule has no {' and no '.join(missing)} case"
+            yield f"{rule.path}:{rule.line}: {_UNTESTED[missing]}"
 
 
 def _rule_of(ruleset: RuleSet, file: RuleFile) -> Rule | CorrelationRule | None:
