@@ -46,7 +46,7 @@ def test_a_source_that_says_nothing_for_longer_than_agreed_is_one_alert(house: I
     assert alert.group == {"secmon.source": "web"}
     assert alert.content.first == NOON + timedelta(minutes=70)
     assert alert.content.unit_ids == ("S-1",)
-    assert alert.reason == "来源 web 最近一次收到日志是 2026-11-21 20:10:00，超过约定的 1 小时 没有新日志"
+    assert alert.reason == "来源 web 最近一次收到日志是 2026-11-21 20:10:00，超过约定的 1 小时，没有新日志"
 
 
 def test_a_silence_that_goes_on_is_a_revision_a_day(house: Installation, clock: SetClock) -> None:
@@ -160,7 +160,7 @@ def hour_of(house: Installation, clock: SetClock, *offs: int) -> list[Alert]:
 
 def test_a_clock_that_is_ahead_is_told(house: Installation, clock: SetClock) -> None:
     (alert,) = hour_of(house, clock, 9, 10)
-    assert alert.reason == "来源 web 的时钟快 9 分钟，超过允许的 5 分钟；事件先后与关联分析会出错"
+    assert alert.reason == "来源 web 的时钟快 9 分钟，超过允许的 5 分钟；日志的先后和关联分析会出错"
     assert alert.controls == ("L3-CES1-13",)
 
 
