@@ -22,8 +22,9 @@ REMEMBERED_BYTES = 64 << 20
 """For what `app.novelty` need not ask the store again."""
 
 
-def _compiled(patterns: "Patterns") -> Any:
-    from secmon.model.patterns import compiled  # noqa: PLC0415  lazily: a listing needs no Hyperscan
+def lazily_compiled(patterns: "Patterns") -> Any:
+    """Make a database of patterns (`model.patterns.compiled`); a command that only lists alerts imports no Hyperscan."""
+    from secmon.model.patterns import compiled  # noqa: PLC0415  lazily: see above
 
     return compiled(patterns)
 
@@ -102,6 +103,6 @@ class Installation:
     admit: Callable[[], None] = lambda: None
     spool: Spool | None = None
     is_shared: bool = False
-    compiler: "Compiler" = _compiled
+    compiler: "Compiler" = lazily_compiled
     rule_text: Callable[[str], str] = lambda _path: ""
     problems: tuple[str, ...] = ()

@@ -74,7 +74,7 @@ WINDOW_CUT = _card(
     "0b4f2a63-7a35-4d0e-9c8e-5b1f6f0c2d71",
     Level.HIGH,
     ("Correlation window held more events than are counted", "关联分析的时间窗过满"),
-    "关联规则 {secmon.rule} 有 {count} 个时段的事件多于 {secmon.limit} 条，只计算了最近的；这些时段的告警计数是下限",
+    "关联规则 {secmon.rule} 有 {count} 个时段的日志多于 {secmon.limit} 条，只计算了最近的；这些时段的告警计数是下限",
     group_window=_DAY,
 )
 EXCEPTION_ENDING = _card(

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from secmon.app.installation import lazily_compiled
 from secmon.config import Settings
 from secmon.content import framework_files, playbook_files, read_files
 from secmon.errors import ContentError
 from secmon.model.asset import AssetRegister
 from secmon.model.calendar import Calendar
-from secmon.model.patterns import Compiler, compiled
 from secmon.model.registers import parse_assets, parse_units
 from secmon.model.unit import UnitTree
 from secmon.pipeline import Stages
@@ -25,6 +25,9 @@ from secmon.wiring.calendar import load_calendar
 from secmon.wiring.intel import load_indicators
 from secmon.wiring.keys import Keys
 from secmon.wiring.texts import Texts, read_register, rule_texts
+
+if TYPE_CHECKING:
+    from secmon.model.patterns import Compiler
 
 
 def load_registers(settings: Settings) -> tuple[UnitTree, AssetRegister, list[ContentError]]:
@@ -115,7 +118,7 @@ class Loaded:
     tree: UnitTree
     calendar: Calendar
     class_names: Mapping[str, str] = field(default_factory=dict)
-    compiler: Compiler = compiled
+    compiler: "Compiler" = lazily_compiled
     rule_text: Callable[[str], str] = lambda _path: ""
     problems: tuple[str, ...] = ()
 

@@ -74,7 +74,7 @@ def test_a_window_that_held_more_than_is_counted_is_an_alert_within_a_tick(
     go_on(house)
     (alert,) = found(house, WINDOW_CUT.id)
     assert (alert.state, alert.content.level, alert.group) == (AlertState.NEW, Level.HIGH, {"rule.id": BRUTE})
-    assert alert.reason == ("关联规则 多次被拒 有 1 个时段的事件多于 4 条，只计算了最近的；这些时段的告警计数是下限")
+    assert alert.reason == ("关联规则 多次被拒 有 1 个时段的日志多于 4 条，只计算了最近的；这些时段的告警计数是下限")
 
 
 def test_all_cut_windows_of_a_day_are_one_alert_and_a_restart_adds_nothing(
