@@ -23,7 +23,7 @@ REMEMBERED_BYTES = 64 << 20
 
 
 def lazily_compiled(patterns: "Patterns") -> Any:
-    """Make a database of patterns (`model.patterns.compiled`); a command that only lists alerts imports no Hyperscan."""
+    """Make a database of patterns (`model.patterns.compiled`); listings import no Hyperscan."""
     from secmon.model.patterns import compiled  # noqa: PLC0415  lazily: see above
 
     return compiled(patterns)

@@ -47,7 +47,7 @@ CLOCK_OFF = _card(
     "b54844a2-7b7b-477c-8c09-4304e7c7014e",
     Level.MEDIUM,
     ("Clock of a log source is off", "日志来源时钟不准"),
-    "来源 {secmon.source} 的时钟{secmon.direction} {secmon.skew}，超过允许的 {secmon.limit}；日志的先后和关联分析会出错",
+    "来源 {secmon.source} 的时钟{secmon.direction} {secmon.skew}，超过允许的 {secmon.limit}；日志先后与关联分析会出错",
     controls=("L3-CES1-13",),
     group_window=_DAY,
 )

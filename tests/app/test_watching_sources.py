@@ -160,7 +160,7 @@ def hour_of(house: Installation, clock: SetClock, *offs: int) -> list[Alert]:
 
 def test_a_clock_that_is_ahead_is_told(house: Installation, clock: SetClock) -> None:
     (alert,) = hour_of(house, clock, 9, 10)
-    assert alert.reason == "来源 web 的时钟快 9 分钟，超过允许的 5 分钟；日志的先后和关联分析会出错"
+    assert alert.reason == "来源 web 的时钟快 9 分钟，超过允许的 5 分钟；日志先后与关联分析会出错"
     assert alert.controls == ("L3-CES1-13",)
 
 
