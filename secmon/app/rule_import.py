@@ -4,7 +4,7 @@ A rule is compared by what stands in it, not by the bytes of its file. Files are
 author and the licence of a rule, its references and its comments stay with it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,10 +64,11 @@ class _Known:
     ids: dict[str, set[str]] = field(default_factory=dict)
 
     def take(self, file: RuleFile) -> None:
+        self.ids.setdefault(file.path, set())
         for document in _rules_in(file):
             identity = _identity(document)
             self.places[identity], self.contents[identity] = file.path, document.data
-            self.ids.setdefault(file.path, set()).add(identity)
+            self.ids[file.path].add(identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def plan_import(
         rules += found
         others += not found
         if any(rule.change in {NEW, CHANGED} for rule in found):
-            writes[_place(file, found, known)] = file.path
+            writes[_place(file, found, known, writes)] = file.path
     return ImportPlan(tuple(rules), writes, others)
 
 
@@ -177,15 +178,23 @@ def _change(document: YamlDocument, known: _Known) -> str:
     return SAME if known.contents[identity] == document.data else CHANGED
 
 
-def _place(file: RuleFile, found: Iterable[ImportedRule], known: _Known) -> str:
-    """Return where a file goes: over the one that holds the same rules, wherever that is, else as in the bundle."""
-    ids = {rule.rule_id for rule in found}
+def _place(file: RuleFile, found: Iterable[ImportedRule], known: _Known, taken: Container[str]) -> str:
+    """Return where a file goes: over the one that holds the same rules, wherever that is, else as in the bundle.
+
+    Never over another file's rules, or over what is no rule: those would be gone without a word.
+    """
+    ids = {rule.rule_id or f"{rule.path}:{rule.name}" for rule in found}
     places = {known.places[identity] for identity in ids if identity in known.places}
     if len(places) == 1:
         (place,) = places
-        if known.ids[place] <= ids:
+        if known.ids[place] <= ids and place not in taken:
             return place
-    return file.path
+    place, number = file.path, 1
+    while place in taken or (place in known.ids and not set() < known.ids[place] <= ids):
+        number += 1
+        stem, dot, suffix = file.path.rpartition(".")
+        place = f"{stem}-{number}{dot}{suffix}"
+    return place
 
 
 def _rules_in(file: RuleFile) -> Iterator[YamlDocument]:

@@ -96,3 +96,18 @@ def test_rules_are_tried_with_the_lists_pipelines_and_rules_that_they_will_run_w
 def test_what_is_wrong_with_rules_beside_is_no_problem_of_the_bundle() -> None:
     planned = plan_import([RuleFile("a.yml", ONE)], [], [], Surroundings([RuleFile("a.yml", BROKEN)]))
     assert changes(planned) == {ID.format(1): "new"}
+
+
+def test_a_file_never_goes_over_the_rules_of_another() -> None:
+    there = {"a.yml": TWO, "b.yml": "exception: {}\n", "x/c.yml": rule_text(number=5)}
+    planned = plan({"a.yml": ONE, "b.yml": rule_text(number=4)}, there)
+    assert planned.writes == {"a-2.yml": "a.yml", "b-2.yml": "b.yml"}
+    moved = plan({"c.yml": rule_text("s: {user.name: x}\ncondition: s", number=5), "x/c.yml": ONE}, there)
+    assert moved.writes == {"x/c.yml": "c.yml", "x/c-2.yml": "x/c.yml"}
+    again = plan({"a.yml": ONE.replace("root", "toor")}, {**there, "a-2.yml": ONE})
+    assert again.writes == {"a-2.yml": "a.yml"}
+
+
+def test_a_rule_without_an_id_goes_over_itself() -> None:
+    text = "\n".join(line for line in ONE.splitlines() if not line.startswith("id:"))
+    assert plan({"a.yml": text.replace("root", "toor")}, {"a.yml": text}).writes == {"a.yml": "a.yml"}
