@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from secmon.model.event import Event
 from secmon.sigma.rule import RuleFile, RuleSet
 from secmon.sigma.ruleset import load_rules
+from secmon.sigma.tree import Keyword, Text, atoms_of
 from tests.sigma.rule_texts import ID
 
 FIELDS = ("a", "winlog.event_data.B", "event.code", "Threat Name", "process.pid")
@@ -41,8 +42,25 @@ _TEXT_CHAINS = st.sampled_from(
         "", "contains", "startswith", "endswith", "cased", "contains|cased", "contains|windash", "windash",
         "endswith|windash", "base64", "base64|contains", "base64offset|contains", "wide|base64offset|contains",
         "utf16le", "utf16be|contains", "utf16|base64", "expand", "contains|expand", "neq", "contains|neq",
+        "startswith|cased", "cased|endswith", "windash|cased|contains", "utf16be|base64offset|contains", "cased|neq",
     ]
 )  # fmt: skip
+_REFERENCES = st.sampled_from(
+    [
+        "fieldref",
+        "fieldref|neq",
+        "fieldref|startswith",
+        "fieldref|endswith",
+        "fieldref|contains",
+        "fieldref|contains|neq",
+    ]
+)
+_LIMITS = st.sampled_from([0, 1, 1.0, 0.5, 2**60, 1e25, 4688, "1.0", "1e3"])
+_TIMES = st.builds(
+    "{}{}".format,
+    st.sampled_from(["minute", "hour", "day", "week", "month", "year"]),
+    st.sampled_from(["", "", "|gt", "|gte", "|lt", "|lte", "|neq"]),
+)
 _LISTED = st.sampled_from(["", "|all"])
 
 
@@ -62,20 +80,23 @@ _ENTRIES: st.SearchStrategy[tuple[str, Any]] = st.one_of(
     _entries(st.just(""), _several(st.sampled_from(NUMBERS) | TEXTS)),
     _entries(st.just(""), st.none()),
     _entries(st.just("exists"), st.booleans()),
-    _entries(st.sampled_from(["fieldref", "fieldref|neq", "fieldref|endswith"]), st.sampled_from(FIELDS)),
-    _entries(st.sampled_from(["re", "re|i", "re|s", "re|m", "re|i|s"]), _several(_EXPRESSIONS)),
-    _entries(st.sampled_from(["gt", "gte", "lt", "lte", "neq"]), st.sampled_from([0, 1, 1.0, 0.5, 2**60, 1e25, 4688])),
+    _entries(_REFERENCES, st.sampled_from(FIELDS)),
+    _entries(st.sampled_from(["re", "re|i", "re|s", "re|m", "re|i|s", "re|all", "re|neq"]), _several(_EXPRESSIONS)),
+    _entries(st.sampled_from(["gt", "gte", "lt", "lte", "neq"]), _LIMITS),
     _entries(
-        st.just("cidr"),
+        st.sampled_from(["cidr", "cidr", "cidr|neq", "cidr|all"]),
         _several(st.sampled_from(["192.0.2.0/24", "2001:db8::/32", "0.0.0.0/0", "::/0", "192.0.2.7/32"])),
     ),
-    _entries(st.sampled_from(["minute", "hour", "day", "week", "month", "year"]), st.sampled_from([7, 9, 15, 36, 59])),
+    _entries(_TIMES, st.sampled_from([7, 9, 15, 36, 59, "08", 2026])),
 )
 _MAPS = st.lists(_ENTRIES, min_size=1, max_size=3).map(dict)
 _KEYWORDS = st.one_of(
     st.lists(_PATTERNS.filter(bool) | st.sampled_from([1, 4688]), min_size=1, max_size=3),
     st.lists(_PATTERNS.filter(bool), min_size=1, max_size=2).map(lambda words: {"|all": words}),
     _EXPRESSIONS.map(lambda expression: {"|re": expression}),
+    st.tuples(
+        st.sampled_from(["|cased", "|windash", "|base64offset|contains", "|startswith"]), _PATTERNS.filter(bool)
+    ).map(lambda drawn: dict([drawn])),
 )
 _SELECTIONS = st.one_of(_MAPS, _MAPS, _MAPS, st.lists(_MAPS, min_size=1, max_size=2), _KEYWORDS)
 _NAMES = ("sel_a", "sel_b", "filter_a")
@@ -161,12 +182,46 @@ def _nested(event: Event) -> dict[str, Any]:
 
 
 LINES = st.builds(
-    lambda routed, fields, nested, plain: json.dumps(
-        _nested({**fields, **routed}) if nested else {**fields, **routed}, ensure_ascii=not plain
-    ).encode("utf-8", "surrogatepass"),
+    lambda routed, fields, nested, plain: line_of({**fields, **routed}, nested=nested, plain=plain),
     _NATIVE_ROUTED,
     _FIELDS,
     st.booleans(),
     st.booleans(),
 )
 """Lines of JSON whose fields are called as rules call them, however they are written."""
+
+
+_CHANGES = st.sampled_from(
+    [
+        lambda text: text,
+        str.upper,
+        lambda text: text.replace("k", "\u212a").replace("K", "\u212a"),
+        lambda text: text.replace("i", "\u0130"),
+        lambda text: text[:-1],
+        lambda text: f"x{text}",
+        lambda text: f"{text}é",
+        lambda text: ["x", text],
+        lambda text: [text, "x"],
+        lambda text: int(text) if text.isdecimal() else text,
+    ]
+)
+
+
+@st.composite
+def near(draw: st.DrawFn, ruleset: RuleSet) -> Event:
+    """Draw an event made of what the rules look for, or nearly: most rules then meet events that they match."""
+    event: dict[str, Any] = dict(draw(_ROUTED))
+    for rule in ruleset.rules:
+        for atom in atoms_of(rule.tree):
+            if isinstance(atom, Text | Keyword) and draw(st.booleans()):
+                text = "".join(part if isinstance(part, str) else draw(_FILLERS) for part in atom.pattern)
+                event[atom.field if isinstance(atom, Text) else "message"] = draw(_CHANGES)(text)
+    return event
+
+
+_FILLERS = st.sampled_from(["", "x", "é", "\x00"])
+
+
+def line_of(event: Event, *, nested: bool, plain: bool) -> bytes:
+    """Return an event as a line of JSON, with dotted names or objects, with or without escapes."""
+    return json.dumps(_nested(event) if nested else event, ensure_ascii=plain).encode("utf-8", "surrogatepass")
