@@ -10,12 +10,14 @@ import pytest
 
 from tests.cli.program import access_line, process, running, secmon, write_log, write_settings
 from tests.sigma.rule_texts import ID, rule_text
+from tests.warm import warm
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """The settings and the home of a running daemon."""
     home = tmp_path_factory.mktemp("daemon")
+    warm(home / "here" / "state")
     config = write_settings(home / "here")
     with running(config, home):
         yield config, home
@@ -93,6 +95,7 @@ def test_doctor_says_who_writes(daemon: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_daemon_ends_well_and_leaves_no_socket(tmp_path: Path, number: signal.Signals) -> None:
+    warm(tmp_path / "here" / "state")
     config = write_settings(tmp_path / "here")
     with running(config, tmp_path) as daemon:
         assert (tmp_path / "here" / "state" / "secmon.sock").is_socket()
@@ -104,6 +107,7 @@ def test_a_stopped_daemon_ends_well_and_leaves_no_socket(tmp_path: Path, number:
 
 
 def test_a_killed_daemon_leaves_a_socket_that_stops_nobody(tmp_path: Path) -> None:
+    warm(tmp_path / "here" / "state")
     config = write_settings(tmp_path / "here")
     with running(config, tmp_path) as daemon:
         daemon.kill()
@@ -115,6 +119,7 @@ def test_a_killed_daemon_leaves_a_socket_that_stops_nobody(tmp_path: Path) -> No
 
 def test_up_once_reads_what_is_there_and_ends(tmp_path: Path) -> None:
     log = write_log(tmp_path / "access.log")
+    warm(tmp_path / "here" / "state")
     config = write_settings(tmp_path / "here", f'paths = ["{log}"]')
     done = process("--config", config, "up", "--once", home=tmp_path)
     assert (done.status, done.out) == (0, b""), done.err
@@ -123,6 +128,7 @@ def test_up_once_reads_what_is_there_and_ends(tmp_path: Path) -> None:
 
 
 def test_up_is_strict_if_asked(tmp_path: Path) -> None:
+    warm(tmp_path / "here" / "state")
     config = write_settings(tmp_path / "here")
     (tmp_path / "here" / "rules" / "broken.yml").write_text("title: x\n", encoding="utf-8")
     assert process("--config", config, "up", "--once", "--strict", home=tmp_path).status == 4
@@ -130,6 +136,7 @@ def test_up_is_strict_if_asked(tmp_path: Path) -> None:
 
 
 def test_the_line_of_readiness_is_true(tmp_path: Path) -> None:
+    warm(tmp_path / "here" / "state")
     config = write_settings(tmp_path / "here")
     with running(config, tmp_path) as daemon:
         lock = (tmp_path / "here" / "state" / "writer.lock").read_text(encoding="ascii")

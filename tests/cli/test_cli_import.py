@@ -22,12 +22,14 @@ from tests.cli.program import (
     write_log,
     write_settings,
 )
+from tests.warm import warm
 
 ROW = {"source", "received", "stored", "duplicate", "dead_lettered", "dropped", "in_flight"}
 
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
+    warm(tmp_path / "here" / "state")
     return write_settings(tmp_path / "here")
 
 
@@ -106,10 +108,11 @@ def test_the_unit_and_the_zone_can_be_given(fresh: Path, log: Path) -> None:
         ("--source", "jwxt", "--nonsense", "/dev/null"),
     ],
 )
-def test_bad_usage_is_two_and_touches_nothing(fresh: Path, arguments: tuple[str, ...]) -> None:
-    done = secmon("--config", fresh, "import", *arguments)
+def test_bad_usage_is_two_and_touches_nothing(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    config = write_settings(tmp_path / "here")
+    done = secmon("--config", config, "import", *arguments)
     assert (done.status, done.out) == (2, b"")
-    assert not (fresh.parent / "state").exists()
+    assert not (config.parent / "state").exists()
 
 
 def test_an_unknown_source_is_not_ready(fresh: Path, log: Path) -> None:

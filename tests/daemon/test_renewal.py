@@ -20,6 +20,7 @@ from secmon.store.sqlite.records import SqliteRecords
 from secmon.wiring import key_paths, opened, read_texts
 from tests.sigma.rule_texts import ID, rule_text
 from tests.sigma.tuning_texts import EXCEPTION, exception_text
+from tests.warm import warm
 
 ACCESS = job_access("test")
 RULE = rule_text(number=71)
@@ -70,6 +71,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         f'[content]\nrules = ["{tmp_path}/rules"]\npipelines = ["{tmp_path}/pipelines"]\nwatch = "1s"\n',
         encoding="utf-8",
     )
+    warm(tmp_path / "state")
     settings = load_settings(config, environ={})
     texts = read_texts(settings)
     jobs = Jobs(settings, texts)

@@ -24,6 +24,7 @@ from tests.faults.clusters import Load, on_cluster, remove_store, site
 from tests.faults.running import ACCESS, SOURCE, Daemon, House, daemon, is_balanced, until, until_read, web_line
 from tests.sigma.rule_texts import ID, rule_text
 from tests.sigma.tuning_texts import EXCEPTION, exception_text
+from tests.warm import warm
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,7 @@ def log(tmp_path: Path) -> Path:
 
 def made(tmp_path: Path, *, watch: str = "0s", store: str = "", workers: int = 1) -> House:
     more = f'[content]\nrules = ["{tmp_path}/rules"]\nlists = ["{tmp_path}/rules"]\nwatch = "{watch}"\n{store}'
+    warm(tmp_path / "house" / "state")
     return House(tmp_path / "house", [f"{tmp_path}/access.log*"], workers=workers, more=more)
 
 
