@@ -67,6 +67,17 @@ def test_a_rule_is_shown_with_its_text_and_its_tests(analyst: TestClient) -> Non
     assert "L3-CES1-02" in text
 
 
+def test_a_rule_says_when_it_is_wrong_and_what_to_do(analyst: TestClient) -> None:
+    spraying = "/rules/601ee6b5-6cbe-4502-be3f-49b2a4d53efd"
+    data = data_of(analyst, spraying)
+    assert data["falsepositives"]
+    assert data["playbook"] == "account-brute-force"
+    text = analyst.get(spraying).text
+    assert "可能的误报" in text
+    assert data["falsepositives"][0] in text
+    assert data_of(analyst, f"/rules/{PROBE}")["falsepositives"] == []
+
+
 def test_a_correlation_leads_to_the_rules_it_rests_on_and_back(full: Console, analyst: TestClient) -> None:
     correlation = next(one for one in full.house.ruleset.correlations if one.generates)
     data = data_of(analyst, f"/rules/{correlation.id}")

@@ -11,8 +11,9 @@ from starlette.routing import Route
 from secmon.app import attack, rule_tests, scorecard
 from secmon.app.installation import Installation
 from secmon.app.reached import kinds_here
-from secmon.errors import NotFoundError
+from secmon.errors import NotFoundError, SecmonError
 from secmon.model.access import job_access
+from secmon.sigma.documents import documents
 from secmon.sigma.reach import firing
 from secmon.sigma.rule import TACTICS, CorrelationRule, Rule
 from secmon.web.auth import Visitor, daemon_of
@@ -88,6 +89,8 @@ def _described(house: Installation, rule: Rule | CorrelationRule) -> dict[str, A
         "threat.technique.id": list(rule.techniques),
         "threat.tactic.name": list(rule.tactics),
         "control.id": list(rule.controls),
+        "playbook": rule.playbook,
+        "falsepositives": _false_positives(rule, house.rule_text(rule.path)),
         "rests_on": _linked(house, rule.event_rule_ids if isinstance(rule, CorrelationRule) else ()),
         "used_by": _linked(house, (one.id for one in house.ruleset.correlations if rule.id in one.event_rule_ids)),
         "tests": [
@@ -96,6 +99,15 @@ def _described(house: Installation, rule: Rule | CorrelationRule) -> dict[str, A
         ],
         "text": house.rule_text(rule.path),
     }
+
+
+def _false_positives(rule: Rule | CorrelationRule, text: str) -> list[str]:
+    """Return what a rule's document says of false positives: the first thing that a triager wants to know."""
+    try:
+        found = [one.data.get("falsepositives") for one in documents(rule.path, text) if one.data.get("id") == rule.id]
+    except SecmonError:
+        return []  # the file on disk is another than the rule in force was made of, and broken
+    return [str(one) for one in found[0]] if found and isinstance(found[0], list) else []
 
 
 def _linked(house: Installation, identities: Iterable[str]) -> list[dict[str, str]]:
