@@ -178,4 +178,8 @@ def _reason(here: Session, reason: str) -> str:
     if kind == "disabled":
         owner, _, until = more.rpartition(", ")
         more = f"{owner}, {here.time(until)}"
+    elif kind == "waiting":
+        more = here.words(
+            "it compares with threat intelligence, and there is none: name files of indicators in intel.files"
+        )
     return here.words(kind) + colon + more if kind else ""

@@ -313,4 +313,4 @@ def exception_ends(identity: str, unit: str, until: datetime, *, now: datetime, 
 
 def _few(names: Sequence[str]) -> str:
     shown = "、".join(names[:_NAMED])
-    return f"{shown} 等" if len(names) > _NAMED else shown
+    return f"{shown}等" if len(names) > _NAMED else shown

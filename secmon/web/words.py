@@ -44,6 +44,13 @@ COVERAGE_REASON_ZH = {
     "waiting": "待威胁情报",
     "overflow": "时间窗过满，只计算了最近的日志",
 }
+WAITING_ZH = {
+    "intelligence": "没有威胁情报：在 intel.files 中配置",
+    "classification": "没有识别出个人信息的日志",
+    "registers": "没有登记单位和资产",
+    "baseline": "没有历史可比",
+}
+"""Why a rule that is in order is tried on nothing (`sigma.omitted`)."""
 LETTER_STATE_ZH = {"waiting": "待处理", "replayed": "已重放入库", "dropped": "已放弃"}
 BULLETIN_STATE_ZH = {
     "draft": "草稿",

@@ -55,6 +55,16 @@ def test_each_hour_of_a_day_says_what_became_of_each_source(viewer: TestClient) 
     assert web["2026-09-07T10:00:00.000Z"]["state"] == "open"
 
 
+def test_rules_that_wait_are_told_with_their_title_and_why(viewer: TestClient) -> None:
+    text = viewer.get(DAY).text
+    assert "解析威胁情报中的域名" in text
+    assert "没有威胁情报：在 intel.files 中配置" in text
+
+
+def test_a_window_tells_how_far_its_clock_is_off(viewer: TestClient) -> None:
+    assert "<dt>比收到时刻</dt><dd>晚 1 小时" in viewer.get(NOON_WINDOW).text
+
+
 def test_a_state_is_told_in_words_and_by_a_sign(viewer: TestClient) -> None:
     text = viewer.get(DAY).text
     assert "已评估，9 条" in text

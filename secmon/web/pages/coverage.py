@@ -64,6 +64,7 @@ def matrix(request: Request, visitor: Visitor) -> Response:
         links={name: [_link(name, span, unit, house) for span in columns] for name in names},
         days=days,
         alert_rules=list(CARDS.values()),
+        active=house.ruleset.by_id,
     )
 
 
