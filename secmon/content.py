@@ -77,11 +77,6 @@ def rule_test_files(overlays: Sequence[Path] = ()) -> tuple[list[tuple[str, str]
     return read_files([shipped("rules"), *overlays], "*.test.yaml")
 
 
-def list_files(overlays: Sequence[Path]) -> tuple[list[tuple[str, str]], list[ContentError]]:
-    """Return the lists of values (`*.txt`); there are none but the operator's."""
-    return read_files(overlays, "*.txt")
-
-
 def classifier_files(overlays: Sequence[Path] = ()) -> tuple[list[tuple[str, str]], list[ContentError]]:
     """Return the classifiers."""
     return read_files([shipped("classifiers"), *overlays], "*.yaml")

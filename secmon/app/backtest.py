@@ -36,7 +36,6 @@ from secmon.sigma.superset import all_of, of_rules, only
 from secmon.sigma.suppressor import Suppressor
 
 By = Literal["", "unit", "day"]
-DEFAULT_SECONDS: Final = 3_600.0
 
 # Correlations are evaluated after so many new hits, or more where a window holds more: each hit is seen a few times.
 _FEWEST_FRESH: Final = 4_096

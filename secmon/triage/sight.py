@@ -17,8 +17,6 @@ from secmon.triage.content import MAX_SIGNATURES, MORE, Draft
 
 KIND = "system"
 """`RuleCard.kind` of these rules."""
-PLAYBOOK = "blind-spot"
-"""The playbook for all of them."""
 SOURCE = "secmon.source"
 REASON = "secmon.reason"
 RULE = "rule.id"
