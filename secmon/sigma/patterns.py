@@ -108,7 +108,7 @@ class PatternSet:
         try:
             return [self._compiled(needles)]
         except RefusedError as error:
-            unfit = set(error.places)
+            unfit = set(error.places).intersection(range(len(needles)))
         except hyperscan.HyperscanError:
             unfit = set()
         if not unfit and len(needles) == 1:

@@ -109,7 +109,7 @@ class Prepared:
         Raises:
             RefusedError: there is none.
         """
-        places = self._kept(refused, json.loads)
+        places = self._kept(refused, _places)
         if places is not None:
             raise RefusedError(places)
         try:
@@ -151,6 +151,13 @@ class RunNotes:
     def put(self, name: str, content: bytes) -> None:
         """Keep something, if it can be kept."""
         self.cache.put(f"{name}-{self.digest}", content)
+
+
+def _places(data: bytes) -> list[int]:
+    places = json.loads(data)
+    if not isinstance(places, list):
+        raise ValueError("no list of places")  # noqa: TRY004  as any other damage
+    return places
 
 
 def _loaded(data: bytes) -> Any:

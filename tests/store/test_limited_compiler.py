@@ -144,6 +144,18 @@ def test_a_refusal_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(limited, "_CHILD", tmp_path / "nothing is run any more")
 
 
+@pytest.mark.parametrize("kept", [b"", b"7", b"{}", b"[99]", b'["x"]', b"\xff"])
+def test_a_damaged_note_of_refusals_costs_time_only(tmp_path: Path, kept: bytes) -> None:
+    with pytest.raises(RefusedError):
+        Prepared(CacheFolder(tmp_path)).compile(patterns(b"a+b", b"(?<=b)c"))
+    (note,) = (path.name for path in tmp_path.iterdir() if path.name.startswith("refused-"))
+    CacheFolder(tmp_path).put(note, kept)
+    needles = [Needle(number, expression) for number, expression in enumerate((b"a+b", b"(?<=b)c"))]
+    tried = PatternSet(needles, literal=False, compiler=lambda each: Prepared(CacheFolder(tmp_path)).compile(each))
+    tried.build()
+    assert tried.refused == [1]
+
+
 def test_refusals_do_not_go_on_for_ever() -> None:
     compiler = LimitedCompiler(patience_s=1e-9)
     with pytest.raises(RefusedError):
