@@ -207,10 +207,32 @@ _CHANGES = st.sampled_from(
 )
 
 
+_PLAIN_CHAINS = st.sampled_from(["", "contains", "contains", "startswith", "endswith", "contains|cased"])
+
+
+@st.composite
+def plain_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw the document of a rule that looks for one text: whatever goes wrong with it goes wrong with the rule."""
+    key, value = draw(_entries(_PLAIN_CHAINS, TEXTS.filter(bool)))
+    return {
+        "title": "A plain rule",
+        "taxonomy": "ecs",
+        "level": "low",
+        "logsource": {"product": "windows", "service": "security"},
+        "detection": {"s": {key: value}, "condition": "s"},
+    }
+
+
+def plain_rule_sets(*, native: bool = False) -> st.SearchStrategy[RuleSet]:
+    """Draw sets of such rules."""
+    documents = st.lists(plain_documents(), min_size=1, max_size=6)
+    return documents.map(lambda drawn: loaded(drawn, native=native)).filter(lambda ruleset: bool(ruleset.rules))
+
+
 @st.composite
 def near(draw: st.DrawFn, ruleset: RuleSet) -> Event:
     """Draw an event made of what the rules look for, or nearly: most rules then meet events that they match."""
-    event: dict[str, Any] = dict(draw(_ROUTED))
+    event: dict[str, Any] = dict(draw(_ROUTED | st.just({"winlog.channel": "Security", "event.code": "4688"})))
     for rule in ruleset.rules:
         for atom in atoms_of(rule.tree):
             if isinstance(atom, Text | Keyword) and draw(st.booleans()):

@@ -18,7 +18,8 @@ from secmon.sigma.lines import LineEngine
 from secmon.sigma.match import Definition
 from secmon.sigma.native import native_route
 from secmon.sigma.rule import RuleSet
-from tests.sigma.fuzzing import EVENTS, LINES, line_of, loaded, near, rule_sets
+from tests.sigma.fuzzing import EVENTS, LINES, line_of, loaded, near, plain_rule_sets, rule_sets
+from tests.sigma.raw_lines import worked
 
 EXAMPLES = 50 * int(os.environ.get("SECMON_FAULT_LOOPS", "3"))
 fuzzed = settings(
@@ -66,30 +67,24 @@ def test_the_engine_of_lines_finds_what_the_definition_of_a_whole_rule_finds(
 
 
 @fuzzed
-@given(ruleset=rule_sets(max_rules=3), data=st.data())
+@given(ruleset=rule_sets(max_rules=3) | plain_rule_sets(), data=st.data())
 def test_events_near_to_what_rules_look_for_get_the_answer_of_the_definition(
     ruleset: RuleSet, data: st.DataObject
 ) -> None:
     engine, definition = Engine(ruleset), Definition(ruleset.rules)
-    events = data.draw(st.lists(near(ruleset), min_size=1, max_size=4))
+    events = data.draw(st.lists(near(ruleset), min_size=1, max_size=6))
     for event in [*events, *events]:  # the second time out of the memories
         assert engine.match(event) == definition.match(event)
 
 
 @fuzzed
-@given(ruleset=rule_sets(native=True, max_rules=3), data=st.data())
+@given(ruleset=rule_sets(native=True, max_rules=3) | plain_rule_sets(native=True), data=st.data())
 def test_lines_near_to_what_rules_look_for_get_the_answer_of_the_definition(
     ruleset: RuleSet, data: st.DataObject
 ) -> None:
-    engine, definition = LineEngine(ruleset), Definition(ruleset.rules, router=native_route)
-    for drawn in data.draw(st.lists(near(ruleset), min_size=1, max_size=4)):
-        line = line_of(drawn, nested=data.draw(st.booleans()), plain=data.draw(st.booleans()))
-        try:
-            event = read_native(line)
-        except ParseError:
-            continue
-        if not isinstance(event, Dropped):
-            assert engine.match(event) == definition.match(event)
+    events = data.draw(st.lists(near(ruleset), min_size=1, max_size=6))
+    drawn = [line_of(event, nested=data.draw(st.booleans()), plain=data.draw(st.booleans())) for event in events]
+    worked(ruleset, b"".join(b"%b\n" % line for line in [*drawn, *drawn]))  # the second time by the lanes of the first
 
 
 @fuzzed

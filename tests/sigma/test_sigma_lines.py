@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC
-from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -49,6 +48,7 @@ from secmon.sigma.tree import (
     atoms_of,
     fields_of,
 )
+from tests.sigma.raw_lines import scan_once
 
 FIELDS = st.sampled_from(["Image", "x.y", "EventID", "Channel", "Provider_Name"])
 # Whole words too, so that texts are long enough to be looked for; the awkward characters of every kind.
@@ -258,10 +258,6 @@ def test_the_line_engine_agrees_with_the_definition(
             engine = LineEngine(ruleset, lane_bytes=bounds[0])
             for _ in range(3):
                 assert [engine.match(event) for event in map(read, drawn) if event is not None] == expected
-
-
-scan_once = cache(skim._scan)
-"""What lines are skimmed with depends on no rule: most of the time of the test below would go into compiling it."""
 
 
 @settings(deadline=None, max_examples=300)
