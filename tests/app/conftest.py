@@ -1,11 +1,12 @@
-"""Stores for use cases that ask a store for whatever they can."""
+"""A small installation with its clock, and stores for use cases that ask a store for whatever they can."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.app.houses import NOON, SetClock
+from secmon.app.installation import Installation
+from tests.app.houses import NOON, SetClock, opened_house
 from tests.contracts.backends import IS_LONG, remove_store
 
 IN_FULL = ["sqlite", *([pytest.param("elasticsearch", marks=pytest.mark.elasticsearch)] if IS_LONG else [])]
@@ -32,3 +33,10 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def clock() -> SetClock:
     """Give a clock that stands at noon."""
     return SetClock(NOON)
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
+    """Give the small installation on the embedded store."""
+    with opened_house(tmp_path / "state", clock) as opened:
+        yield opened

@@ -1,6 +1,6 @@
 """The audit chain: dense, bound, healing; whoever changes, inserts, deletes or cuts off entries is found out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +13,6 @@ from secmon.model.access import Access, Scope
 from secmon.model.record import Document, RecordQuery
 from secmon.ports import Records
 from tests.app.houses import OPERATOR, opened_house
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state") as opened:
-        yield opened
 
 
 def entries(house: Installation) -> list[Document]:

@@ -1,6 +1,5 @@
 """Dead letters: kept sealed, replayed as their siblings were read, given up with a reason; always in the account."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -21,13 +20,7 @@ from secmon.model.questions import EventQuery
 from secmon.model.record import Document, RecordQuery
 from secmon.parse.registry import KINDS
 from secmon.ports import EventLog
-from tests.app.houses import NOON, OPERATOR, access_line, opened_house
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state") as opened:
-        yield opened
+from tests.app.houses import NOON, OPERATOR, access_line
 
 
 def import_lines(house: Installation, folder: Path, lines: list[str], *, source: str = "nginx.access") -> None:

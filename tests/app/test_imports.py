@@ -1,6 +1,5 @@
 """Imports: exact accounts, proven duplicates, recovery, dead letters."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,12 +15,6 @@ from secmon.collect.oneoff import ImportCollector
 from secmon.errors import AccessError, SecmonError, StoreError
 from secmon.model.questions import EventQuery
 from tests.app.houses import NOON, OPERATOR, READER, SetClock, access_line, opened_house
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state") as opened:
-        yield opened
 
 
 def run(house: Installation, *paths: Path, source: str = "nginx.access") -> Imported:

@@ -47,17 +47,6 @@ class Ahead:
         return self._inline.submit(frames, lane, prefix=prefix, received_at=received_at)
 
 
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
-def house(tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state", clock) as opened:
-        yield opened
-
-
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "BATCH_RECORDS", 4)

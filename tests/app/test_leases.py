@@ -22,11 +22,6 @@ NAMES = (FORWARD, CAS, WEB)
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
 def house(tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
     with opened_house(tmp_path / "state", clock) as opened:
         yield replace(opened, is_shared=True)

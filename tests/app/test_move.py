@@ -37,11 +37,6 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, s
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
 def old(way: tuple[str, str], tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
     with house_on(way[0], tmp_path / "old", clock) as house:
         fill(house, tmp_path, clock)

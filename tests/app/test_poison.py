@@ -1,6 +1,5 @@
 """Events that the store can never take: set aside with their raw bytes, counted exactly, and the stream goes on."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -39,12 +38,6 @@ class Refuses:
         if refused:
             raise PoisonError("refused", event_ids=tuple(refused[: self._names]))
         return self._log.commit(access, batch)
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state") as opened:
-        yield opened
 
 
 def line(number: int, path: str) -> str:

@@ -41,11 +41,6 @@ custom: {{secmon: {{title_zh: 登录失败, group_by: [source.ip], controls: [L3
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
 def house(tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
     with opened_house(tmp_path / "state", clock, rules=RULES) as opened:
         house = replace(opened, renderers={"html": HtmlRenderer()})

@@ -1,9 +1,7 @@
 """Windows of scheduled work: none missed, none doubled, whatever the clock and the timer do; retention by partition."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -28,12 +26,6 @@ RETENTION = next(task for task in TASKS if task.name == "retention")
 @pytest.fixture
 def clock() -> SetClock:
     return SetClock(NOON + timedelta(minutes=7))
-
-
-@pytest.fixture
-def house(tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state", clock) as opened:
-        yield opened
 
 
 class Ran:

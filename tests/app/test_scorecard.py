@@ -56,11 +56,6 @@ correlation: {{type: event_count, rules: [silent], group-by: [user.name], timesp
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
 def house(tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
     with opened_house(tmp_path / "state", clock, rules=MORE) as opened:
         log = tmp_path / "access.log"

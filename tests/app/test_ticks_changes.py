@@ -1,6 +1,5 @@
 """Ticks over what changed since the hits: rules that are others or gone, partitions that were dropped."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,13 +13,6 @@ from secmon.sigma.rule import Rule
 from tests.app.houses import BRUTE, FAILURES, NOON, OPERATOR, RULES, SHELL, opened_house
 from tests.app.ticking import commit, found, refused, request, shells
 from tests.contracts.builders import DAY, batch_of
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state") as opened:
-        yield opened
-
 
 # Rules that change.
 

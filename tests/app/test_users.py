@@ -1,6 +1,5 @@
 """Users: the first administrator's link, passwords, locks and sessions; what a stranger can learn or wear out."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from secmon.app.installation import Installation
 from secmon.errors import AccessError, SecmonError
 from secmon.model.access import ROOT, Access, Principal, Role
 from secmon.model.record import Document, RecordQuery
-from tests.app.houses import NOON, OPERATOR, SetClock, opened_house
+from tests.app.houses import NOON, OPERATOR, SetClock
 
 ALL_ROLES = Access(Principal("user:admin", frozenset(Role)), ROOT)
 
@@ -29,17 +28,6 @@ def _cheap_argon2(monkeypatch: pytest.MonkeyPatch) -> None:
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     monkeypatch.setattr(users, "_HASHER", cheap)
     monkeypatch.setattr(users, "_NOBODY", cheap.hash("nobody"))
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
-def house(tmp_path: Path, clock: SetClock) -> Iterator[Installation]:
-    with opened_house(tmp_path / "state", clock) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from secmon.sigma.match import Definition
 from secmon.sigma.native import native_route
 from secmon.sigma.rule import LogSource
 from secmon.sigma.tree import ANY_TEXT, And, Keyword, Node, Not, Regex, Text
-from tests.sigma.test_sigma_lines import compiled
+from tests.sigma.trees import compiled
 
 MEGABYTE = 1_000_000
 HUGE_RULES: list[tuple[Node, LogSource]] = [

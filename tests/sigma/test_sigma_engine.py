@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from secmon.collect.oneshot import open_reading
 from secmon.model.event import Event
-from secmon.model.hit import Level
 from secmon.pipeline import parse_frames
 from secmon.sigma.index import Engine
 from secmon.sigma.match import Definition
@@ -45,8 +44,8 @@ from secmon.sigma.tree import (
     Regex,
     Text,
     atoms_of,
-    fields_of,
 )
+from tests.sigma.trees import compiled
 
 MATCH_COUNT = re.compile(r"match_count: (\d+)")
 # Samples that say one hit, and hold more events that the rule describes.
@@ -122,24 +121,6 @@ ROUTED = st.sampled_from(
         {},
     ]
 )
-
-
-def compiled(trees: list[tuple[Node, LogSource]]) -> RuleSet:
-    rules = [
-        Rule(
-            id=f"{number:02}",
-            name="",
-            level=Level.LOW,
-            path="",
-            line=1,
-            digest="",
-            logsource=source,
-            tree=tree,
-            fields=fields_of(tree),
-        )
-        for number, (tree, source) in enumerate(trees)
-    ]
-    return RuleSet(rules=tuple(rules))
 
 
 @settings(deadline=None, max_examples=400)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from secmon.app.detect_lines import LineStation, SkimStation
 from secmon.errors import ParseError
 from secmon.model.event import Dropped, Event
-from secmon.model.hit import Level
 from secmon.parse import skim, windows_logs, windows_security
 from secmon.parse.frame import whole_lines
 from secmon.parse.native import NATIVE, read_native
@@ -25,7 +24,7 @@ from secmon.sigma.match import Definition, holds
 from secmon.sigma.native import AUTHENTICATION, native_fields, native_route
 from secmon.sigma.regexes import finds
 from secmon.sigma.routing import known_sources
-from secmon.sigma.rule import LogSource, Rule, RuleSet
+from secmon.sigma.rule import LogSource
 from secmon.sigma.tree import (
     ANY_CHARACTER,
     ANY_TEXT,
@@ -46,9 +45,9 @@ from secmon.sigma.tree import (
     Regex,
     Text,
     atoms_of,
-    fields_of,
 )
 from tests.sigma.raw_lines import scan_once
+from tests.sigma.trees import compiled
 
 FIELDS = st.sampled_from(["Image", "x.y", "EventID", "Channel", "Provider_Name"])
 # Whole words too, so that texts are long enough to be looked for; the awkward characters of every kind.
@@ -207,24 +206,6 @@ SOURCES = st.sampled_from(
         LogSource(category="authentication"),
     ]
 )
-
-
-def compiled(trees: list[tuple[Node, LogSource]]) -> RuleSet:
-    rules = [
-        Rule(
-            id=f"{number:02}",
-            name="",
-            level=Level.LOW,
-            path="",
-            line=1,
-            digest="",
-            logsource=source,
-            tree=tree,
-            fields=fields_of(tree),
-        )
-        for number, (tree, source) in enumerate(trees)
-    ]
-    return RuleSet(rules=tuple(rules))
 
 
 def read(line: bytes) -> Event | None:

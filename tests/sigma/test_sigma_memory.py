@@ -24,7 +24,7 @@ from secmon.sigma.rule import LogSource, RuleSet
 from secmon.sigma.seen import FieldWatch
 from secmon.sigma.tree import ANY_TEXT, Keyword, Node, Regex, Text
 from tests.sigma.fuzzing import SYSMON_CHANNELS, loaded
-from tests.sigma.test_sigma_lines import compiled
+from tests.sigma.trees import compiled
 
 MEBIBYTE = 1 << 20
 FIELDS = ("Image", "user.name", "Channel", "EventID")
