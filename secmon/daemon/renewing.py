@@ -22,6 +22,7 @@ from secmon.app.work import Desk, InlineWork, Work
 from secmon.config import Settings
 from secmon.daemon.health import Check
 from secmon.daemon.jobs import Jobs
+from secmon.daemon.memory import give_back
 from secmon.daemon.trying import tried_apart
 from secmon.daemon.workers import PoolWork, close, pool_of, retire
 from secmon.errors import ContentError, SecmonError, StoreError, StoreUnavailableError
@@ -173,6 +174,8 @@ class Renewal(threading.Thread):
                 if isinstance(error, ContentError):
                     self._refuse(access, cause, error)
                 raise
+            finally:
+                give_back()
 
     def _renewed(self, access: Access, cause: Cause, *, accept_empty: bool) -> dict[str, Any]:
         fresh, seen = read_steady(self._settings, self._texts)
