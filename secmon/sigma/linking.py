@@ -10,6 +10,7 @@ from secmon.sigma.correlations import Base, CompiledCorrelation, compile_correla
 from secmon.sigma.documents import YamlDocument
 from secmon.sigma.limits import MAX_COUNTED
 from secmon.sigma.rule import CorrelationRule, KeySpec, Rule
+from secmon.sigma.written import as_boolean
 
 # Far more than any chain that is accepted, and less than what Python's stack takes.
 _MAX_OPEN = 50
@@ -131,7 +132,7 @@ class Linker:
         block = document.data["correlation"]
         if not isinstance(block, dict):
             return
-        speaking = block.get("generate") is True
+        speaking = as_boolean(block.get("generate")) is True
         named: Any = block.get("rules")
         references = [named] if isinstance(named, str) else named if isinstance(named, list) else self._words(document)
         for reference in references:

@@ -224,6 +224,13 @@ def test_numbers_and_booleans_of_a_correlation_may_be_written_in_any_form_of_yam
         assert correlation(block.format(*written)) == correlation(block.format(*plain))
 
 
+@pytest.mark.parametrize(("written", "generates"), [("yes", True), ("true", True), ("off", False), ("false", False)])
+def test_a_base_rule_speaks_if_its_correlation_says_so_in_any_form_of_yaml(written: str, *, generates: bool) -> None:
+    block = f"type: event_count\ngenerate: {written}\ncondition: {{gte: 2}}"
+    (base,) = load(rule_text(), correlation_text(block)).rules
+    assert base.generates is generates
+
+
 def test_a_range_needs_both_of_its_ends() -> None:
     rule = correlation("type: event_count\ncondition: {gt: 1, lte: 3}")
     assert seconds(moments(rule, [hit(n, n) for n in range(5)])) == [1, 2]
