@@ -53,3 +53,15 @@ def test_a_gate_that_was_made_anew_looks_for_old_and_new_texts() -> None:
     data = lines("a frequent one", "x", 600) + lines("x", "a seldom one", 4_500)
     data += lines("a frequent one", "a seldom one", 1) + lines("it stays", "x", 1)
     assert found(rules, data) == [5_101, 5_102]
+
+
+@pytest.mark.parametrize(
+    ("code", "is_found"),
+    [("4688", True), ('["7","4688"]', True), ('["4688","7"]', True), ("[7,4688.0]", True), ('["7","8"]', False)],
+)
+def test_what_a_lane_knows_of_a_field_holds_for_each_of_its_values(code: str, *, is_found: bool) -> None:
+    document = rule(EventID=4688, Image__contains="setup")
+    quiet = b'{"Channel":"Security","EventID":"4688","Image":"other"}\n' * 100
+    line = f'{{"Channel":"Security","EventID":{code},"Image":"a setup"}}\n'.encode()
+    both = [document, document | {"logsource": {"product": "windows", "category": "process_creation"}}]
+    assert found(both, quiet + line + line) == ([101, 102] if is_found else [])
