@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from secmon.errors import ContentError
+from secmon.model.hit import Level
 from secmon.sigma.collections import assembled
 from secmon.sigma.documents import YamlDocument, documents
 from secmon.sigma.rule import RuleFile, RuleProblem
@@ -29,6 +30,7 @@ class ImportedRule:
         reason: why it cannot run here, with its line; "" if it can.
         author: as the rule says, or "".
         licence: as the rule says, else the licence file above it, or "".
+        level: as the rule says; "" if it says none, or cannot be read.
     """
 
     path: str
@@ -38,6 +40,13 @@ class ImportedRule:
     reason: str = ""
     author: str = ""
     licence: str = ""
+    level: str = ""
+
+    def is_missed(self, level: Level) -> bool:
+        """Tell whether it cannot run here and has this level or a higher one; one without a level may have any."""
+        if self.change != UNSUPPORTED:
+            return False
+        return self.level not in set(Level) or Level(self.level).rank >= level.rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +167,7 @@ def _compared(
             reason=reason,
             author=_text(document.data, "author"),
             licence=_text(document.data, "license") or _licence_above(file.path, licences),
+            level=_text(document.data, "level"),
         )
     if not documents_in and wrong and _looks_like_rules(file.text):
         yield ImportedRule(file.path, "", "", UNSUPPORTED, _reason(wrong[0]))

@@ -21,21 +21,26 @@ from secmon.collect.rule_bundle import (
 )
 from secmon.content import read_files
 from secmon.errors import ConfigError
+from secmon.model.hit import Level
 from secmon.sigma.rule import RuleFile
 
-EXIT_NOTHING = 1
+EXIT_NOTHING, EXIT_FOUND = 1, 3
 
 _PATH = click.Path(exists=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+_LEVELS = click.Choice([level.value for level in Level])
 
 
 @click.command("import")
 @click.argument("path", metavar="PATH|ZIP", type=_PATH)
 @click.option("--into", type=_FOLDER, help="Folder they go to; default: the first of content.rules.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--fail-on", type=_LEVELS, help="Exit status 3 if a rule of this level or higher cannot run.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 @click.pass_context
-def import_(ctx: click.Context, path: Path, into: Path | None, *, dry_run: bool, as_json: bool) -> int:
+def import_(
+    ctx: click.Context, path: Path, into: Path | None, *, dry_run: bool, fail_on: str | None, as_json: bool
+) -> int:
     """Import the rules in a file, a folder or a ZIP archive, byte for byte, with their licence files.
 
     Rules that cannot run with the pipelines, lists and rules of the settings are named with the reason and left out,
@@ -63,6 +68,8 @@ def import_(ctx: click.Context, path: Path, into: Path | None, *, dry_run: bool,
         click.echo(
             safe(words(ctx)("{number} files written to {folder}").format(number=written, folder=folder)), err=True
         )
+    if fail_on and any(rule.is_missed(Level(fail_on)) for rule in plan.rules):
+        return EXIT_FOUND
     return 0 if plan.rules else EXIT_NOTHING
 
 

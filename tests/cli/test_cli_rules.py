@@ -254,3 +254,18 @@ def test_imported_rules_are_tried_with_the_lists_of_the_settings(tmp_path: Path)
     with_lists(config, staff="s01\n")
     assert [row["change"] for row in secmon(*command).rows] == ["new"]
     assert [row["change"] for row in secmon(*command).rows] == ["same"]
+
+
+def test_an_import_can_fail_on_rules_that_cannot_run(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    waits = rule_text("s: {'user.name|expand': '%staff%'}\ncondition: s", number=7)
+    (bundle / "waits.yml").write_text(waits, "utf-8")
+    (bundle / "runs.yml").write_text(rule_text("s: {user.name: a}\ncondition: s", number=8), "utf-8")
+    config = write_settings(tmp_path / "here")
+    command = ("--config", config, "rules", "import", bundle, "--dry-run", "--fail-on")
+    (level,) = [line.removeprefix("level: ") for line in waits.splitlines() if line.startswith("level: ")]
+    assert level == "high"
+    assert [secmon(*command, each).status for each in ("medium", "high", "critical")] == [3, 3, 0]
+    (bundle / "waits.yml").write_text(waits.replace("level: high\n", ""), "utf-8")
+    assert secmon(*command, "critical").status == 3
