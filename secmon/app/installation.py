@@ -55,6 +55,7 @@ class Installation:
     """Everything a use case may touch, chosen by `wiring`.
 
     Args:
+        schema: version of the form in which the store holds what it holds.
         retention_ceilings: retention class → most days that it is kept.
         calendar: what baselines compare by.
         remembered: what `app.novelty` need not ask the store again; of this process, and may be lost at any time.
@@ -86,6 +87,7 @@ class Installation:
     register: AssetRegister
     zone: tzinfo
     retention_days: int
+    schema: int = 0
     retention_ceilings: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     renderers: Mapping[str, Renderer] = field(default_factory=dict)

@@ -49,7 +49,7 @@ def check(house: Installation, access: Access, *, store: str, deep: bool = False
     partitions = house.log.partitions(access)
     return {
         "store": store,
-        "schema": 1,
+        "schema": house.schema,
         "events": sum(one.events for one in partitions),
         "hits": sum(one.hits for one in partitions),
         "findings": sum(one.findings for one in partitions),

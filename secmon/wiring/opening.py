@@ -87,6 +87,7 @@ def opened(
         yield Installation(
             log=store.log,
             records=store.records,
+            schema=store.schema,
             vault=vault,
             spool=spool_of(settings, vault, writable=writable),
             clock=ours,

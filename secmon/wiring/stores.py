@@ -29,12 +29,14 @@ class Store:
     Args:
         log: events, hits and findings.
         records: documents.
+        schema: version of the form in which this secmon stores.
         require_ready: raises what keeps it from taking what arrives on a day.
         require_known: refuses a store of a newer secmon, where opening it does not tell.
     """
 
     log: EventLog
     records: Records
+    schema: int
     require_ready: Callable[[date], None] = lambda _day: None
     require_known: Callable[[], None] = lambda: None
 
@@ -88,6 +90,7 @@ def _embedded(settings: Settings, writable: bool) -> Iterator[Store]:  # noqa: F
     from secmon.store.sqlite.backup import migrate  # noqa: PLC0415  see above
     from secmon.store.sqlite.eventlog import SqliteEventLog  # noqa: PLC0415
     from secmon.store.sqlite.records import SqliteRecords  # noqa: PLC0415
+    from secmon.store.sqlite.schema import VERSION  # noqa: PLC0415
 
     if writable:
         migrate(settings.state)
@@ -95,7 +98,7 @@ def _embedded(settings: Settings, writable: bool) -> Iterator[Store]:  # noqa: F
         closing(SqliteEventLog(settings.state / "events", writable=writable)) as log,
         closing(SqliteRecords(settings.state / "control.db", writable=writable)) as records,
     ):
-        yield Store(log, records)
+        yield Store(log, records, VERSION)
 
 
 @contextmanager
@@ -104,6 +107,7 @@ def _cluster(settings: Settings, *, writable: bool) -> Iterator[Store]:
     from secmon.store.elasticsearch.diagnosis import require_ready  # noqa: PLC0415
     from secmon.store.elasticsearch.eventlog import ElasticsearchEventLog  # noqa: PLC0415  see above
     from secmon.store.elasticsearch.gateway import Gateway  # noqa: PLC0415
+    from secmon.store.elasticsearch.mapping import VERSION  # noqa: PLC0415
     from secmon.store.elasticsearch.records import ElasticsearchRecords  # noqa: PLC0415
     from secmon.store.elasticsearch.schema import require_known  # noqa: PLC0415
 
@@ -112,7 +116,7 @@ def _cluster(settings: Settings, *, writable: bool) -> Iterator[Store]:
         closing(ElasticsearchRecords(chosen, writable=writable)) as records,
         closing(Gateway(chosen)) as gateway,
     ):
-        yield Store(log, records, partial(require_ready, gateway), partial(require_known, gateway))
+        yield Store(log, records, VERSION, partial(require_ready, gateway), partial(require_known, gateway))
 
 
 def elasticsearch_settings(settings: Settings) -> "ElasticsearchSettings":

@@ -9,6 +9,7 @@ import pytest
 
 from secmon.store.elasticsearch.gateway import ElasticsearchSettings, Gateway
 from secmon.store.lock import WriterLock
+from secmon.store.sqlite import schema
 from tests.cli.program import secmon, write_log, write_settings
 
 ROW = {"store", "schema", "events", "hits", "findings", "alerts", "deadletters", "partitions", "ok"}
@@ -19,7 +20,15 @@ def test_a_whole_store_is_ok(config: Path, arguments: tuple[str, ...]) -> None:
     done = secmon("--config", config, "store", "check", *arguments)
     assert done.status == 0
     assert set(done.row) == ROW
-    counts = {"store": "sqlite", "events": 10, "hits": 2, "alerts": 2, "deadletters": 1, "ok": True}
+    counts = {
+        "store": "sqlite",
+        "schema": schema.VERSION,
+        "events": 10,
+        "hits": 2,
+        "alerts": 2,
+        "deadletters": 1,
+        "ok": True,
+    }
     assert counts.items() <= done.row.items()
 
 

@@ -155,3 +155,5 @@ PARTITION = Schema(
     application_id=0x5345_4550, migrations=(_PARTITION_1, _PARTITION_2, _PARTITION_3, _PARTITION_4)
 )  # "SEEP"
 CONTROL = Schema(application_id=0x5345_4352, migrations=(_CONTROL_1,))  # "SECR"
+VERSION = CONTROL.version + PARTITION.version
+"""Of the store as a whole: steps of both kinds of files, so that it grows with a step of either."""
