@@ -1,8 +1,8 @@
 """Texts in the user's language: zh-CN first, English second (gettext).
 
 Message ids are the English sentences in the code; locale/zh_CN/LC_MESSAGES holds the Chinese ones: secmon.po those of
-errors, words.po what commands print for people, usage.po what click says of a command line. The .po files are read
-directly (they are small), so that no compiled copy can fall behind them.
+errors, words.po what commands print for people, usage.po what click says of a command line, help.po their help. The
+.po files are read directly (they are small), so that no compiled copy can fall behind them.
 """
 
 import os
@@ -14,21 +14,23 @@ from importlib import resources
 DEFAULT_LANGUAGE = "zh-CN"
 _OURS = ("words.po", "secmon.po")
 _USAGE = ("usage.po",)
+HELP = ("help.po",)
 _MAX_RECOGNISED = 1000
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _FILE_AND_LINE = re.compile(r"(\S.*?:(?:\d+|(?:record|object|event) [^:]+)): (.+)")
 
 
-def translator(language: str | None = None) -> Callable[[str], str]:
+def translator(language: str | None = None, files: tuple[str, ...] = _OURS) -> Callable[[str], str]:
     """Return the function that turns an English message into the language's text.
 
     Args:
         language: "zh-CN" or "en"; None takes SECMON_SECMON__LANG, else zh-CN.
+        files: catalogues; those of errors and of what commands print, unless `HELP` is given.
     """
     chosen = language or os.environ.get("SECMON_SECMON__LANG") or DEFAULT_LANGUAGE
     if chosen == "en":
         return str
-    messages = _catalogue(_OURS)
+    messages = _catalogue(files)
     return lambda message: messages.get(message, message)
 
 

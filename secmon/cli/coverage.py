@@ -82,6 +82,7 @@ def verify(ctx: click.Context, file: Path | None, keys: tuple[str, ...], *, as_j
     """Check the ledger: against itself, its signed seals, and the stored batches.
 
     Exit status 1 if anything is wrong; the first thing that is wrong is named. With --file it needs no installation.
+
     Example: secmon coverage verify --file coverage.jsonl --key 1f0c…
     """
     found = _offline(file, keys) if file else _online(session(ctx), keys)

@@ -16,8 +16,20 @@ from secmon.errors import ConfigError
 
 
 @click.command
-@click.option("--store", type=click.Choice(["sqlite", "elasticsearch"]), default="sqlite", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("build/demo"), show_default=True)
+@click.option(
+    "--store",
+    type=click.Choice(["sqlite", "elasticsearch"]),
+    default="sqlite",
+    show_default=True,
+    help="Where events are stored.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/demo"),
+    show_default=True,
+    help="Folder for everything it writes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @click.pass_context
 def demo(ctx: click.Context, *, store: str, out: Path, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from secmon.cli.output import safe
-from secmon.cli.shared import adopt, shared_options
+from secmon.cli.shared import Context, adopt, language, shared_options
 from secmon.errors import SecmonError
 
 VERSION = "0.1.0"  # as in pyproject.toml; asking the installed package for it takes 40 ms
@@ -43,6 +43,8 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group that imports a command's module only when it is asked for."""
 
+    context_class = Context
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, in the order of the table."""
         del ctx
@@ -73,10 +75,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="secmon")
 def cli() -> None:
-    """Monitor of network security and data compliance for education authorities, schools and universities.
-
-    教育系统网络安全与数据合规监测.
-    """
+    """Monitor of network security and data compliance for education authorities, schools and universities."""
 
 
 cli.params += shared_options()
@@ -84,15 +83,15 @@ cli.params += shared_options()
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and turn errors into exit statuses; the only place that does."""
-    shared: dict[str, Any] = {}
+    shared: dict[str, Any] = {"arguments": tuple(sys.argv[1:] if arguments is None else arguments)}
     try:
         status = cli.main(arguments, prog_name="secmon", standalone_mode=False, obj=shared)
     except (click.exceptions.Abort, KeyboardInterrupt):
         status = EXIT_INTERRUPTED
     except click.ClickException as error:
-        from secmon.cli.usage import asked_language, complain_of_usage  # noqa: PLC0415  lazily: --version must stay fast
+        from secmon.cli.usage import complain_of_usage  # noqa: PLC0415  lazily: --version must stay fast
 
-        complain_of_usage(error, asked_language(sys.argv[1:] if arguments is None else arguments, shared))
+        complain_of_usage(error, language(shared))
         status = error.exit_code
     except SecmonError as error:
         _complain(error.text(_translator(shared)), error, shared)

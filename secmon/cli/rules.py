@@ -44,7 +44,7 @@ def rules() -> None:
 @rules.command("list")
 @click.argument("paths", nargs=-1, metavar="[PATH...]", type=_PATH)
 @click.option("--strict", is_flag=True, help="Exit status 4 if a rule is broken.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
 def list_(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, as_json: bool) -> int:
     """List the rules in PATH... (default: those of the settings) with their state.

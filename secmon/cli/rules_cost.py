@@ -28,7 +28,7 @@ _ZONE = ZoneInfo("Asia/Shanghai")
 @click.option(
     "--timeout", type=click.IntRange(1, 3_600), default=60, show_default=True, help="Most seconds of reading."
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
 def cost(ctx: click.Context, /, files: tuple[str, ...], *, top: int, events: int, as_json: bool, **given: Any) -> None:
     """Measure what each rule costs, over FILE... or else the latest stored events: a run of its own, the dearest first.

@@ -36,7 +36,7 @@ _LEVELS = click.Choice([level.value for level in Level])
 @click.option("--into", type=_FOLDER, help="Folder they go to; default: the first of content.rules.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--fail-on", type=_LEVELS, help="Exit status 3 if a rule of this level or higher cannot run.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
 def import_(
     ctx: click.Context, path: Path, into: Path | None, *, dry_run: bool, fail_on: str | None, as_json: bool

@@ -28,7 +28,7 @@ _DAY_S, _HOUR_S, _MINUTE_S = 86_400, 3_600, 60
 @click.option("--since", default="30d", show_default=True, help="From: 30d ago, 2026-09-07, RFC 3339, or all.")
 @click.option("--until", default="", help="Until; a day counts up to its end. Default: now.")
 @click.option("--rule", default="", metavar="ID", help="This rule only.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
 def scorecard(ctx: click.Context, *, since: str, until: str, rule: str, as_json: bool) -> None:
     """Show what became of each rule's alerts (规则评分): precision, times, noise, and why some never fired.

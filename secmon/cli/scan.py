@@ -36,7 +36,13 @@ _LAYOUTS: dict[str, Layout] = {".csv": "csv", ".tsv": "tsv"}
 @click.argument("targets", metavar="PATH|-...", nargs=-1, required=True)
 @click.option("--format", "layout", type=click.Choice(["json"]), default="json", show_default=True, help="JSON Lines.")
 @click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Key file of the digests.")
-@click.option("--min-confidence", type=click.FloatRange(0, 1), default=MIN_CONFIDENCE, show_default=True)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    default=MIN_CONFIDENCE,
+    show_default=True,
+    help="Least confidence of a finding.",
+)
 @click.option("--strict", is_flag=True, help="Exit status 4 if a classifier is broken.")
 @click.pass_context
 def scan(

@@ -5,18 +5,53 @@ note, `-qv` are two of them. A command with an own option of the same name keeps
 """
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
+from secmon.errors import SecmonError
+
 LANGUAGES = ("zh-CN", "en")
+
+
+class Context(click.Context):
+    """The context of every command: its help is told in the language of the run."""
+
+    def make_formatter(self) -> click.HelpFormatter:
+        """Return what lays out help; Chinese help also translates it."""
+        from secmon.cli.help import formatter  # noqa: PLC0415  lazily: only help needs its words
+
+        return formatter(self, language(shared(self)))
 
 
 def shared(ctx: click.Context) -> dict[str, Any]:
     """Return what was given of the shared options, by name; the same object for the whole run."""
     found: dict[str, Any] = ctx.find_root().ensure_object(dict)
     return found
+
+
+def language(given: Mapping[str, Any]) -> str | None:
+    """Return the language of a run that ends before its settings are read: help, and wrong usage.
+
+    Args:
+        given: the shared options as far as they are known, and all `arguments` of the run: behind `--help` or a
+            mistake stands what has not been read.
+    """
+    if (known := given.get("lang")) is not None:
+        return str(known)
+    arguments = given.get("arguments", ())
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--lang":
+            return value if equals else next(iter(arguments[place + 1 :]), None)
+    from secmon.config import load_settings  # noqa: PLC0415  lazily: --version must stay fast
+
+    with suppress(SecmonError, OSError):  # settings that are wrong are no reason to refuse help
+        return str(load_settings(given.get("config"), flags={})["secmon.lang"])
+    return None
 
 
 def color(ctx: click.Context) -> bool:
@@ -46,7 +81,8 @@ def shared_options(*, hidden: bool = False) -> list[click.Option]:
 
 
 def adopt(command: click.Command) -> click.Command:
-    """Give a command and everything below it the shared options; asking twice changes nothing."""
+    """Give a command and everything below it the shared options and context; asking twice changes nothing."""
+    command.context_class = Context
     taken = {name for param in command.params for name in param.opts}
     command.params += [one for one in shared_options(hidden=True) if not taken.intersection(one.opts)]
     if isinstance(command, click.Group):

@@ -4,9 +4,6 @@ click looks its messages up with gettext when it makes them, before the language
 recognised afterwards, like every message that was kept with its values filled in (`i18n.translated_usage`).
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import click
 
 from secmon.cli.output import safe
@@ -14,13 +11,16 @@ from secmon.cli.output import safe
 
 def complain_of_usage(error: click.ClickException, language: str | None) -> None:
     """Print what is wrong with a command line on standard error: how it is used, where help is, what is wrong."""
-    from secmon.i18n import translated_usage, translator  # noqa: PLC0415  lazily: --version must stay fast
+    from secmon.cli.help import in_chinese  # noqa: PLC0415  lazily: --version must stay fast
+    from secmon.i18n import translated_usage, translator  # noqa: PLC0415
 
     say = translator(language)
     if say is str or isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return
     ctx = error.ctx if isinstance(error, click.UsageError) else None
+    if ctx is not None and isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument):
+        error.param_hint = in_chinese(error.param.get_error_hint(ctx))  # as the usage above it calls the argument
     if ctx is not None:
         click.echo(_usage(ctx, say("Usage")), err=True)
         if ctx.command.get_help_option(ctx) is not None:
@@ -34,14 +34,3 @@ def _usage(ctx: click.Context, prefix: str) -> str:
     pieces = ctx.command.collect_usage_pieces(ctx)
     formatter.write_usage(ctx.command_path, " ".join(pieces), prefix=f"{prefix}: ")
     return formatter.getvalue().rstrip("\n")
-
-
-def asked_language(arguments: Sequence[str], shared: dict[str, Any]) -> str | None:
-    """Return the language that a command line asks for, also of one that could not be read to its end."""
-    if (known := shared.get("lang")) is not None:
-        return str(known)
-    for place, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == "--lang":
-            return value if equals else next(iter(arguments[place + 1 :]), None)
-    return None

@@ -38,7 +38,8 @@ def test_the_version_loads_nothing_heavy(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom secmon.cli.root import main\n"
         "try:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'numpy', 'sigma', 'rich', 'apsw', 'typst', 'yaml'} & set(sys.modules)))"
+        "heavy = {'numpy', 'sigma', 'rich', 'apsw', 'typst', 'yaml', 'secmon.cli.help', 'secmon.i18n'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment(tmp_path)
@@ -60,11 +61,11 @@ def test_a_listing_loads_neither_rules_nor_numbers(config: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example(name: str) -> None:
-    done = secmon(name, "--help")
+    done = secmon("--lang", "en", name, "--help")
     assert done.status == 0
     assert done.err == ""
     below = [line.split()[0] for line in done.text.partition("Commands:")[2].splitlines() if line.strip()]
-    pages = [done.text, *(secmon(name, one, "--help").text for one in below)]
+    pages = [done.text, *(secmon("--lang", "en", name, one, "--help").text for one in below)]
     assert any("Example: secmon" in " ".join(page.split()) for page in pages)
 
 

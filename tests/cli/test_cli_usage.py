@@ -27,7 +27,7 @@ TOGETHER = re.compile(
     [
         (["coverage", "--bogus"], "没有选项 '--bogus'"),
         (["rules", "nonsense"], "没有命令 'nonsense'"),
-        (["alerts", "close"], "缺少参数 'ID...'"),
+        (["alerts", "close"], "缺少参数 '编号...'"),
         (["alerts", "close", "x"], "缺少必填选项 '--reason'，可选：false_positive"),
         (["alerts", "close", "x", "--reason", "foo"], "'--reason' 的值不对：'foo' 不在可选值"),
         (["import", "--source"], "选项 '--source' 后面须有一个值"),
