@@ -23,7 +23,7 @@ ALONE_CPU_S = 0.5
 """For an expression without others; where a refused set is sorted out each has `EACH_CPU_S`, so that all that are
 accepted fit into what a set may take."""
 LITERALS_CPU_S = 120.0
-"""For literals, which are never dear by themselves: 100,000 take 6 seconds."""
+"""For literals, which are never dear by themselves: 100,000 take 5 seconds."""
 MEMORY_BYTES = 2 << 30
 WALL_S = 600.0
 # When refusals have taken so long in all, nothing more is tried: a thousand hostile rules must not delay a start.
