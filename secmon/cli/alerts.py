@@ -5,15 +5,13 @@ from typing import Any
 import click
 
 from secmon.cli.output import flush, safe, write_json
-from secmon.cli.params import MomentType
+from secmon.cli.params import LEVELS, MomentType
 from secmon.cli.session import Session, session
 from secmon.cli.shared import state_or_folder
 from secmon.errors import NotFoundError, SecmonError
 from secmon.model.alert import AlertState, CloseReason
-from secmon.model.hit import Level
 
 _STATES = "|".join([*(state.value for state in AlertState), "DIR/"])
-_LEVELS = click.Choice([level.value for level in Level])
 _REASONS = click.Choice([reason.value for reason in CloseReason])
 _SHOWN = 5
 
@@ -32,7 +30,7 @@ def alerts() -> None:
     callback=state_or_folder,
     help="Only alerts in this state; may be repeated. With a slash: the state folder.",
 )
-@click.option("--level", "levels", multiple=True, type=_LEVELS, help="Only alerts of this level; may be repeated.")
+@click.option("--level", "levels", multiple=True, type=LEVELS, help="Only alerts of this level; may be repeated.")
 @click.option("--rule", help="Only alerts of this rule id.")
 @click.option("--unit", help="Only alerts that touch this unit.")
 @click.option("--asset", help="Only alerts that touch this asset.")

@@ -19,7 +19,7 @@ import orjson
 from secmon.app.detect import Ledger, Row, Station, Worked
 from secmon.app.detect_lines import LineStation, SkimStation
 from secmon.cli.output import complain, flush, message, safe, words, write_json
-from secmon.cli.params import AUTO, KindType, ZoneType
+from secmon.cli.params import AUTO, LEVELS, KindType, ZoneType
 from secmon.clock import SystemClock
 from secmon.collect.oneshot import open_reading, read_part
 from secmon.content import classifier_files, read_files
@@ -83,7 +83,6 @@ def _is_rules(path: str) -> bool:
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _PATH = click.Path(exists=True, path_type=Path)
-_LEVELS = click.Choice([level.value for level in Level])
 
 
 @click.command(cls=_RulesTakeSeveral)
@@ -100,7 +99,7 @@ _LEVELS = click.Choice([level.value for level in Level])
 @click.option("--pipeline", "pipelines", multiple=True, type=_PATH, help="pySigma processing pipeline; repeatable.")
 @click.option("--classify", is_flag=True, help="Classify and mask before detection, as ingest does.")
 @click.option("--summary", is_flag=True, help="Counts on standard error at the end.")
-@click.option("--fail-on", type=_LEVELS, help="Exit status 3 if a hit has this level or a higher one.")
+@click.option("--fail-on", type=LEVELS, help="Exit status 3 if a hit has this level or a higher one.")
 @click.option("--strict", is_flag=True, help="Exit status 4 if a rule is broken.")
 def detect(
     files: tuple[str, ...],

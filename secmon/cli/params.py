@@ -6,9 +6,12 @@ from typing import Any
 import click
 
 from secmon.model.event import parse_time
+from secmon.model.hit import Level
 from secmon.model.zone import zone_of
 
 AUTO = "auto"
+LEVELS = click.Choice([level.value for level in Level])
+"""The levels of rules, hits and alerts."""
 
 
 class ZoneType(click.ParamType[tzinfo]):

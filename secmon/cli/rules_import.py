@@ -9,6 +9,7 @@ import click
 
 from secmon.app.rule_import import NEW, SAME, ImportedRule, Surroundings, plan_import
 from secmon.cli.output import complain, flush, safe, words, write_json, write_table
+from secmon.cli.params import LEVELS
 from secmon.cli.shared import color
 from secmon.collect.rule_bundle import (
     LICENCES,
@@ -28,14 +29,13 @@ EXIT_NOTHING, EXIT_FOUND = 1, 3
 
 _PATH = click.Path(exists=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_LEVELS = click.Choice([level.value for level in Level])
 
 
 @click.command("import")
 @click.argument("path", metavar="PATH|ZIP", type=_PATH)
 @click.option("--into", type=_FOLDER, help="Folder they go to; default: the first of content.rules.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
-@click.option("--fail-on", type=_LEVELS, help="Exit status 3 if a rule of this level or higher cannot run.")
+@click.option("--fail-on", type=LEVELS, help="Exit status 3 if a rule of this level or higher cannot run.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 @click.pass_context
 def import_(
